@@ -1,0 +1,57 @@
+"""What the computation runs on: GPU memory, determinism, threads."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import tensorflow as tf
+
+
+def prepare() -> None:
+    """Let TensorFlow share a GPU's memory with others and compute the same result each time.
+
+    Safe to call often. Once a device is in use its memory growth stays as it was.
+    """
+    for gpu in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError as error:
+            if "initialized" not in str(error):
+                raise
+    tf.config.experimental.enable_op_determinism()
+
+
+def describe() -> dict[str, str | int]:
+    """The device, its threads and the system, as recorded in every run's provenance."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+    else:
+        name = _cpu_fields().get("model name") or platform.processor() or platform.machine()
+    return {
+        "device": name,
+        "kind": "GPU" if gpus else "CPU",
+        "threads": thread_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def thread_count() -> int:
+    """How many threads one operation may use."""
+    configured = tf.config.threading.get_intra_op_parallelism_threads()
+    if configured:
+        return int(configured)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_fields() -> dict[str, str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        return {}
+    first = cpuinfo.read_text().split("\n\n")[0]
+    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}

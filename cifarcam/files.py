@@ -1,0 +1,91 @@
+"""Files that are whole or absent: writing, hashing and the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pooch
+
+from cifarcam.errors import CifarcamError
+
+
+def cache_dir() -> Path:
+    """The user's cache directory for this project (moved by ``XDG_CACHE_HOME``)."""
+    return Path(pooch.os_cache("cifarcam"))
+
+
+@contextmanager
+def writing_to(directory: Path) -> Iterator[None]:
+    """Turn a full disk or a missing permission into one sentence that names the directory.
+
+    Raises
+    ------
+    CifarcamError
+        When an `OSError` is raised inside the block.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CifarcamError(
+            f"cannot write to {directory}: {reason}; free space there, make it writable, "
+            "or point XDG_CACHE_HOME at another directory"
+        ) from error
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that becomes `path` when the block ends without an error.
+
+    The contents are flushed to the disk before the name changes, so that neither a reader nor a
+    power cut ever meets half a file.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yield a temporary directory that becomes `path`, replacing what stood there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            _flush(file)
+        temporary.chmod(0o755)
+        if path.exists():
+            replaced = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+            os.replace(path, replaced / path.name)
+            os.replace(temporary, path)
+            shutil.rmtree(replaced)
+        else:
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's contents, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,319 @@
+"""Runs: finished trainings, made, found again and loaded; and records of long measurements."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from filelock import FileLock, Timeout
+from safetensors.numpy import load_file, save_file
+from tqdm import tqdm
+
+from cifarcam import data, devices, evaluation, experiment, files, models, store, training
+from cifarcam.data import Dataset, Split
+from cifarcam.errors import CifarcamError
+from cifarcam.experiment import Experiment
+
+PREDICTION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished training.
+
+    Attributes
+    ----------
+    directory
+        Where its files are.
+    experiment
+        What was trained.
+    history
+        Arrays by name, an entry an epoch: ``epoch`` (from 1), ``train_loss``,
+        ``train_accuracy`` (as logged, dropout on), ``validation_loss``, ``validation_accuracy``,
+        ``seconds``.
+    metrics
+        ``test`` as `cifarcam.evaluation.evaluate` gives it; ``train`` and ``validation``
+        re-evaluated with dropout off; ``train_logged`` at the last epoch and
+        ``train_kept_logged`` at the epoch whose weights were kept.
+    predictions
+        Class probabilities of the test images, float32, N x 10.
+    provenance
+        Fingerprint, versions, device, durations.
+    """
+
+    directory: Path
+    experiment: Experiment
+    history: dict[str, np.ndarray]
+    metrics: dict[str, Any]
+    predictions: np.ndarray
+    provenance: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The run's name: the experiment's, with seed and dataset where they are not usual."""
+        return self.experiment.run_name
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the experiment's canonical form and the dataset's digest."""
+        return str(self.provenance["fingerprint"])
+
+    def model(self) -> keras.Model:
+        """The trained network, its weights verified.
+
+        Raises
+        ------
+        CifarcamError
+            When the weights differ from those that were evaluated.
+        """
+        devices.prepare()
+        path = self.directory / "weights.safetensors"
+        if files.sha256(path) != self.provenance["weights_sha256"]:
+            raise CifarcamError(f"{path}: not the weights that this run evaluated; restore them")
+        model = models.build(self.experiment.architecture, self.experiment.options)
+        tensors = load_file(path)
+        model.set_weights([tensors[variable.path] for variable in model.weights])
+        return model
+
+
+def load(
+    name: str,
+    *,
+    seed: int | None = None,
+    dataset: Dataset | None = None,
+    place: Path | None = None,
+) -> Run:
+    """The run of an experiment; trained now where none is found.
+
+    Parameters
+    ----------
+    name
+        The experiment's name (``"baseline"``, ``"baseline-seed1"``) or its TOML file.
+    seed
+        Another seed than the experiment's own.
+    dataset
+        The dataset at hand; without it the experiment's own is used.
+    place
+        A directory of runs to look in first.
+
+    Raises
+    ------
+    CifarcamError
+        When there is no such experiment, or it cannot be trained.
+    """
+    wanted = experiment.find(name).with_changes(
+        seed=seed, dataset=dataset.name if dataset is not None else None
+    )
+    fingerprint = wanted.fingerprint(data.DIGESTS[wanted.data.dataset])
+    directory = store.find_run(fingerprint, place)
+    if directory is None:
+        print(f"no run of {wanted.run_name} is at hand; it is trained now", file=sys.stderr)
+        directory = files.cache_dir() / "runs" / wanted.run_name
+        return make(wanted, directory, dataset=dataset, report=show_progress(wanted))
+    return read(directory)
+
+
+def read(directory: Path) -> Run:
+    """The run in a directory.
+
+    Raises
+    ------
+    CifarcamError
+        When the directory does not hold a whole run.
+    """
+    missing = [name for name in store.RUN_FILES if not (directory / name).is_file()]
+    if missing:
+        raise CifarcamError(f"{directory}: not a whole run, lacks {', '.join(missing)}")
+    provenance = json.loads((directory / "provenance.json").read_text())
+    text = (directory / "experiment.toml").read_text()
+    with (directory / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with np.load(directory / "predictions.npz", allow_pickle=False) as stored:
+        predictions = stored["test"]
+    return Run(
+        directory=directory,
+        experiment=experiment.parse(text, provenance["experiment"], str(directory)),
+        history={key: np.array([float(row[key]) for row in rows]) for key in rows[0]},
+        metrics=json.loads((directory / "metrics.json").read_text()),
+        predictions=predictions,
+        provenance=provenance,
+    )
+
+
+def make(
+    wanted: Experiment,
+    directory: Path,
+    *,
+    dataset: Dataset | None = None,
+    report: Callable[[training.Progress], None] | None = None,
+) -> Run:
+    """Train an experiment, evaluate the test split once, and write the run.
+
+    Interrupted, it loses at most one epoch: the same call goes on from the checkpoint that it
+    keeps in the cache.
+
+    Raises
+    ------
+    CifarcamError
+        When the same experiment is being trained by another process, or nothing can be written.
+    """
+    if dataset is None or dataset.split_seed != wanted.data.split_seed:
+        dataset = data.load(wanted.data.dataset, seed=wanted.data.split_seed)
+    fingerprint = wanted.fingerprint(dataset.digest)
+    checkpoint = files.cache_dir() / "checkpoints" / f"{fingerprint}.safetensors"
+    with files.writing_to(checkpoint.parent):
+        lock = FileLock(checkpoint.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise CifarcamError(
+                f"{wanted.run_name} is being trained by another process; wait until it ends"
+            ) from error
+    try:
+        started = datetime.now(UTC)
+        trained = training.train(wanted, dataset, checkpoint=checkpoint, report=report)
+        with files.writing_to(directory.parent), files.atomic_directory(directory) as temporary:
+            _write(temporary, wanted, dataset, trained, started)
+        checkpoint.unlink()
+    finally:
+        lock.release()
+    return read(directory)
+
+
+def show_progress(wanted: Experiment) -> Callable[[training.Progress], None]:
+    """A reporter that prints a line an epoch to standard error, with a bar in a terminal."""
+    epochs = wanted.training.epochs
+    bar = tqdm(
+        total=epochs,
+        desc=wanted.run_name,
+        disable=None,
+        leave=False,
+        bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}",
+    )
+    told: list[int] = []
+
+    def report(progress: training.Progress) -> None:
+        left = _duration(progress.seconds_left)
+        if not told:
+            tqdm.write(f"{wanted.run_name}: at most {epochs} epochs, {left} left", file=sys.stderr)
+            told.append(len(progress.history) if progress.share else 0)
+        if len(progress.history) > told[-1]:
+            last = progress.history[-1]
+            told.append(last.epoch)
+            tqdm.write(
+                f"epoch {last.epoch:3d}/{epochs}  "
+                f"training loss {last.train_loss:.3f} accuracy {last.train_accuracy:.1%}  "
+                f"validation loss {last.validation_loss:.3f} "
+                f"accuracy {last.validation_accuracy:.1%}  "
+                f"{last.seconds:.1f} s  {left} left",
+                file=sys.stderr,
+            )
+        bar.n = progress.epochs_done
+        bar.set_postfix_str(f"epoch {min(progress.epoch, epochs)}/{epochs}, {left} left")
+
+    return report
+
+
+def load_record(name: str) -> dict[str, Any]:
+    """A committed record of a long measurement.
+
+    Raises
+    ------
+    CifarcamError
+        When there is none of that name.
+    """
+    path = store.find_record(name)
+    if path is None:
+        raise CifarcamError(f"no record of {name!r}; make it by `cifarcam measure {name}`")
+    return store.read_record(path)
+
+
+def _write(
+    directory: Path,
+    wanted: Experiment,
+    dataset: Dataset,
+    trained: training.Trained,
+    started: datetime,
+) -> None:
+    weights = {variable.path: variable.numpy() for variable in trained.model.weights}
+    save_file(weights, directory / "weights.safetensors")
+    began = time.perf_counter()
+    test = _predict(trained.model, dataset.test)
+    evaluation_seconds = time.perf_counter() - began
+    last, kept = trained.history[-1], trained.history[trained.kept_epoch - 1]
+    metrics = {
+        "test": evaluation.evaluate(test, dataset.test.labels),
+        "train": _summary(_predict(trained.model, dataset.train), dataset.train),
+        "validation": _summary(_predict(trained.model, dataset.validation), dataset.validation),
+        "train_logged": {"accuracy": last.train_accuracy, "loss": last.train_loss},
+        "train_kept_logged": {"accuracy": kept.train_accuracy, "loss": kept.train_loss},
+    }
+    provenance = {
+        "experiment": wanted.name,
+        "fingerprint": wanted.fingerprint(dataset.digest),
+        "dataset_digest": dataset.digest,
+        "weights_sha256": files.sha256(directory / "weights.safetensors"),
+        "parameters": trained.model.count_params(),
+        "epochs": len(trained.history),
+        "kept_epoch": trained.kept_epoch,
+        "precision": wanted.training.precision,
+        "training_seconds": sum(epoch.seconds for epoch in trained.history),
+        "evaluation_seconds": evaluation_seconds,
+        "date": started.date().isoformat(),
+        "git_commit": _git_commit(),
+        "versions": versions(),
+        **devices.describe(),
+    }
+    (directory / "experiment.toml").write_text(experiment.serialize(wanted))
+    with (directory / "history.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(training.Epoch)])
+        writer.writeheader()
+        writer.writerows(asdict(epoch) for epoch in trained.history)
+    np.savez_compressed(directory / "predictions.npz", test=test)
+    for name, content in (("metrics", metrics), ("provenance", provenance)):
+        (directory / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _predict(model: keras.Model, split: Split) -> np.ndarray:
+    """Class probabilities, float32, N x 10, dropout off."""
+    predicted = model.predict(split.images, batch_size=PREDICTION_BATCH, verbose=0)
+    return np.asarray(predicted, np.float32)
+
+
+def _summary(probabilities: np.ndarray, split: Split) -> dict[str, float]:
+    whole = evaluation.evaluate(probabilities, split.labels)
+    return {key: whole[key] for key in ("accuracy", "cross_entropy")}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a result."""
+    packages = ("cifarcam", "tensorflow", "keras", "numpy")
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"python": python} | {name: importlib.metadata.version(name) for name in packages}
+
+
+def _git_commit() -> str | None:
+    """The commit that the package's code stands at; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,74 @@
+"""Runs and records as directories and files: where they are looked for, whole or absent.
+
+This module knows no TensorFlow, so that Sphinx's process can ask whether a chapter is stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cifarcam import files
+
+RUN_FILES = (
+    "experiment.toml",
+    "history.csv",
+    "weights.safetensors",
+    "predictions.npz",
+    "metrics.json",
+    "provenance.json",
+)
+
+
+def places(given: Path | None = None, start: Path | None = None) -> list[Path]:
+    """Where runs are looked for: the place given, ``runs/`` upwards from `start`, the cache."""
+    here = start or Path.cwd()
+    upwards = [directory / "runs" for directory in (here, *here.parents)]
+    found = [place for place in upwards if place.is_dir()]
+    return [*([given] if given else []), *found, files.cache_dir() / "runs"]
+
+
+def run_directories(given: Path | None = None, start: Path | None = None) -> Iterator[Path]:
+    """All whole runs, in the order in which they are looked up."""
+    for place in places(given, start):
+        if place.is_dir():
+            for directory in sorted(place.iterdir()):
+                if all((directory / name).is_file() for name in RUN_FILES):
+                    yield directory
+
+
+def find_run(
+    fingerprint: str, given: Path | None = None, start: Path | None = None
+) -> Path | None:
+    """The directory of the first whole run with that fingerprint."""
+    for directory in run_directories(given, start):
+        provenance = json.loads((directory / "provenance.json").read_text())
+        if provenance["fingerprint"] == fingerprint:
+            return directory
+    return None
+
+
+def find_record(name: str, start: Path | None = None) -> Path | None:
+    """The file of a measurement record."""
+    for place in places(start=start):
+        path = place / "records" / f"{name}.json"
+        if path.is_file():
+            return path
+    return None
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record's contents; ``"fingerprint"`` tells what it was measured from."""
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def run_digest(directory: Path) -> str:
+    """SHA-256 over a run's files, hexadecimal."""
+    digest = hashlib.sha256()
+    for name in RUN_FILES:
+        digest.update(f"{name} {files.sha256(directory / name)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,276 @@
+"""Experiment + Dataset -> trained model and history, resumable to the bit."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from cifarcam import devices, files, models
+from cifarcam.data import Dataset, Split
+from cifarcam.errors import CifarcamError
+from cifarcam.experiment import Experiment, TrainingSettings
+
+STEPS_PER_CALL = 50  # between two reports of progress, and between two chances to interrupt
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history. Losses are cross-entropies in nats, accuracies 0-1.
+
+    The training figures are as logged: means over the epoch's batches, while the weights move
+    and dropout is on.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is told during training: the epoch at hand (from 1), its finished share (0-1), the
+    seconds it took so far, the number of epochs, and the history of the finished ones."""
+
+    epoch: int
+    share: float
+    elapsed: float
+    epochs: int
+    history: tuple[Epoch, ...]
+
+    @property
+    def epochs_done(self) -> float:
+        """Finished epochs, with the finished share of the one at hand."""
+        return self.epoch - 1 + self.share
+
+    @property
+    def seconds_left(self) -> float:
+        """Estimated from the pace of the epoch at hand and of the last finished ones."""
+        recent = self.history[-5:]
+        seconds = self.elapsed + sum(epoch.seconds for epoch in recent)
+        return seconds / (self.share + len(recent)) * (self.epochs - self.epochs_done)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, its history, and the epoch (from 1) whose weights it holds."""
+
+    model: keras.Model
+    history: tuple[Epoch, ...]
+    kept_epoch: int
+
+
+@dataclass
+class _State:
+    """All that decides how a training goes on, besides the experiment and the dataset."""
+
+    model: keras.Model
+    optimizer: keras.Optimizer
+    history: list[Epoch] = field(default_factory=list)
+    kept_epoch: int = 0
+    kept_weights: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def variables(self) -> list[Any]:
+        # `model.variables`, not `model.weights`: the latter leave out dropout's seeds.
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def keep(self) -> None:
+        self.kept_epoch = len(self.history)
+        self.kept_weights = self.model.get_weights()
+
+
+def train(
+    experiment: Experiment,
+    dataset: Dataset,
+    *,
+    checkpoint: Path | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> Trained:
+    """Train the experiment's network on the training split, watching the validation split.
+
+    The same experiment with the same versions and thread count gives the same weights, bit for
+    bit, whether or not it was interrupted in between.
+
+    Parameters
+    ----------
+    experiment
+        What to train and how.
+    dataset
+        Its `train` and `validation` are used, its `test` is not.
+    checkpoint
+        A file that holds all state after each epoch. Where it exists, training goes on from it.
+    report
+        Called several times an epoch.
+
+    Returns
+    -------
+    Trained
+        The weights of the last epoch or, with early stopping, of the lowest validation loss.
+
+    Raises
+    ------
+    CifarcamError
+        When the checkpoint belongs to another experiment, or the loss is no longer finite.
+    """
+    state = _fresh_state(experiment)
+    fingerprint = experiment.fingerprint(dataset.digest)
+    if checkpoint is not None and checkpoint.exists():
+        _restore(state, checkpoint, fingerprint)
+    run_steps = _compile_steps(state, dataset.train)
+    evaluate = _compile_evaluation(state.model)
+    settings, epochs = experiment.training, experiment.training.epochs
+    while len(state.history) < epochs and not _stopped(experiment, state):
+        number = len(state.history) + 1
+        started = time.perf_counter()
+        loss, accuracy = 0.0, 0.0
+        for share, loss, accuracy in _train_epoch(run_steps, settings, number, len(dataset.train)):
+            if report is not None and share < 1.0:
+                elapsed = time.perf_counter() - started
+                report(Progress(number, share, elapsed, epochs, tuple(state.history)))
+        if not np.isfinite(loss):
+            raise CifarcamError(
+                f"{experiment.name}: the training loss of epoch {number} is {loss}; "
+                "lower training.learning_rate"
+            )
+        validation_loss, validation_accuracy = evaluate(dataset.validation)
+        seconds = time.perf_counter() - started
+        state.history.append(
+            Epoch(number, loss, accuracy, validation_loss, validation_accuracy, seconds)
+        )
+        if experiment.early_stopping is None or validation_loss < _lowest_loss(state.history[:-1]):
+            state.keep()
+        if checkpoint is not None:
+            _save(state, checkpoint, fingerprint)
+        if report is not None:
+            report(Progress(number + 1, 0.0, 0.0, epochs, tuple(state.history)))
+    state.model.set_weights(state.kept_weights)
+    return Trained(state.model, tuple(state.history), state.kept_epoch)
+
+
+def _fresh_state(experiment: Experiment) -> _State:
+    devices.prepare()
+    keras.utils.set_random_seed(experiment.training.seed)
+    model = models.build(experiment.architecture, experiment.options)
+    optimizer = keras.optimizers.Adam(experiment.training.learning_rate)
+    optimizer.build(model.trainable_variables)
+    return _State(model, optimizer)
+
+
+def _lowest_loss(history: list[Epoch]) -> float:
+    return min((epoch.validation_loss for epoch in history), default=np.inf)
+
+
+def _stopped(experiment: Experiment, state: _State) -> bool:
+    if experiment.early_stopping is None or not state.history:
+        return False
+    return len(state.history) - state.kept_epoch >= experiment.early_stopping.patience
+
+
+def _compile_steps(state: _State, train: Split) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    """A graph that runs a range of steps and returns the summed loss and the number correct."""
+    model, optimizer = state.model, state.optimizer
+    to_logits = keras.Model(model.inputs, model.get_layer("logits").output)
+    images, labels = tf.constant(train.images), tf.constant(train.labels)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64)])
+    def run_steps(batches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        loss_sum, correct = tf.constant(0.0), tf.constant(0, tf.int64)
+        for step in tf.range(tf.shape(batches)[0]):
+            chosen = batches[step]
+            truth = tf.gather(labels, chosen)
+            with tf.GradientTape() as tape:
+                logits = to_logits(tf.gather(images, chosen), training=True)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits)
+                loss = tf.reduce_mean(losses)
+            gradients = tape.gradient(loss, model.trainable_variables)
+            optimizer.apply(gradients, model.trainable_variables)
+            loss_sum += tf.reduce_sum(losses)
+            correct += tf.math.count_nonzero(tf.argmax(logits, axis=1) == truth)
+        return loss_sum, correct
+
+    return run_steps
+
+
+def _train_epoch(
+    run_steps: Callable[..., tuple[tf.Tensor, tf.Tensor]],
+    training: TrainingSettings,
+    epoch: int,
+    count: int,
+) -> Iterator[tuple[float, float, float]]:
+    """Run one epoch; yield its finished share, and the mean loss and accuracy so far."""
+    order = np.random.default_rng([training.seed, epoch]).permutation(count)
+    chunk = STEPS_PER_CALL * training.batch_size
+    loss_sum, correct = 0.0, 0
+    for start in range(0, count, chunk):
+        part = order[start : start + chunk]
+        whole = len(part) // training.batch_size * training.batch_size
+        for batches in (part[:whole].reshape(-1, training.batch_size), part[whole:][np.newaxis]):
+            if batches.size:
+                part_loss, part_correct = run_steps(batches)
+                loss_sum += float(part_loss)
+                correct += int(part_correct)
+        done = start + len(part)
+        yield done / count, loss_sum / done, correct / done
+
+
+def _compile_evaluation(model: keras.Model) -> Callable[[Split], tuple[float, float]]:
+    """A function from a split to its mean cross-entropy and its accuracy, dropout off."""
+    to_logits = keras.Model(model.inputs, model.get_layer("logits").output)
+
+    @tf.function(reduce_retracing=True)
+    def on_batch(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = to_logits(images, training=False)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        correct = tf.math.count_nonzero(tf.argmax(logits, axis=1) == labels)
+        return tf.reduce_sum(losses), correct
+
+    def evaluate(split: Split) -> tuple[float, float]:
+        loss_sum, correct = 0.0, 0
+        for start in range(0, len(split), EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            batch_loss, batch_correct = on_batch(split.images[part], split.labels[part])
+            loss_sum += float(batch_loss)
+            correct += int(batch_correct)
+        return loss_sum / len(split), correct / len(split)
+
+    return evaluate
+
+
+def _save(state: _State, path: Path, fingerprint: str) -> None:
+    tensors = {f"variable.{i}": v.numpy() for i, v in enumerate(state.variables)}
+    tensors |= {f"kept.{i}": array for i, array in enumerate(state.kept_weights)}
+    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    metadata = {
+        "fingerprint": fingerprint,
+        "history": json.dumps([asdict(epoch) for epoch in state.history]),
+        "kept_epoch": str(state.kept_epoch),
+    }
+    with files.writing_to(path.parent), files.atomic_file(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def _restore(state: _State, path: Path, fingerprint: str) -> None:
+    with safe_open(path, framework="numpy") as stored:
+        metadata = stored.metadata()
+        if metadata["fingerprint"] != fingerprint:
+            raise CifarcamError(f"{path}: the checkpoint of another experiment; delete it")
+        for index, variable in enumerate(state.variables):
+            variable.assign(stored.get_tensor(f"variable.{index}"))
+        count = len(state.model.get_weights())
+        state.kept_weights = [stored.get_tensor(f"kept.{i}") for i in range(count)]
+    state.history = [Epoch(**epoch) for epoch in json.loads(metadata["history"])]
+    state.kept_epoch = int(metadata["kept_epoch"])
