@@ -1,0 +1,36 @@
+# make report   sets everything up, executes what is stale, prints the page to open
+# make test     sets everything up, runs lint, types and tests
+PYTHON ?= $(firstword $(shell command -v python3.12 python3.13 python3.11 python3))
+BIN = .venv/bin
+DATASET ?=
+
+.PHONY: env report test lint clean lock pairs
+
+env: .venv/installed
+
+.venv/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "cifarcam needs Python 3.11 to 3.13; call make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+report: env
+	$(if $(DATASET),$(BIN)/cifarcam report --dataset $(DATASET))
+	$(BIN)/jupyter-book build book
+	@echo "open book/_build/html/index.html"
+
+test: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+# Resolves the lock file anew, for all platforms and Python versions at once.
+lock: env
+	$(BIN)/uv pip compile --universal --python-version 3.11 --group dev pyproject.toml --upgrade -o requirements.txt
+
+clean:
+	rm -rf book/_build book/notebooks .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -1,0 +1,215 @@
+"""The command line: thin commands over the library."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cifarcam import __version__
+from cifarcam.errors import CifarcamError
+
+
+class _Group(click.Group):
+    """Shows the library's errors as one line, and an interruption without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CifarcamError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """A reproducible report on CIFAR-10 and Grad-CAM."""
+
+
+@main.command("data")
+@click.option("--dataset", default="cifar10", help="cifar10 (the default) or sample.")
+@click.option(
+    "--from",
+    "local",
+    type=click.Path(path_type=Path),
+    help="A downloaded archive to take CIFAR-10 from.",
+)
+def data_command(dataset: str, local: Path | None) -> None:
+    """Fetch CIFAR-10, verify it, and say what there is."""
+    from cifarcam import data
+
+    if local is not None:
+        data.obtain(local)
+    loaded = data.load(dataset)
+    for name in ("train", "validation", "test"):
+        click.echo(f"{name:10s} {len(getattr(loaded, name)):6,d} images")
+    click.echo(f"SHA-256    {loaded.digest}")
+
+
+@main.command()
+@click.argument("experiment")
+@click.option("--seed", type=int, help="Another seed than the experiment's own.")
+@click.option("--dataset", help="Another dataset than the experiment's own: cifar10 or sample.")
+@click.option(
+    "--runs",
+    "place",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Where the run is written.",
+)
+@click.option("--again", is_flag=True, help="Train although a run is there, and replace it.")
+def train(
+    experiment: str, seed: int | None, dataset: str | None, place: Path, again: bool
+) -> None:
+    """Train EXPERIMENT, a name among experiments/ or a TOML file, and write its run.
+
+    Interrupted, the same command goes on where it was, and ends with the same weights.
+    """
+    with _quiet_tensorflow():
+        from cifarcam import data, runs, store
+        from cifarcam import experiment as experiments
+
+    wanted = experiments.find(experiment).with_changes(seed=seed, dataset=dataset)
+    directory = place / wanted.run_name
+    found = store.find_run(wanted.fingerprint(data.DIGESTS[wanted.data.dataset]), place)
+    if found is not None and not again:
+        click.echo(f"{found} holds this run already; --again trains it anew")
+        return
+    try:
+        run = runs.make(wanted, directory, report=runs.show_progress(wanted))
+    except KeyboardInterrupt:
+        click.echo("interrupted; the same command goes on after the last finished epoch", err=True)
+        sys.exit(130)
+    click.echo(_line(run))
+
+
+@main.command("runs")
+def runs_command() -> None:
+    """List the runs at hand."""
+    with _quiet_tensorflow():
+        from cifarcam import runs, store
+
+    for directory in store.run_directories():
+        click.echo(f"{_line(runs.read(directory))}  {directory}")
+
+
+@main.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--run", "name", default="baseline", show_default=True, help="The run to explain.")
+@click.option("--method", default="grad-cam", show_default=True, help="The explainer.")
+@click.option("--layer", help="The layer to explain; the last spatial one by default.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("explanation.png"),
+    show_default=True,
+    help="The picture to write: PNG, SVG or PDF by its ending.",
+)
+def explain(
+    images: tuple[Path, ...], name: str, method: str, layer: str | None, output: Path
+) -> None:
+    """Explain what a run's network sees in your own IMAGES.
+
+    A picture of any size or mode is made RGB, its shorter side scaled to 32 pixels, and its
+    centre cropped to 32 x 32.
+    """
+    with _quiet_tensorflow():
+        from cifarcam import explain as explainers
+        from cifarcam import figures, runs
+
+    if method not in explainers.METHODS:
+        raise CifarcamError(f"method {method!r} is not one of {', '.join(explainers.METHODS)}")
+    if output.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise CifarcamError(f"{output}: give a name that ends in .png, .svg or .pdf")
+    pictures = [explainers.read_picture(path, (32, 32)) for path in images]
+    model = runs.load(name).model()
+    explained = explainers.explain_pictures(
+        explainers.METHODS[method](model, layer), pictures, [path.name for path in images]
+    )
+    figures.save(figures.explanations(explained), output)
+    for item in explained:
+        top = ", ".join(f"{label} {share:.1%}" for label, share in item.top)
+        click.echo(f"{item.name}: {top}")
+    click.echo(f"written to {output}")
+
+
+@main.command()
+@click.argument("name")
+def measure(name: str) -> None:
+    """Make the record of a long measurement by NAME; `cifarcam measure list` names them."""
+    with _quiet_tensorflow():
+        from cifarcam import measurements
+
+    if name == "list":
+        for known, measurement in measurements.MEASUREMENTS.items():
+            click.echo(f"{known}: {measurement.__doc__.splitlines()[0]}")
+        return
+    click.echo(f"written to {measurements.measure(name, Path('runs'))}")
+
+
+@main.command()
+@click.option("--kernel", help="The Jupyter kernel that executes the chapters.")
+@click.option("--dataset", help="cifar10 or sample.")
+@click.option("--run", help="The experiment whose runs the chapters tell of.")
+@click.option("--chapter", multiple=True, help="Only this chapter; may be given again.")
+def report(
+    kernel: str | None, dataset: str | None, run: str | None, chapter: tuple[str, ...]
+) -> None:
+    """Execute the chapters that are stale; `jupyter-book build book` then sets them.
+
+    What is chosen here stays chosen for the next builds.
+    """
+    from cifarcam import chapters
+
+    project = chapters.find_project()
+    given = {"kernel": kernel, "dataset": dataset, "run": run}
+    parameters = chapters.choose_parameters(
+        project, {key: value for key, value in given.items() if value is not None}
+    )
+    executed = chapters.execute_stale(project, parameters, only=chapter, say=click.echo)
+    if not executed:
+        click.echo("every chapter is up to date")
+
+
+def _line(run: Any) -> str:
+    test = run.metrics["test"]
+    low, high = test["accuracy_interval"]
+    return (
+        f"{run.name:32s} test accuracy {test['accuracy']:.2%} ({low:.1%} to {high:.1%})  "
+        f"kept epoch {run.provenance['kept_epoch']}/{run.provenance['epochs']}  "
+        f"{run.provenance['parameters']:,} parameters  "
+        f"{run.provenance['training_seconds'] / 60:.1f} min"
+    )
+
+
+@contextmanager
+def _quiet_tensorflow() -> Iterator[None]:
+    """Keep TensorFlow's start-up notes, which its C++ prints on import, off the terminal.
+
+    They go to a file that is shown only when the import fails.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            from cifarcam import devices
+
+            devices.prepare()
+            devices.describe()
+            yield
+        except BaseException:
+            notes.seek(0)
+            os.write(terminal, notes.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

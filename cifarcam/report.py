@@ -1,0 +1,154 @@
+"""What a chapter puts on its page besides prose and figures: values, tables, its provenance."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from IPython.display import display
+from myst_nb import glue as myst_glue
+
+from cifarcam import devices, files, store
+from cifarcam.data import Dataset
+from cifarcam.errors import CifarcamError
+
+if TYPE_CHECKING:
+    from cifarcam.runs import Run
+
+USED = "cifarcam_used"  # the key of an output's metadata under which a chapter tells its inputs
+
+
+def glue(name: str, value: float | int | str | np.generic) -> None:
+    """Give a number or a word a name by which the prose of any page can show it.
+
+    Parameters
+    ----------
+    name
+        Unique over the whole book; it starts with the chapter's name.
+    value
+        A plain or NumPy scalar, or a text.
+
+    Raises
+    ------
+    CifarcamError
+        When `value` is something else, such as an array or None.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, float | int | str):
+        raise CifarcamError(f"glue {name!r}: {value!r} is not a number or a text")
+    myst_glue(name, value, display=False)
+
+
+def table(
+    rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str, name: str
+) -> None:
+    """Show a numbered table.
+
+    The book gets it as a MyST ``list-table``, so that it is numbered as a table and typeset in
+    LaTeX; Jupyter and Colab get it as HTML.
+
+    Parameters
+    ----------
+    rows
+        Cells by row, MyST text or anything that prints well.
+    header
+        The columns' titles.
+    caption, name
+        The caption, and the label for ``{numref}``.
+
+    Raises
+    ------
+    CifarcamError
+        When a row's length differs from the header's.
+    """
+    for row in rows:
+        if len(row) != len(header):
+            raise CifarcamError(f"table {name!r}: row {list(row)!r} has not {len(header)} cells")
+    lines = [f"```{{list-table}} {caption}", ":header-rows: 1", f":name: {name}", ""]
+    for row in [header, *rows]:
+        lines += [f"{'* -' if first else '  -'} {cell}" for first, cell in _first(row)]
+    lines.append("```")
+    head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    page = f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
+    display({"text/markdown": "\n".join(lines), "text/html": page}, raw=True)
+
+
+def _first(row: Sequence[Any]) -> list[tuple[bool, Any]]:
+    return [(index == 0, cell) for index, cell in enumerate(row)]
+
+
+def computed_from(
+    dataset: Dataset | None, runs: Sequence[Run] = (), records: Sequence[str] = ()
+) -> None:
+    """Close a chapter by what it was computed from.
+
+    Shows the dataset's digest, the runs' fingerprints, versions, device and date. The book's
+    builder reads the same from the output's metadata, to know when the chapter is stale.
+
+    Parameters
+    ----------
+    dataset, runs
+        Those that the chapter used.
+    records
+        Names of the measurement records that it read.
+
+    Raises
+    ------
+    CifarcamError
+        When a record does not exist.
+    """
+    from cifarcam.runs import versions
+
+    lines = []
+    if dataset is not None:
+        note = " (the committed sample, not the whole dataset)" if dataset.is_sample else ""
+        lines.append(f"- Dataset: {dataset.name}{note}, SHA-256 `{dataset.digest[:16]}`")
+    for run in runs:
+        made = run.provenance
+        lines.append(
+            f"- Run `{run.name}`: fingerprint `{run.fingerprint[:16]}`, trained {made['date']} on "
+            f"{made['device']} ({made['threads']} threads, {made['precision']}, "
+            f"TensorFlow {made['versions']['tensorflow']})"
+        )
+    used_records = []
+    for name in records:
+        path = store.find_record(name)
+        if path is None:
+            raise CifarcamError(f"no record of {name!r}")
+        used_records.append({"name": name, "digest": files.sha256(path)})
+        fingerprint = store.read_record(path)["fingerprint"]
+        lines.append(f"- Record `{name}`: fingerprint `{fingerprint[:16]}`")
+    software = ", ".join(f"{name} {version}" for name, version in versions().items())
+    lines.append(f"- Software: {software}")
+    lines.append(f"- Device: {devices.describe()['device']}")
+    lines.append(f"- Executed: {datetime.now(UTC).date().isoformat()}")
+    text = "\n".join(lines)
+    used = {
+        "runs": [
+            {
+                "name": run.name,
+                "experiment": run.experiment.name,
+                "fingerprint": run.fingerprint,
+                "digest": store.run_digest(run.directory),
+            }
+            for run in runs
+        ],
+        "records": used_records,
+    }
+    display(
+        {
+            "text/markdown": f":::{{admonition}} What this page was computed from\n"
+            f":class: note computed-from\n\n{text}\n:::",
+            "text/html": f"<pre>{html.escape(text)}</pre>",
+        },
+        raw=True,
+        metadata={USED: used},
+    )
