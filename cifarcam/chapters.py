@@ -23,7 +23,7 @@ from filelock import FileLock
 from jupyter_client.kernelspec import NoSuchKernel
 from papermill.exceptions import PapermillExecutionError
 
-from cifarcam import files, report, settings, store
+from cifarcam import files, settings, store
 from cifarcam.errors import CifarcamError
 
 LOCK_FILE = "requirements.txt"
@@ -158,8 +158,8 @@ def _why_stale(project: Path, name: str, parameters: Parameters) -> str | None:
         if directory is None or store.run_digest(directory) != run["digest"]:
             return f"run {run['name']} changed"
     for entry in record["records"]:
-        path = store.find_record(entry["name"], start=project / "notebooks")
-        if path is None or files.sha256(path) != entry["digest"]:
+        record_path = store.find_record(entry["name"], start=project / "notebooks")
+        if record_path is None or files.sha256(record_path) != entry["digest"]:
             return f"record {entry['name']} changed"
     return None
 
@@ -230,7 +230,7 @@ def module_closure(code: str) -> list[Path]:
 
 
 def _imported(code: str) -> Iterable[Path]:
-    for node in ast.walk(ast.parse(code)):
+    for node in _running_nodes(ast.parse(code)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -242,6 +242,15 @@ def _imported(code: str) -> Iterable[Path]:
             if package == PACKAGE.name:
                 for depth in range(len(rest) + 1):
                     yield from _module_files(rest[:depth])
+
+
+def _running_nodes(tree: ast.AST) -> Iterable[ast.AST]:
+    """All nodes but those under ``if TYPE_CHECKING``, which never run."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _running_nodes(node)
 
 
 def _module_files(parts: list[str]) -> Iterable[Path]:
@@ -293,8 +302,12 @@ def _finish(notebook: nbformat.NotebookNode, inputs: dict[str, str], project: Pa
         cell.metadata.pop("execution", None)
         if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
             cell.metadata["tags"] = [*cell.metadata["tags"], "remove-cell"]
-        for output in cell.get("outputs", []):
-            used = output.get("metadata", {}).get(report.USED)
+        if cell.cell_type != "code":
+            continue
+        # TensorFlow's start-up notes; what a chapter has to say it prints or shows.
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+        for output in cell.outputs:
+            used = output.get("metadata", {}).get(store.USED)
             if used is not None:
                 made_from["runs"] += used["runs"]
                 made_from["records"] += used["records"]

@@ -65,9 +65,7 @@ def data_command(dataset: str, local: Path | None) -> None:
     help="Where the run is written.",
 )
 @click.option("--again", is_flag=True, help="Train although a run is there, and replace it.")
-def train(
-    experiment: str, seed: int | None, dataset: str | None, place: Path, again: bool
-) -> None:
+def train(experiment: str, seed: int | None, dataset: str | None, place: Path, again: bool) -> None:
     """Train EXPERIMENT, a name among experiments/ or a TOML file, and write its run.
 
     Interrupted, the same command goes on where it was, and ends with the same weights.
@@ -150,7 +148,7 @@ def measure(name: str) -> None:
 
     if name == "list":
         for known, measurement in measurements.MEASUREMENTS.items():
-            click.echo(f"{known}: {measurement.__doc__.splitlines()[0]}")
+            click.echo(f"{known}: {(measurement.__doc__ or '').splitlines()[0]}")
         return
     click.echo(f"written to {measurements.measure(name, Path('runs'))}")
 

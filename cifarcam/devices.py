@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
+import sys
 from pathlib import Path
 
 import tensorflow as tf
@@ -36,6 +38,13 @@ def describe() -> dict[str, str | int]:
         "threads": thread_count(),
         "system": f"{platform.system()} {platform.machine()}",
     }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a result."""
+    packages = ("cifarcam", "tensorflow", "keras", "numpy")
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"python": python} | {name: importlib.metadata.version(name) for name in packages}
 
 
 def thread_count() -> int:

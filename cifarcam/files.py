@@ -54,7 +54,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         temporary.chmod(0o644)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -71,11 +71,11 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         temporary.chmod(0o755)
         if path.exists():
             replaced = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-            os.replace(path, replaced / path.name)
-            os.replace(temporary, path)
+            path.replace(replaced / path.name)
+            temporary.replace(path)
             shutil.rmtree(replaced)
         else:
-            os.replace(temporary, path)
+            temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

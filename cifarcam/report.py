@@ -18,8 +18,6 @@ from cifarcam.errors import CifarcamError
 if TYPE_CHECKING:
     from cifarcam.runs import Run
 
-USED = "cifarcam_used"  # the key of an output's metadata under which a chapter tells its inputs
-
 
 def glue(name: str, value: float | int | str | np.generic) -> None:
     """Give a number or a word a name by which the prose of any page can show it.
@@ -43,9 +41,7 @@ def glue(name: str, value: float | int | str | np.generic) -> None:
     myst_glue(name, value, display=False)
 
 
-def table(
-    rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str, name: str
-) -> None:
+def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str, name: str) -> None:
     """Show a numbered table.
 
     The book gets it as a MyST ``list-table``, so that it is numbered as a table and typeset in
@@ -105,8 +101,6 @@ def computed_from(
     CifarcamError
         When a record does not exist.
     """
-    from cifarcam.runs import versions
-
     lines = []
     if dataset is not None:
         note = " (the committed sample, not the whole dataset)" if dataset.is_sample else ""
@@ -126,7 +120,7 @@ def computed_from(
         used_records.append({"name": name, "digest": files.sha256(path)})
         fingerprint = store.read_record(path)["fingerprint"]
         lines.append(f"- Record `{name}`: fingerprint `{fingerprint[:16]}`")
-    software = ", ".join(f"{name} {version}" for name, version in versions().items())
+    software = ", ".join(f"{name} {version}" for name, version in devices.versions().items())
     lines.append(f"- Software: {software}")
     lines.append(f"- Device: {devices.describe()['device']}")
     lines.append(f"- Executed: {datetime.now(UTC).date().isoformat()}")
@@ -150,5 +144,5 @@ def computed_from(
             "text/html": f"<pre>{html.escape(text)}</pre>",
         },
         raw=True,
-        metadata={USED: used},
+        metadata={store.USED: used},
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import json
 import subprocess
 import sys
@@ -272,7 +271,7 @@ def _write(
         "evaluation_seconds": evaluation_seconds,
         "date": started.date().isoformat(),
         "git_commit": _git_commit(),
-        "versions": versions(),
+        "versions": devices.versions(),
         **devices.describe(),
     }
     (directory / "experiment.toml").write_text(experiment.serialize(wanted))
@@ -294,13 +293,6 @@ def _predict(model: keras.Model, split: Split) -> np.ndarray:
 def _summary(probabilities: np.ndarray, split: Split) -> dict[str, float]:
     whole = evaluation.evaluate(probabilities, split.labels)
     return {key: whole[key] for key in ("accuracy", "cross_entropy")}
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide a result."""
-    packages = ("cifarcam", "tensorflow", "keras", "numpy")
-    python = ".".join(map(str, sys.version_info[:3]))
-    return {"python": python} | {name: importlib.metadata.version(name) for name in packages}
 
 
 def _git_commit() -> str | None:

@@ -22,6 +22,9 @@ RUN_FILES = (
     "provenance.json",
 )
 
+# Under this key of an output's metadata an executed chapter tells which runs and records it used.
+USED = "cifarcam_used"
+
 
 def places(given: Path | None = None, start: Path | None = None) -> list[Path]:
     """Where runs are looked for: the place given, ``runs/`` upwards from `start`, the cache."""
@@ -40,9 +43,7 @@ def run_directories(given: Path | None = None, start: Path | None = None) -> Ite
                     yield directory
 
 
-def find_run(
-    fingerprint: str, given: Path | None = None, start: Path | None = None
-) -> Path | None:
+def find_run(fingerprint: str, given: Path | None = None, start: Path | None = None) -> Path | None:
     """The directory of the first whole run with that fingerprint."""
     for directory in run_directories(given, start):
         provenance = json.loads((directory / "provenance.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -43,7 +44,8 @@ class Epoch:
 @dataclass(frozen=True)
 class Progress:
     """What is told during training: the epoch at hand (from 1), its finished share (0-1), the
-    seconds it took so far, the number of epochs, and the history of the finished ones."""
+    seconds it took so far, the number of epochs, and the history of the finished ones.
+    """
 
     epoch: int
     share: float
@@ -136,12 +138,13 @@ def train(
     while len(state.history) < epochs and not _stopped(experiment, state):
         number = len(state.history) + 1
         started = time.perf_counter()
-        loss, accuracy = 0.0, 0.0
-        for share, loss, accuracy in _train_epoch(run_steps, settings, number, len(dataset.train)):
+        loss, accuracy = math.nan, math.nan
+        for part in _train_epoch(run_steps, settings, number, len(dataset.train)):
+            share, loss, accuracy = part
             if report is not None and share < 1.0:
                 elapsed = time.perf_counter() - started
                 report(Progress(number, share, elapsed, epochs, tuple(state.history)))
-        if not np.isfinite(loss):
+        if not math.isfinite(loss):
             raise CifarcamError(
                 f"{experiment.name}: the training loss of epoch {number} is {loss}; "
                 "lower training.learning_rate"
@@ -231,7 +234,12 @@ def _compile_evaluation(model: keras.Model) -> Callable[[Split], tuple[float, fl
     """A function from a split to its mean cross-entropy and its accuracy, dropout off."""
     to_logits = keras.Model(model.inputs, model.get_layer("logits").output)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8),
+            tf.TensorSpec([None], tf.int64),
+        ]
+    )
     def on_batch(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = to_logits(images, training=False)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -253,7 +261,7 @@ def _compile_evaluation(model: keras.Model) -> Callable[[Split], tuple[float, fl
 def _save(state: _State, path: Path, fingerprint: str) -> None:
     tensors = {f"variable.{i}": v.numpy() for i, v in enumerate(state.variables)}
     tensors |= {f"kept.{i}": array for i, array in enumerate(state.kept_weights)}
-    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    tensors = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     metadata = {
         "fingerprint": fingerprint,
         "history": json.dumps([asdict(epoch) for epoch in state.history]),

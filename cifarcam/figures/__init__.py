@@ -1,0 +1,44 @@
+"""Arrays in, Matplotlib figures out: one visual language for the book and the command line.
+
+Every function returns a `matplotlib.figure.Figure`; none computes a result. Text is at least 8 pt
+at the column's width of 6.5 inches, classes always stand in the dataset's order.
+"""
+
+from cifarcam.figures.architectures import architecture
+from cifarcam.figures.heatmaps import (
+    explanation,
+    explanations,
+    heatmaps,
+    mean_heatmaps,
+    pipeline,
+    scaled_for_display,
+)
+from cifarcam.figures.pictures import image_pairs, predictions, samples
+from cifarcam.figures.results import (
+    class_histogram,
+    confusion,
+    per_class,
+    reliability,
+    training_curves,
+)
+from cifarcam.figures.style import save, use_house_style
+
+__all__ = [
+    "architecture",
+    "class_histogram",
+    "confusion",
+    "explanation",
+    "explanations",
+    "heatmaps",
+    "image_pairs",
+    "mean_heatmaps",
+    "per_class",
+    "pipeline",
+    "predictions",
+    "reliability",
+    "samples",
+    "save",
+    "scaled_for_display",
+    "training_curves",
+    "use_house_style",
+]

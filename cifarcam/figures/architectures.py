@@ -1,0 +1,266 @@
+"""Drawings of networks from their lists of blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Polygon
+
+from cifarcam.errors import CifarcamError
+from cifarcam.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LINE,
+    ORANGE,
+    PALE,
+    PURPLE,
+    SKY,
+    TEXT,
+    VERMILLION,
+    WIDTH,
+    YELLOW,
+    fitted,
+    sheet,
+    styled,
+)
+
+# Colour and what the legend calls it.
+KINDS = {
+    "input": (PALE, "input"),
+    "convolution": (SKY, "convolution"),
+    "pooling": (ORANGE, "pooling"),
+    "normalisation": (YELLOW, "normalisation"),
+    "block": (GREEN, "block"),
+    "dense": (PURPLE, "dense"),
+    "dropout": ("#F2F2F2", "dropout"),
+    "output": (VERMILLION, "output"),
+}
+PER_ROW = 8
+BOX_ROOM = 1.15  # inches a row gives to its boxes
+SLANT = 0.28  # of a box's height: how far its side goes back
+STACK = 0.3  # inches above the boxes, for repeats and shortcuts
+
+
+class Block(Protocol):
+    """What `cifarcam.models.summary.blocks` gives; this module reads no more of it."""
+
+    @property
+    def kind(self) -> str:
+        """A key of `KINDS`."""
+
+    @property
+    def label(self) -> str:
+        """Its name."""
+
+    @property
+    def detail(self) -> str:
+        """What its layers are; may be empty."""
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Height, width, channels; or units."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of its parameters."""
+
+    @property
+    def repeat(self) -> int:
+        """How many times its layers follow each other."""
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Inches of a box: height by the logarithm of spatial size, width by that of channels."""
+
+    largest: int
+    deepest: int
+
+    def box(self, shape: tuple[int, ...]) -> tuple[float, float]:
+        """Width and height of a box's front."""
+        channels = math.log2(1 + shape[-1]) / math.log2(1 + self.deepest)
+        if len(shape) == 1:  # units have no place: a narrow bar, its height by their number
+            return 0.07, 0.2 + 0.7 * channels
+        spatial = math.log2(1 + shape[0]) / math.log2(1 + self.largest)
+        return 0.06 + 0.3 * channels**2, 0.1 + 0.75 * spatial**2
+
+
+@styled
+def architecture(
+    blocks: Sequence[Block], *, title: str = "", shortcut: str = "shortcut connections"
+) -> Figure:
+    """A network as a row, or two or three rows, of boxes from input to output.
+
+    A box is the higher the larger its feature maps are and the wider the more channels it has,
+    both on logarithmic scales. Below it stand its name, its layers, the shape of its output and
+    its number of parameters; above it how often it repeats, and an arc when it is a ``block``.
+
+    Parameters
+    ----------
+    blocks
+        From `cifarcam.models.summary.blocks`.
+    shortcut
+        What the arcs are, for the legend.
+
+    Raises
+    ------
+    CifarcamError
+        When there is no block, or one of an unknown kind.
+    """
+    if not blocks:
+        raise CifarcamError("architecture: no blocks to draw")
+    for block in blocks:
+        if block.kind not in KINDS:
+            raise CifarcamError(f"block {block.label!r}: kind {block.kind!r} is unknown")
+    row_count = -(-len(blocks) // PER_ROW)
+    per_row = -(-len(blocks) // row_count)
+    slot = WIDTH / per_row
+    texts = [_texts(block, slot) for block in blocks]
+    scale = _Scale(
+        max((block.output_shape[0] for block in blocks if len(block.output_shape) > 1), default=1),
+        max(block.output_shape[-1] for block in blocks),
+    )
+    rows = [
+        range(start, min(start + per_row, len(blocks))) for start in range(0, len(blocks), per_row)
+    ]
+    heads = [STACK if any(_marked(blocks[i]) for i in row) else 0.08 for row in rows]
+    feet = [LINE * max(len(texts[i]) for i in row) + 0.1 for row in rows]
+    top = 0.25 if title else 0.0
+    gap = 0.28
+    height = top + sum(heads) + sum(feet) + len(rows) * (BOX_ROOM + gap) + 0.2
+    figure, axes = sheet(height)
+    if title:
+        axes.text(WIDTH / 2, 0.02, title, ha="center", va="top", size=9, weight="bold")
+    for row, head, foot in zip(rows, heads, feet, strict=True):
+        base = top + head + BOX_ROOM
+        _row(axes, [blocks[i] for i in row], [texts[i] for i in row], slot, base, scale)
+        top = base + foot + gap
+        if row is not rows[-1]:
+            next_middle = top + heads[rows.index(row) + 1] + BOX_ROOM / 2
+            _turn(axes, slot * len(row), base - BOX_ROOM / 2, top - gap / 2, next_middle)
+    _legend(axes, blocks, height - 0.1, shortcut)
+    return figure
+
+
+def _texts(block: Block, slot: float) -> list[tuple[str, str]]:
+    """The lines below a box, each with its weight."""
+    shape = "×".join(str(size) for size in block.output_shape)
+    lines = [(line, "bold") for line in fitted(block.label.replace("_", " "), 0.9 * slot)]
+    lines += [(line, "normal") for line in fitted(block.detail, slot - 0.06) if block.detail]
+    lines.append((shape, "normal"))
+    if block.parameters:
+        lines.append((f"{block.parameters:,}", "normal"))
+    return lines
+
+
+def _marked(block: Block) -> bool:
+    return block.repeat > 1 or block.kind == "block"
+
+
+def _row(
+    axes: Axes,
+    blocks: Sequence[Block],
+    texts: Sequence[list[tuple[str, str]]],
+    slot: float,
+    base: float,
+    scale: _Scale,
+) -> None:
+    """Boxes around one line, their texts below, arrows between."""
+    middle = base - BOX_ROOM / 2
+    edges = []
+    for index, (block, lines) in enumerate(zip(blocks, texts, strict=True)):
+        centre = slot * (index + 0.5)
+        width, height = scale.box(block.output_shape)
+        back = SLANT * height if len(block.output_shape) > 1 else 0.05
+        left = centre - (width + back) / 2
+        _box(axes, left, middle, width, height, back, KINDS[block.kind][0])
+        edges.append((left, left + width + back))
+        roof = middle - (height + back) / 2
+        if block.kind == "block":
+            _arc(axes, left - 0.05, left + width + back + 0.05, middle, roof - 0.02)
+        if block.repeat > 1:
+            lift = 0.22 if block.kind == "block" else 0.04
+            axes.text(centre, roof - lift, f"×{block.repeat}", ha="center", va="bottom")
+        for line, (text, weight) in enumerate(lines):
+            axes.text(centre, base + 0.06 + line * LINE, text, ha="center", va="top", weight=weight)
+    for (_, end), (start, _) in zip(edges, edges[1:], strict=False):
+        _arrow(axes, (end + 0.05, middle), (start - 0.04, middle))
+
+
+def _box(
+    axes: Axes, left: float, middle: float, width: float, height: float, back: float, colour: str
+) -> None:
+    """A box seen from its front's left: front, side and roof."""
+    up, down = middle - (height - back) / 2, middle + (height + back) / 2
+    right = left + width
+    faces = (
+        (1.0, [(left, up), (right, up), (right, down), (left, down)]),
+        (1.25, [(left, up), (left + back, up - back), (right + back, up - back), (right, up)]),
+        (
+            0.75,
+            [(right, up), (right + back, up - back), (right + back, down - back), (right, down)],
+        ),
+    )
+    for light, corners in faces:
+        tone = tuple(min(1.0, channel * light) for channel in to_rgb(colour))
+        axes.add_patch(Polygon(corners, facecolor=tone, edgecolor=BLACK, linewidth=0.6))
+
+
+def _arc(axes: Axes, start: float, end: float, middle: float, roof: float) -> None:
+    """From before a box, over it, to behind it."""
+    axes.add_patch(
+        FancyArrowPatch(
+            (start, roof),
+            (end, roof),
+            connectionstyle=f"arc3,rad={-0.16 / max(0.5 * (end - start), 0.1):.3f}",
+            arrowstyle="-|>",
+            mutation_scale=6,
+            color=BLUE,
+            linewidth=1,
+            shrinkA=0,
+            shrinkB=0,
+        )
+    )
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    axes.add_patch(
+        FancyArrowPatch(
+            start, end, arrowstyle="-|>", mutation_scale=6, color=GREY, shrinkA=0, shrinkB=0
+        )
+    )
+
+
+def _turn(axes: Axes, end: float, middle: float, between: float, below: float) -> None:
+    """The way from the end of a row to the start of the next."""
+    edge = min(end, WIDTH) - 0.02
+    axes.plot(
+        [edge - 0.12, edge, edge, 0.02, 0.02],
+        [middle, middle, between, between, below],
+        color=GREY,
+        linewidth=1,
+    )
+    _arrow(axes, (0.02, below), (0.16, below))
+
+
+def _legend(axes: Axes, blocks: Sequence[Block], y: float, shortcut: str) -> None:
+    """The colours in use, and what an arc is."""
+    kinds = [kind for kind in KINDS if any(block.kind == kind for block in blocks)]
+    x = 0.05
+    for kind in kinds:
+        colour, name = KINDS[kind]
+        corners = [(x, y - 0.05), (x + 0.12, y - 0.05), (x + 0.12, y + 0.05), (x, y + 0.05)]
+        axes.add_patch(Polygon(corners, facecolor=colour, edgecolor=BLACK, linewidth=0.6))
+        axes.text(x + 0.17, y, name, va="center", size=TEXT)
+        x += 0.17 + 0.075 * len(name) + 0.16
+    if "block" in kinds:
+        _arc(axes, x, x + 0.25, y, y + 0.05)
+        axes.text(x + 0.32, y, shortcut, va="center", size=TEXT)

@@ -1,0 +1,144 @@
+"""Grids of pictures: samples, pairs, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cifarcam.errors import CifarcamError
+from cifarcam.figures.style import (
+    GREY,
+    LINE,
+    TEXT,
+    WIDTH,
+    checked_pictures,
+    fitted,
+    mosaic,
+    place,
+    sheet,
+    styled,
+)
+
+
+@styled
+def samples(
+    images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], per_class: int = 10
+) -> Figure:
+    """The first `per_class` images of each class, a row a class.
+
+    Parameters
+    ----------
+    images
+        N x H x W x 3, uint8.
+    labels
+        N integers, indices of `class_names`. A class with fewer images leaves its row short.
+
+    Raises
+    ------
+    CifarcamError
+        When images and labels differ in number.
+    """
+    pictures, labels = checked_pictures(images), np.asarray(labels)
+    if len(pictures) != len(labels):
+        raise CifarcamError(f"{len(pictures)} images but {len(labels)} labels")
+    height, width = pictures.shape[1:3]
+    chosen = np.full((len(class_names) * per_class, height, width, 3), 255, dtype=np.uint8)
+    for index in range(len(class_names)):
+        members = pictures[labels == index][:per_class]
+        chosen[index * per_class : index * per_class + len(members)] = members
+    joined = mosaic(chosen, per_class, gap=2)
+    margin = 0.85
+    drawn = min(WIDTH - margin, 0.6 * per_class)
+    pixel = drawn / joined.shape[1]
+    figure, axes = sheet(joined.shape[0] * pixel)
+    place(axes, joined, margin, 0.0, drawn)
+    for index, name in enumerate(class_names):
+        middle = (index * (height + 2) + height / 2) * pixel
+        axes.text(margin - 0.08, middle, name, ha="right", va="center")
+    return figure
+
+
+@styled
+def predictions(images: np.ndarray, titles: Sequence[str], *, columns: int = 5) -> Figure:
+    """Pictures, each under its title.
+
+    Parameters
+    ----------
+    images
+        N x H x W x 3, uint8; N may be 0.
+    titles
+        N texts; lines that do not fit are broken.
+
+    Raises
+    ------
+    CifarcamError
+        When images and titles differ in number.
+    """
+    if len(images) == 0:
+        return nothing("no images to show")
+    pictures = checked_pictures(images)
+    _same_number(len(pictures), len(titles))
+    return _titled(list(pictures), titles, min(columns, max(len(titles), 4)))
+
+
+@styled
+def image_pairs(
+    first: np.ndarray, second: np.ndarray, titles: Sequence[str], *, columns: int = 4
+) -> Figure:
+    """Pairs of pictures side by side, each pair under its title.
+
+    Parameters
+    ----------
+    first, second
+        N x H x W x 3, uint8; N may be 0.
+    titles
+        N texts; lines that do not fit are broken.
+
+    Raises
+    ------
+    CifarcamError
+        When their numbers differ.
+    """
+    if len(first) == 0 and len(second) == 0:
+        return nothing("no pairs to show")
+    left, right = checked_pictures(first, "first"), checked_pictures(second, "second")
+    _same_number(len(left), len(titles))
+    _same_number(len(right), len(titles))
+    pairs = [mosaic(np.stack(pair), 2, gap=1) for pair in zip(left, right, strict=True)]
+    return _titled(pairs, titles, min(columns, max(len(titles), 2)))
+
+
+def nothing(text: str) -> Figure:
+    """A figure that says that there is nothing to show."""
+    figure, axes = sheet(0.5)
+    axes.text(WIDTH / 2, 0.25, text, ha="center", va="center", color=GREY)
+    return figure
+
+
+def _titled(pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int) -> Figure:
+    """Pictures of one size in a grid; a row's titles have room for the longest of them."""
+    gap = 0.2
+    width = (WIDTH - (columns - 1) * gap) / columns
+    height = width * pictures[0].shape[0] / pictures[0].shape[1]
+    texts = [fitted(title, width + 0.1) for title in titles]
+    rows = [
+        range(start, min(start + columns, len(texts))) for start in range(0, len(texts), columns)
+    ]
+    heads = [LINE * max(len(texts[index]) for index in row) + 0.05 for row in rows]
+    figure, axes = sheet(sum(heads) + len(rows) * height + (len(rows) - 1) * 0.12)
+    top = 0.0
+    for row, head in zip(rows, heads, strict=True):
+        for column, index in enumerate(row):
+            x = column * (width + gap)
+            title = "\n".join(texts[index])
+            axes.text(x + width / 2, top + head - 0.04, title, ha="center", va="bottom", size=TEXT)
+            place(axes, pictures[index], x, top + head, width)
+        top += head + height + 0.12
+    return figure
+
+
+def _same_number(pictures: int, titles: int) -> None:
+    if pictures != titles:
+        raise CifarcamError(f"{pictures} images but {titles} titles")

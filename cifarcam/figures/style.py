@@ -1,0 +1,196 @@
+"""The house style: type, colours, formats, and drawing in inches."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Collection, Mapping
+from functools import wraps
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ParamSpec
+
+import matplotlib
+import numpy as np
+from IPython.core.getipython import get_ipython
+from IPython.core.pylabtools import select_figure_formats
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+from cifarcam import files
+from cifarcam.errors import CifarcamError
+
+WIDTH = 6.5  # inches, the text column of a printed page
+TEXT = 8.0  # points, the least size at which anything is written
+LINE = 0.145  # inches from one line of text to the next at that size
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+BLACK = "#000000"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+YELLOW = "#F0E442"
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+PURPLE = "#CC79A7"
+GREY = "#666666"
+PALE = "#D9D9D9"
+
+HEAT = "viridis"  # heatmaps: even in lightness, for colour-blind readers and in grey print
+COUNTS = "Blues"  # counts and shares, nothing being white
+
+STYLE: Mapping[str, Any] = MappingProxyType(
+    {
+        "font.family": "DejaVu Sans",
+        "font.size": TEXT,
+        "axes.titlesize": 9.0,
+        "axes.labelsize": TEXT,
+        "xtick.labelsize": TEXT,
+        "ytick.labelsize": TEXT,
+        "legend.fontsize": TEXT,
+        "figure.titlesize": 10.0,
+        "figure.facecolor": "white",
+        "figure.dpi": 100.0,
+        "savefig.dpi": 200.0,
+        "savefig.bbox": "tight",
+        "savefig.pad_inches": 0.05,
+        "savefig.facecolor": "white",
+        "axes.facecolor": "white",
+        "axes.edgecolor": GREY,
+        "axes.linewidth": 0.8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "grid.color": PALE,
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+        "image.composite_image": False,  # pictures keep their own pixels in SVG and PDF
+        "svg.fonttype": "path",
+        "svg.hashsalt": "cifarcam",
+    }
+)
+
+# No date: the same figure is the same file.
+METADATA: Mapping[str, Mapping[str, None]] = MappingProxyType(
+    {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+)
+
+Arguments = ParamSpec("Arguments")
+
+
+def use_house_style(formats: Collection[str] = ("svg",)) -> None:
+    """Set Matplotlib's defaults, and in IPython how a figure is shown.
+
+    There, a `Figure` that is a cell's last expression is shown, once, in each of `formats`.
+    """
+    matplotlib.rcParams.update(STYLE)
+    shell = get_ipython()
+    if shell is not None:
+        # One set of metadata goes to all formats, hence the only key that SVG needs.
+        options = {"metadata": METADATA["svg"]} if set(formats) == {"svg"} else {}
+        select_figure_formats(shell, set(formats), **options)
+
+
+def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+    """Make a function draw in the house style, whatever the caller's own defaults are."""
+
+    @wraps(draw)
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+        with matplotlib.rc_context(dict(STYLE)):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def save(figure: Figure, path: Path | str) -> None:
+    """Write a figure as SVG, PDF or PNG (200 dpi) by the name's ending.
+
+    The same figure gives the same bytes. The file appears complete or not at all.
+
+    Raises
+    ------
+    CifarcamError
+        When the ending is another one, or the file cannot be written.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in METADATA:
+        raise CifarcamError(f"{path}: give a name that ends in .png, .svg or .pdf")
+    with (
+        matplotlib.rc_context(dict(STYLE)),
+        files.writing_to(path.parent),
+        files.atomic_file(path) as temporary,
+    ):
+        figure.savefig(temporary, format=kind, metadata=dict(METADATA[kind]))
+
+
+def sheet(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    """An empty figure whose axes measure inches from the upper left corner."""
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
+    axes.axis("off")
+    return figure, axes
+
+
+def place(axes: Axes, picture: np.ndarray, x: float, y: float, width: float) -> None:
+    """Put an H x W x 3 uint8 picture on a sheet, its upper left corner at (x, y) inches.
+
+    It is enlarged to about 100 pixels an inch by whole pixels, so that no viewer blurs it.
+    """
+    factor = max(1, round(100 * width / picture.shape[1]))
+    enlarged = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+    height = width * picture.shape[0] / picture.shape[1]
+    axes.imshow(enlarged, extent=(x, x + width, y + height, y), interpolation="none", aspect="auto")
+
+
+def mosaic(pictures: np.ndarray, columns: int, gap: int) -> np.ndarray:
+    """Join N x H x W x 3 uint8 pictures row by row, `gap` white pixels between them."""
+    height, width = pictures.shape[1:3]
+    rows = -(-len(pictures) // columns)
+    joined = np.full(
+        (rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, dtype=np.uint8
+    )
+    for index, picture in enumerate(pictures):
+        row, column = divmod(index, columns)
+        top, left = row * (height + gap), column * (width + gap)
+        joined[top : top + height, left : left + width] = picture
+    return joined
+
+
+def text_width(text: str, size: float = TEXT) -> float:
+    """Inches that one line of text takes."""
+    if not text.strip():
+        return 0.0
+    font = FontProperties(family=STYLE["font.family"])
+    return float(TextPath((0, 0), text, size=size, prop=font).get_extents().width) / 72
+
+
+def fitted(text: str, width: float, size: float = TEXT) -> list[str]:
+    """Break a text into lines that fit `width` inches; given line breaks are kept."""
+    lines: list[str] = []
+    for line in str(text).split("\n"):
+        letters = len(line)
+        parts = [line]
+        while letters > 4 and any(text_width(part, size) > width for part in parts):
+            letters -= 1
+            parts = textwrap.wrap(line, letters, break_on_hyphens=False)
+        lines += parts
+    return lines
+
+
+def checked_pictures(images: Any, name: str = "images") -> np.ndarray:
+    """`images` as an N x H x W x 3 uint8 array.
+
+    Raises
+    ------
+    CifarcamError
+        When they are something else.
+    """
+    pictures = np.asarray(images)
+    if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != np.uint8:
+        raise CifarcamError(
+            f"{name}: {pictures.dtype} of shape {pictures.shape} is not N x H x W x 3 uint8"
+        )
+    return pictures

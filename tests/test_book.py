@@ -1,0 +1,191 @@
+"""The whole book, really built: on the sample, with a tiny training, in a copy of the checkout."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+SAMPLE_WORDS = "committed sample of 2,000 images"
+
+
+def tracked_files():
+    command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the checkout with an experiment of two epochs on two filters."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in filter(None, tracked_files()):
+        if (ROOT / name).exists() and not name.startswith("runs/baseline"):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name, follow_symlinks=False)
+    for name in ("baseline", "baseline-early-stopping"):
+        text = (ROOT / "experiments" / f"{name}.toml").read_text()
+        text = re.sub(r"epochs = \d+", "epochs = 3", text)
+        text = re.sub(r"learning_rate = [\d.]+", "learning_rate = 0.01", text)
+        text = re.sub(r"filters = \[.*\]", "filters = [8, 16]", text)
+        (copy / "experiments" / f"{name.replace('baseline', 'tiny')}.toml").write_text(text)
+    return copy
+
+
+def run(project, *command):
+    environment = os.environ | {
+        "XDG_CACHE_HOME": str(project / "cache"),
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        [str(BIN / command[0]), *command[1:]],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def built(project):
+    said = run(project, "cifarcam", "report", "--dataset", "sample", "--run", "tiny")
+    log = run(project, "jupyter-book", "build", "book", "-n", "-W", "--keep-going")
+    return project, said, log
+
+
+def pages(project):
+    html = project / "book" / "_build" / "html"
+    names = ["index", "introduction", "conclusion", "bibliography"]
+    names += [f"notebooks/{p.stem}" for p in sorted((project / "notebooks").glob("*.md"))]
+    return {
+        name: BeautifulSoup((html / f"{name}.html").read_text(), "html.parser") for name in names
+    }
+
+
+@pytest.mark.slow
+def test_every_chapter_is_executed_once_and_built_without_a_warning(built):
+    project, said, log = built
+    for chapter in (project / "notebooks").glob("*.md"):
+        assert f"chapter {chapter.stem}: not executed yet" in said
+    assert "executing" not in log
+    assert "warning" not in log.lower().replace("warning_", "")
+
+
+@pytest.mark.slow
+def test_every_page_says_that_it_was_built_from_the_sample(built):
+    for name, page in pages(built[0]).items():
+        assert SAMPLE_WORDS in page.get_text(), name
+
+
+@pytest.mark.slow
+def test_no_page_shows_an_unresolved_reference_or_a_path_of_this_machine(built):
+    for name, page in pages(built[0]).items():
+        html = str(page)
+        assert str(built[0]) not in html, name
+        assert str(ROOT) not in html, name
+        assert str(Path.home()) + "/" not in html, name
+        text = page.find("article").get_text()
+        assert "{glue" not in text, name
+        assert "{numref" not in text, name
+        assert "Traceback" not in text, name
+        assert "??" not in text, name
+        assert not re.search(r"\bnan\b", text), name
+
+
+@pytest.mark.slow
+def test_figures_are_numbered_captioned_and_have_alternative_text(built):
+    seen = 0
+    for name, page in pages(built[0]).items():
+        for image in page.select("article img"):
+            assert len(image.get("alt", "")) > 20, (name, image)
+            assert not image["alt"].startswith("../_images"), (name, image)
+        for figure in page.select("article figure"):
+            caption = figure.find("figcaption")
+            assert caption is not None, name
+            assert re.match(r"Fig\. \d", caption.get_text().strip()), caption.get_text()
+            assert len(caption.get_text()) > 30
+            seen += 1
+    assert seen >= 15
+
+
+@pytest.mark.slow
+def test_every_image_and_internal_link_resolves(built):
+    html = built[0] / "book" / "_build" / "html"
+    for name, page in pages(built[0]).items():
+        here = (html / f"{name}.html").parent
+        for tag, attribute in (("img", "src"), ("a", "href")):
+            for element in page.select(f"article {tag}[{attribute}]"):
+                address = element[attribute]
+                if re.match(r"[a-z]+:", address):
+                    continue
+                path, _, anchor = address.partition("#")
+                target = (here / path) if path else html / f"{name}.html"
+                assert target.exists(), (name, address)
+                if anchor and target.suffix == ".html":
+                    assert f'id="{anchor}"' in target.read_text(), (name, address)
+
+
+@pytest.mark.slow
+def test_there_are_no_launch_buttons_without_an_address_and_right_ones_with_it(built):
+    project = built[0]
+    page = (project / "book" / "_build" / "html" / "notebooks" / "results.html").read_text()
+    assert "colab.research.google.com" not in page
+    assert "executablebooks/jupyter-book" not in page
+    config = project / "book" / "_config.yml"
+    text = config.read_text()
+    config.write_text(text.replace('url: ""', "url: https://github.com/someone/fork"))
+    try:
+        run(project, "jupyter-book", "build", "book")
+        page = (project / "book" / "_build" / "html" / "notebooks" / "results.html").read_text()
+        address = "https://colab.research.google.com/github/someone/fork/blob/main/notebooks/results.ipynb"
+        assert address in page
+        assert (ROOT / "notebooks" / "results.ipynb").is_file()
+    finally:
+        config.write_text(text)
+        run(project, "jupyter-book", "build", "book")
+
+
+@pytest.mark.slow
+def test_a_changed_number_changes_on_every_page_that_shows_it(built):
+    project = built[0]
+    run(project, "jupyter-book", "build", "book")
+    source = project / "notebooks" / "results.md"
+    text = source.read_text()
+    key = "results-test-accuracy"
+    showing = [
+        name
+        for name in ("index", "conclusion")
+        if f"results.ipynb::{key}" in (project / "book" / f"{name}.md").read_text()
+    ]
+    assert showing == ["index", "conclusion"]
+    changed = re.sub(rf'report\.glue\("{key}", .*\)', f'report.glue("{key}", 12.3)', text)
+    assert changed != text
+    source.write_text(changed)
+    log = run(project, "jupyter-book", "build", "book")
+    assert "chapter results: the notebook changed, executing" in log
+    assert log.count("executing") == 1
+    for name in [*showing, "notebooks/results"]:
+        assert "12.3" in pages(project)[name].find("article").get_text(), name
+
+
+@pytest.mark.slow
+def test_pages_close_with_what_they_were_computed_from(built):
+    for name, page in pages(built[0]).items():
+        if name.startswith("notebooks/"):
+            footer = page.select_one(".computed-from")
+            assert footer is not None, name
+            assert "tensorflow" in footer.get_text(), name
+    copy = json.loads((built[0] / "book" / "notebooks" / "results.ipynb").read_text())
+    assert {run["name"] for run in copy["metadata"]["cifarcam"]["runs"]} == {
+        f"tiny{twin}{seed}-sample"
+        for twin in ("", "-early-stopping")
+        for seed in ("", "-seed1", "-seed2")
+    }

@@ -1,0 +1,177 @@
+"""Chapters: what makes one stale, and what an executed copy carries."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+from cifarcam import chapters, files
+from cifarcam.errors import CifarcamError
+
+ROOT = Path(__file__).parents[1]
+CHAPTER = """---
+jupytext:
+  formats: md:myst,ipynb
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+# A chapter
+
+```{code-cell} ipython3
+:tags: [parameters]
+
+dataset_name = "cifar10"
+run_name = "baseline"
+```
+
+```{code-cell} ipython3
+from cifarcam import report
+
+report.glue("a-value", ANSWER)
+report.table([["1"]], header=["n"], caption="A table", name="tab-a")
+report.computed_from(None)
+print(dataset_name, run_name)
+```
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "_config.yml").write_text("title: x\n")
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "requirements.txt").write_text("numpy==1\n")
+    write(tmp_path, "41 + 1")
+    return tmp_path
+
+
+def write(project, answer, name="one"):
+    path = project / "notebooks" / f"{name}.md"
+    path.write_text(CHAPTER.replace("ANSWER", answer))
+    chapters.write_pair(path)
+
+
+def execute(project, **changes):
+    said = []
+    parameters = chapters.Parameters(**changes)
+    executed = chapters.execute_stale(project, parameters, say=said.append)
+    return executed, said
+
+
+def outputs(project, name="one"):
+    copy = nbformat.read(project / "book" / "notebooks" / f"{name}.ipynb", as_version=4)
+    return copy, [o for cell in copy.cells for o in cell.get("outputs", [])]
+
+
+def test_a_chapter_is_executed_once_until_something_changes(project):
+    assert execute(project)[0] == ["one"]
+    assert execute(project) == ([], [])
+    copy, found = outputs(project)
+    assert found[0]["metadata"]["scrapbook"]["name"] == "a-value"
+    assert "42" in json.dumps(found[0]["data"])
+    text = json.dumps(copy)
+    assert str(project) not in text
+    assert "papermill" not in json.dumps(copy.metadata)
+    assert str(Path.home()) not in text
+
+    write(project, "2")
+    assert execute(project) == (["one"], ["chapter one: the notebook changed, executing"])
+    (project / "requirements.txt").write_text("numpy==2\n")
+    assert execute(project) == (["one"], ["chapter one: requirements.txt changed, executing"])
+    executed, said = execute(project, dataset="sample", run="tiny")
+    assert executed == ["one"]
+    assert "parameter dataset changed" in said[0]
+    assert "sample tiny" in outputs(project)[1][-1]["text"]
+    assert execute(project, dataset="sample", run="tiny") == ([], [])
+
+
+def test_a_changed_library_module_makes_stale_what_imports_it(project, monkeypatch):
+    execute(project)
+    real = files.sha256
+
+    def changed(name):
+        return lambda path: "other" if path.name == name else real(path)
+
+    monkeypatch.setattr(files, "sha256", changed("evaluation.py"))
+    assert execute(project) == ([], [])  # report.py does not import it
+    monkeypatch.setattr(files, "sha256", changed("store.py"))
+    assert execute(project)[1] == ["chapter one: cifarcam/store.py changed, executing"]
+
+
+def test_a_failing_chapter_is_named_with_cell_and_error_and_the_last_copy_stays(project):
+    execute(project)
+    before = (project / "book" / "notebooks" / "one.ipynb").read_bytes()
+    write(project, "1 / 0")
+    with pytest.raises(CifarcamError) as failure:
+        execute(project)
+    message = str(failure.value)
+    assert "chapter one failed in cell" in message
+    assert "ZeroDivisionError: division by zero" in message
+    assert (project / "book" / "notebooks" / "one.ipynb").read_bytes() == before
+
+
+def test_unknown_chapters_and_kernels_are_refused_by_name(project):
+    with pytest.raises(CifarcamError, match="no chapter named 'two'; there are one"):
+        chapters.execute_stale(project, chapters.Parameters(), only=["two"])
+    with pytest.raises(CifarcamError, match="no Jupyter kernel named 'nosuch'"):
+        execute(project, kernel="nosuch")
+    with pytest.raises(CifarcamError, match="'mnist' is not one of cifar10, sample"):
+        chapters.choose_parameters(project, {"dataset": "mnist"})
+
+
+def test_the_copy_of_a_removed_chapter_goes(project):
+    write(project, "1", name="two")
+    execute(project)
+    for ending in ("md", "ipynb"):
+        (project / "notebooks" / f"two.{ending}").unlink()
+    execute(project)
+    assert not (project / "book" / "notebooks" / "two.ipynb").exists()
+
+
+def test_the_newer_file_of_a_pair_wins(project):
+    import os
+
+    notebook = project / "notebooks" / "one.ipynb"
+    edited = jupytext.read(notebook)
+    edited.cells[-1].source = edited.cells[-1].source.replace("41 + 1", "7")
+    jupytext.write(edited, notebook)
+    os.utime(notebook, (2e9, 2e9))
+    execute(project)
+    assert '"a-value", 7' in (project / "notebooks" / "one.md").read_text()
+    write_text = (
+        (project / "notebooks" / "one.md").read_text().replace('"a-value", 7', '"a-value", 8')
+    )
+    (project / "notebooks" / "one.md").write_text(write_text)
+    os.utime(project / "notebooks" / "one.md", (2.1e9, 2.1e9))
+    execute(project)
+    assert '\\"a-value\\", 8' in notebook.read_text()
+
+
+def test_parameters_stay_chosen(project):
+    chapters.choose_parameters(project, {"dataset": "sample"})
+    chapters.choose_parameters(project, {"run": "tiny"})
+    assert chapters.read_parameters(project) == chapters.Parameters("sample", "tiny", "python3")
+
+
+def test_the_closure_of_imports_is_followed_through_packages():
+    names = {
+        path.relative_to(chapters.PACKAGE).as_posix()
+        for path in chapters.module_closure("from cifarcam import explain\nimport numpy")
+    }
+    assert {"__init__.py", "explain/__init__.py", "explain/grad_cam.py", "errors.py"} <= names
+    assert not {"runs.py", "report.py", "chapters.py"} & names
+
+
+def test_sphinx_stays_free_of_tensorflow():
+    code = "import sys, cifarcam.sphinx_ext; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,109 @@
+"""The project's files agree with each other."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+import yaml
+
+from cifarcam import chapters, explain
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
+LOCK = (ROOT / "requirements.txt").read_text()
+
+
+def locked():
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK, re.M))
+
+
+def test_the_lock_file_holds_every_dependency_in_the_range_asked_for():
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    asked = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    for line in asked:
+        requirement = Requirement(line)
+        versions = re.findall(rf"^{re.escape(requirement.name)}==([^\s;]+)", LOCK, re.M)
+        assert versions, line
+        assert all(requirement.specifier.contains(version) for version in versions), line
+
+
+def test_the_installed_versions_are_the_locked_ones():
+    import importlib.metadata
+
+    for name in ("tensorflow", "keras", "jupyter-book", "papermill", "matplotlib"):
+        assert importlib.metadata.version(name) == locked()[name]
+
+
+def test_make_and_conda_install_the_lock_file():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
+    assert pip == ["-r requirements.txt", "--no-deps -e ."]
+    assert (
+        "install --quiet --disable-pip-version-check -r requirements.txt"
+        in (ROOT / "Makefile").read_text()
+    )
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("platform", ["x86_64-manylinux_2_28", "aarch64-apple-darwin"])
+def test_the_lock_file_resolves_to_wheels_on_every_platform(version, platform, tmp_path):
+    command = ["uv", "pip", "compile", "-q", "--no-deps", "--only-binary", ":all:"]
+    command += ["--python-version", version, "--python-platform", platform]
+    command += [str(ROOT / "requirements.txt"), "-o", str(tmp_path / "out.txt")]
+    uv = Path(__import__("sys").executable).parent / "uv"
+    done = subprocess.run([str(uv), *command[1:]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "tensorflow==" in (tmp_path / "out.txt").read_text()
+
+
+@pytest.mark.parametrize("text", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_agree_with_their_pairs_and_have_no_outputs(text):
+    notebook = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
+    assert chapters._same_cells(jupytext.read(text), notebook)
+    assert all(not cell.get("outputs") for cell in notebook.cells)
+    nbformat.validate(notebook)
+
+
+@pytest.mark.parametrize("text", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_tell_and_do_not_define(text):
+    cells = [c for c in jupytext.read(text).cells if c.cell_type == "code"]
+    for cell in cells:
+        assert not re.search(r"^\s*(def|class) ", cell.source, re.M)
+        assert "matplotlib" not in cell.source
+        assert "../" not in cell.source
+    assert "parameters" in cells[0].metadata["tags"]
+    assert re.search(r"report\.computed_from\(", cells[-1].source)
+
+
+def test_the_table_of_contents_names_every_chapter():
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    files = [chapter["file"] for chapter in toc["chapters"]]
+    notebooks = {f"notebooks/{path.stem}" for path in NOTEBOOKS}
+    assert {name for name in files if name.startswith("notebooks/")} == notebooks
+    for name in set(files) - notebooks:
+        assert (ROOT / "book" / f"{name}.md").is_file()
+
+
+def test_glued_names_are_unique_and_every_reference_has_its_value():
+    given = {}
+    for path in NOTEBOOKS:
+        for name in re.findall(r'report\.glue\(\s*"([^"]+)"', path.read_text()):
+            assert name not in given, name
+            assert name.startswith(path.stem.replace("_", "") + "-"), name
+            given[name] = path.stem
+    for path in (ROOT / "book").glob("*.md"):
+        for chapter, name in re.findall(
+            r"\{glue:text\}`notebooks/(\w+)\.ipynb::([\w-]+)", path.read_text()
+        ):
+            dynamic = f'"{name}"' not in (ROOT / "notebooks" / f"{chapter}.md").read_text()
+            assert given.get(name) == chapter or dynamic, name
+
+
+def test_the_methods_have_one_registry():
+    assert list(explain.METHODS) == ["grad-cam"]

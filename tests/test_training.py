@@ -1,0 +1,193 @@
+"""Training: the same weights every time, whatever interrupts it, and the right ones."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from cifarcam import data, experiment, models, runs, training
+from cifarcam.data import Split
+from cifarcam.errors import CifarcamError
+from cifarcam.models import custom_cnn
+
+TINY = """
+description = "For tests"
+[model]
+architecture = "custom_cnn"
+filters = [4, 4]
+dense = 8
+dropout = 0.5
+[data]
+dataset = "sample"
+split_seed = 0
+[training]
+seed = 3
+epochs = 3
+batch_size = 64
+optimizer = "adam"
+learning_rate = 0.01
+precision = "float32"
+"""
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return data.load("sample")
+
+
+@pytest.fixture
+def tiny():
+    return experiment.parse(TINY, "tiny", "tiny.toml")
+
+
+def weights_of(trained):
+    return [np.asarray(w) for w in trained.model.get_weights()]
+
+
+def assert_same_bits(first, second):
+    for one, other in zip(first, second, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+class Interrupt(Exception):
+    pass
+
+
+def interrupting(epoch, share):
+    def report(progress):
+        if progress.epoch == epoch and progress.share >= share:
+            raise Interrupt
+
+    return report
+
+
+def test_the_same_experiment_twice_gives_the_same_bits_and_another_seed_does_not(tiny, sample):
+    first = training.train(tiny, sample)
+    second = training.train(tiny, sample)
+    other = training.train(tiny.with_changes(seed=4), sample)
+    assert_same_bits(weights_of(first), weights_of(second))
+    losses = [[epoch.train_loss for epoch in t.history] for t in (first, second, other)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_one_epoch_equals_a_plain_keras_training_in_the_same_order(tiny, sample):
+    plain = replace(
+        tiny,
+        options=custom_cnn.Options(filters=(4, 4), dense=8, dropout=0.0),
+        training=replace(tiny.training, epochs=1),
+    )
+    trained = training.train(plain, sample)
+    keras.utils.set_random_seed(plain.training.seed)
+    model = models.build("custom_cnn", plain.options)
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    order = np.random.default_rng([plain.training.seed, 1]).permutation(len(sample.train))
+    losses = []
+    for start in range(0, len(order), 64):
+        batch = order[start : start + 64]
+        loss = model.test_on_batch(sample.train.images[batch], sample.train.labels[batch])
+        losses.append(float(loss) * len(batch))
+        model.train_on_batch(sample.train.images[batch], sample.train.labels[batch])
+    for ours, theirs in zip(weights_of(trained), model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-5)
+    assert trained.history[0].train_loss == pytest.approx(sum(losses) / len(order), rel=1e-4)
+    truth = model.evaluate(sample.validation.images, sample.validation.labels, verbose=0)
+    assert trained.history[0].validation_loss == pytest.approx(truth, rel=1e-3)
+
+
+def test_an_exception_in_the_middle_of_an_epoch_costs_that_epoch_only(tiny, sample, tmp_path):
+    tiny = replace(tiny, training=replace(tiny.training, batch_size=8))
+    whole = training.train(tiny, sample)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Interrupt):
+        training.train(tiny, sample, checkpoint=checkpoint, report=interrupting(2, 0.4))
+    seen = []
+    resumed = training.train(
+        tiny, sample, checkpoint=checkpoint, report=lambda p: seen.append(p.epoch)
+    )
+    assert min(seen) == 2
+    assert_same_bits(weights_of(whole), weights_of(resumed))
+    assert [e.train_loss for e in whole.history] == [e.train_loss for e in resumed.history]
+
+
+@pytest.mark.slow
+def test_a_killed_process_resumes_to_the_bits_of_an_unbroken_training(tmp_path, sample):
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY.replace("epochs = 3", "epochs = 60"))
+    command = [sys.executable, "-m", "cifarcam", "train", str(path), "--runs"]
+
+    def environment(name):
+        return os.environ | {"XDG_CACHE_HOME": str(tmp_path / name)}
+
+    process = subprocess.Popen(
+        [*command, str(tmp_path / "killed")],
+        env=environment("killed-cache"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if line.startswith("epoch   7"):
+            break
+    time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not list((tmp_path / "killed").glob("tiny*"))
+    for place, cache in (("killed", "killed-cache"), ("whole", "whole-cache")):
+        subprocess.run(
+            [*command, str(tmp_path / place)], env=environment(cache), check=True, text=True
+        )
+    killed = (tmp_path / "killed" / "tiny-seed3-sample" / "weights.safetensors").read_bytes()
+    whole = (tmp_path / "whole" / "tiny-seed3-sample" / "weights.safetensors").read_bytes()
+    assert killed == whole
+    history = runs.read(tmp_path / "killed" / "tiny-seed3-sample").history
+    assert history["epoch"].tolist() == list(range(1, 61))
+
+
+def test_early_stopping_keeps_the_lowest_validation_loss_and_stops_after_patience(tiny, sample):
+    stopping = replace(
+        tiny,
+        training=replace(tiny.training, epochs=60, learning_rate=0.03),
+        early_stopping=experiment.EarlyStopping(patience=2),
+    )
+    trained = training.train(stopping, sample)
+    losses = [epoch.validation_loss for epoch in trained.history]
+    best = int(np.argmin(losses)) + 1
+    assert trained.kept_epoch == best
+    assert len(losses) == best + 2 < 60
+    probabilities = trained.model.predict(sample.validation.images, verbose=0)
+    truth = probabilities[np.arange(len(sample.validation)), sample.validation.labels]
+    assert -np.log(truth).mean() == pytest.approx(losses[best - 1], rel=1e-4)
+
+
+def test_without_early_stopping_the_last_weights_are_kept(tiny, sample):
+    assert training.train(tiny, sample).kept_epoch == 3
+
+
+def test_the_test_split_is_not_touched(tiny, sample):
+    blind = replace(sample, test=None)
+    assert len(training.train(tiny, blind).history) == 3
+
+
+def test_the_validation_split_decides_nothing_without_early_stopping(tiny, sample):
+    shuffled = Split(sample.validation.images, np.roll(sample.validation.labels, 1))
+    other = replace(sample, validation=shuffled)
+    first, second = training.train(tiny, sample), training.train(tiny, other)
+    assert_same_bits(weights_of(first), weights_of(second))
+
+
+def test_a_checkpoint_of_another_experiment_is_refused(tiny, sample, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    training.train(tiny, sample, checkpoint=checkpoint)
+    with pytest.raises(CifarcamError, match="another experiment"):
+        training.train(tiny.with_changes(seed=9), sample, checkpoint=checkpoint)
+
+
+def test_a_diverging_training_says_which_setting_to_lower(tiny, sample):
+    wild = replace(tiny, training=replace(tiny.training, learning_rate=1e38))
+    with pytest.raises(CifarcamError, match=r"lower training\.learning_rate"):
+        training.train(wild, sample)
