@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from cifarcam.data import CLASS_NAMES
@@ -56,7 +57,7 @@ def wilson_interval(correct: int, count: int, level: float = 0.95) -> tuple[floa
     correct, count
         Successes among trials.
     level
-        Confidence, between 0 and 1.
+        Confidence, between 0 and 1, both excluded.
 
     Returns
     -------
@@ -66,10 +67,13 @@ def wilson_interval(correct: int, count: int, level: float = 0.95) -> tuple[floa
     Raises
     ------
     CifarcamError
-        When `count` is not positive or `correct` is not from 0 to `count`.
+        When `count` is not positive, `correct` is not from 0 to `count`, or `level` is no
+        confidence.
     """
     if not 0 <= correct <= count or count == 0:
         raise CifarcamError(f"{correct} correct of {count}: not a proportion")
+    if not 0 < level < 1:
+        raise CifarcamError(f"level is {level}; give a number between 0 and 1")
     z = NormalDist().inv_cdf((1 + level) / 2)
     share = correct / count
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
@@ -103,10 +107,13 @@ def evaluate(
     Raises
     ------
     CifarcamError
-        When shapes do not match, labels are out of range or rows are not probabilities.
+        When there is no image, shapes do not match, labels are out of range, rows are not
+        probabilities, or there are more or fewer names than classes.
     """
     _check(probabilities, labels)
     names = list(class_names)
+    if len(names) != probabilities.shape[1]:
+        raise CifarcamError(f"{len(names)} class names for {probabilities.shape[1]} classes")
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == labels).sum())
     classes = np.arange(probabilities.shape[1])
@@ -153,14 +160,16 @@ def calibration(
     labels
         Integers, N.
     bins
-        How many bins of equal width.
+        How many bins of equal width, at least 1; a bin holds its upper edge, not its lower.
 
     Raises
     ------
     CifarcamError
-        As `evaluate` does.
+        As `evaluate` does, and when `bins` is less than 1.
     """
     _check(probabilities, labels)
+    if bins < 1:
+        raise CifarcamError(f"{bins} bins; give at least 1")
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = (probabilities.argmax(axis=1) == labels).astype(np.float64)
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
@@ -182,8 +191,15 @@ def confused_pairs(confusion: np.ndarray | Sequence[Sequence[int]]) -> list[Conf
     ----------
     confusion
         Counts, C x C, rows true and columns predicted.
+
+    Raises
+    ------
+    CifarcamError
+        When it is not a square of counts.
     """
     matrix = np.asarray(confusion)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or (matrix < 0).any():
+        raise CifarcamError(f"a confusion matrix is a square of counts, not {matrix.shape}")
     both = matrix + matrix.T
     mistakes = int(matrix.sum() - np.trace(matrix))
     counts = {(i, j): int(both[i, j]) for i, j in combinations(range(len(matrix)), 2)}
@@ -200,37 +216,70 @@ def confused_pairs(confusion: np.ndarray | Sequence[Sequence[int]]) -> list[Conf
     ]
 
 
-def rank_of(values: dict[str, float], name: str) -> int:
-    """The place (from 1) of one name's value among all, the highest first."""
+def rank_of(values: Mapping[str, float], name: str) -> int:
+    """The place (from 1) of one name's value among all, the highest first; ties share the better.
+
+    Raises
+    ------
+    CifarcamError
+        When there is no such name.
+    """
+    if name not in values:
+        raise CifarcamError(f"{name!r} is not one of {', '.join(values)}")
     return 1 + sum(value > values[name] for value in values.values())
 
 
 def most_confident_mistakes(
     probabilities: np.ndarray, labels: np.ndarray, count: int
 ) -> np.ndarray:
-    """Indices (int64) of at most `count` wrong predictions, the most confident first."""
+    """Indices (int64) of at most `count` wrong predictions, the most confident first.
+
+    Ties stand in the order of the images.
+
+    Raises
+    ------
+    CifarcamError
+        As `evaluate` does, and when `count` is negative.
+    """
     _check(probabilities, labels)
+    if count < 0:
+        raise CifarcamError(f"{count} mistakes cannot be shown; give 0 or more")
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
-    return wrong[order][:count]
+    return wrong[order][:count].astype(np.int64)
 
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """The mean of independent values and the half width of its 95% interval (Student's t).
 
-    The half width is NaN for fewer than two values.
-    """
-    from scipy.stats import t
+    The half width is NaN for a single value.
 
+    Raises
+    ------
+    CifarcamError
+        When there is no value.
+    """
     array = np.asarray(values, np.float64)
-    if len(array) < 2:
+    if array.size == 0:
+        raise CifarcamError("no values to average")
+    if array.size == 1:
         return float(array.mean()), math.nan
-    error = array.std(ddof=1) / math.sqrt(len(array))
-    return float(array.mean()), float(t.ppf(0.975, len(array) - 1) * error)
+    error = array.std(ddof=1) / math.sqrt(array.size)
+    return float(array.mean()), float(stdtrit(array.size - 1, 0.975) * error)
 
 
 def verdict(*conditions: bool) -> str:
-    """``"held"`` when all conditions are true, ``"did not hold"`` when none is, else ``"in part"``."""
+    """How a claim fared: ``"held"``, ``"in part"`` or ``"did not hold"``.
+
+    It held when all its conditions are true, did not hold when none is.
+
+    Raises
+    ------
+    CifarcamError
+        Without a condition.
+    """
+    if not conditions:
+        raise CifarcamError("a verdict needs at least one condition")
     if all(conditions):
         return "held"
     return "in part" if any(conditions) else "did not hold"
@@ -243,7 +292,10 @@ def _check(probabilities: np.ndarray, labels: np.ndarray) -> None:
             f"{labels.shape}; give N x C and N, N at least 1"
         )
     if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or (probabilities < 0).any():
+        # Not-a-number fails the first test too.
         raise CifarcamError("the rows of probabilities do not sum to 1; give the softmax's output")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise CifarcamError(f"labels are {labels.dtype}; give whole numbers")
     if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
         raise CifarcamError(
             f"labels run from {labels.min()} to {labels.max()}; "

@@ -48,7 +48,7 @@ def cnn():
 
 
 def activations_of(model, name, images):
-    return keras.Model(model.inputs, model.get_layer(name).output)(images).numpy()
+    return keras.Model(model.inputs[0], model.get_layer(name).output)(images).numpy()
 
 
 def test_closed_form_of_a_global_average_pooling_network(images):
@@ -186,7 +186,7 @@ def test_the_score_is_the_one_before_the_softmax(images):
 
 def test_scores_are_the_logits_without_dropout(images):
     model = cnn()
-    logits = keras.Model(model.inputs, model.get_layer("logits").output)
+    logits = keras.Model(model.inputs[0], model.get_layer("logits").output)
     expected = logits(images, training=False).numpy()
     np.testing.assert_allclose(explain.GradCAM(model).scores(images, 4), expected, rtol=1e-5)
 
@@ -286,6 +286,7 @@ def test_the_model_is_left_as_it_was(images, tmp_path):
     explain.GradCAM(model)(images)
     np.testing.assert_array_equal(model.predict(images, verbose=0), before)
     assert [layer.name for layer in model.layers[:2]] == ["rescaling", "conv1"]
+    assert all(len(layer._inbound_nodes) == 1 for layer in model.layers)  # .output still works
     model.save(tmp_path / "model.keras")
     reloaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(
@@ -298,7 +299,7 @@ def test_the_model_is_left_as_it_was(images, tmp_path):
     [
         ("conv9", "no layer 'conv9'; layers with a 4-D output are rescaling, conv1, pool1, conv2"),
         ("dense", "'dense' has no spatial"),
-        ("softmax", "no layer 'softmax'"),
+        ("softmax", "'softmax' has no spatial"),
     ],
 )
 def test_refused_layers(layer, message):
@@ -468,5 +469,5 @@ def test_explained_pictures(images):
         explain.explain_pictures(explainer, list(images[:3]), ["a", "b"], class_names=classes)
     with pytest.raises(CifarcamError, match="10 class names for the model's 5"):
         explain.explain_pictures(explainer, list(images[:3]), ["a", "b", "c"])
-    with pytest.raises(CifarcamError, match="images have shape|no images"):
+    with pytest.raises(CifarcamError, match="no images"):
         explain.explain_pictures(explainer, [], [], class_names=classes)

@@ -7,53 +7,58 @@ bilinear resize to the image. Nothing is scaled to [0, 1] here.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from cifarcam.errors import CifarcamError
+from cifarcam.explain.graph import split
 
-Targets = int | np.ndarray | list[int] | None
+Targets = int | Sequence[int] | np.ndarray | None
+
+_PREDICTED = -1  # stands, within a batch, for the class that the model predicts
 
 
 class Explainer(ABC):
-    """A method bound to a model and a layer, traced once.
+    """A method bound to a model and a layer; its graph is traced once, here.
+
+    A method gives its weighting, `_signed_maps`; everything else is shared.
 
     Parameters
     ----------
     model
-        A Keras image classifier with one input N x H x W x C and one output N x classes: a
-        Sequential or functional model that ends in a ``Dense`` layer, with the softmax as its
-        activation, as a layer after it, or left out.
+        A Sequential or functional Keras classifier with one input, N x H x W x C, and one output,
+        N x classes, which is a softmax (a layer, or the activation of the last ``Dense``) or
+        linear. The score explained is always the one before the softmax.
     layer
-        The name of the layer to explain; the last one with a spatial (4-D) output by default.
+        The name of the layer to explain; the last one with a 4-D output (of more than one
+        position) by default.
 
     Raises
     ------
     CifarcamError
-        When the layer is unknown or not spatial, or the pre-softmax score cannot be reached.
+        When the layer is unknown or not spatial, the gradient of the score does not reach it, or
+        the model is of another kind.
     """
 
     def __init__(self, model: keras.Model, layer: str | None = None) -> None:
-        if not model.built:
-            raise CifarcamError(f"{model.name} is not built; call it on a batch of images first")
-        if len(model.inputs) != 1 or len(model.outputs) != 1:
-            raise CifarcamError(f"{model.name}: give a model with one input and one output")
+        parts = split(model, layer)
         self.model = model
-        explained = _find_layer(model, layer)
-        self.layer: str = explained.name
-        self._to_layer = keras.Model(model.inputs, explained.output)
-        self._to_score = keras.Model(explained.output, _score_before_softmax(model))
-        self.classes = int(self._to_score.output_shape[-1])
-        self._image_shape = tuple(model.input_shape[1:])
-        self._map_batch = tf.function(
+        self.layer: str = parts.layer
+        self.classes = int(model.output_shape[-1])
+        self._stem, self._head = parts.stem, parts.head
+        self._image_shape: tuple[int | None, ...] = tuple(model.input_shape[1:])
+        images = tf.TensorSpec([None, *self._image_shape], tf.float32)
+        # AutoGraph off: there is no Python loop to convert, and it would wrap our errors.
+        self._explain_batch = tf.function(
             self._signed_batch,
-            input_signature=[
-                tf.TensorSpec([None, *self._image_shape], tf.float32),
-                tf.TensorSpec([None], tf.int64),
-            ],
+            input_signature=[images, tf.TensorSpec([None], tf.int64)],
+            autograph=False,
         )
+        self._explain_batch.get_concrete_function()
+        self._score_batch = tf.function(self._scores, input_signature=[images], autograph=False)
 
     def __call__(
         self, images: np.ndarray, targets: Targets = None, batch_size: int = 256
@@ -78,18 +83,17 @@ class Explainer(ABC):
         Raises
         ------
         CifarcamError
-            When images or targets do not fit the model.
+            When images or targets do not fit the model, or a map is not finite.
         """
-        maps = np.maximum(self.signed_maps(images, targets, batch_size), 0)
-        size = self._image_shape[:2]
-        return np.concatenate(
-            [
-                tf.image.resize(maps[i : i + batch_size, ..., np.newaxis], size, "bilinear")
-                .numpy()
-                .squeeze(-1)
-                for i in range(0, len(maps), batch_size)
-            ]
-        )
+        signed = self.signed_maps(images, targets, batch_size)
+        size = np.shape(images)[1:3]
+        heatmaps = np.empty((len(signed), *size), np.float32)
+        for start in range(0, len(signed), batch_size):
+            batch = np.maximum(signed[start : start + batch_size], 0)[..., np.newaxis]
+            # TensorFlow 2 resizes by half-pixel centres.
+            resized = tf.image.resize(batch, size, method="bilinear", antialias=False)
+            heatmaps[start : start + batch_size] = resized.numpy()[..., 0]
+        return heatmaps
 
     def signed_maps(
         self, images: np.ndarray, targets: Targets = None, batch_size: int = 256
@@ -98,97 +102,98 @@ class Explainer(ABC):
 
         Parameters and errors are those of calling the explainer.
         """
-        images = np.asarray(images)
-        if images.shape[1:] != self._image_shape or not len(images):
-            expected = " x ".join(map(str, self._image_shape))
+        images = self._checked_images(images, batch_size)
+        chosen = self._checked_targets(targets, len(images))
+        maps = np.concatenate(
+            [
+                self._explain_batch(
+                    images[start : start + batch_size].astype(np.float32),
+                    chosen[start : start + batch_size],
+                ).numpy()
+                for start in range(0, len(images), batch_size)
+            ]
+        )
+        if not np.isfinite(maps).all():
             raise CifarcamError(
-                f"images have shape {images.shape}; {self.model.name} takes N x {expected}, "
-                "N at least 1"
+                f"the maps of layer {self.layer!r} are not finite; check the model's weights"
             )
-        if batch_size < 1:
-            raise CifarcamError(f"batch_size is {batch_size}; give at least 1")
-        chosen = self._check_targets(targets, len(images))
-        parts = [
-            self._map_batch(
-                tf.cast(images[start : start + batch_size], tf.float32),
-                chosen[start : start + batch_size],
-            ).numpy()
-            for start in range(0, len(images), batch_size)
-        ]
-        return np.concatenate(parts)
+        return maps
+
+    def scores(self, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
+        """The scores that are explained, before the softmax: float32, N x classes.
+
+        Raises
+        ------
+        CifarcamError
+            When the images do not fit the model.
+        """
+        images = self._checked_images(images, batch_size)
+        return np.concatenate(
+            [
+                self._score_batch(images[start : start + batch_size].astype(np.float32)).numpy()
+                for start in range(0, len(images), batch_size)
+            ]
+        )
 
     @abstractmethod
-    def _signed_maps(
-        self, activations: tf.Tensor, gradients: tf.Tensor, score: tf.Tensor
-    ) -> tf.Tensor:
-        """Signed maps (n x h x w) from activations and gradients (n x h x w x k) and scores (n)."""
+    def _signed_maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Signed maps, n x h x w, from a layer's activations and the score's gradients by them.
+
+        Both are float32, n x h x w x channels.
+        """
 
     def _signed_batch(self, images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Gradients start at the explained layer: the layers before it are only run forward."""
-        activations = self._to_layer(images, training=False)
-        with tf.GradientTape() as tape:
-            tape.watch(activations)
-            logits = self._to_score(activations, training=False)
-            predicted = tf.argmax(logits, axis=1)
-            chosen = tf.where(targets < 0, predicted, targets)
-            score = tf.gather(logits, chosen, axis=1, batch_dims=1)
-        gradients = tape.gradient(score, activations)
+        """Gradients start at the explained layer: what lies before it is only run forward."""
+        between = self._stem(images)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(between[0])
+            logits = tf.cast(self._head(between), tf.float32)
+            chosen = tf.where(targets == _PREDICTED, tf.argmax(logits, axis=1), targets)
+            # Images do not mix in the network, so the sum's gradient is each score's own.
+            score = tf.reduce_sum(logits * tf.one_hot(chosen, self.classes))
+        gradients = tape.gradient(score, between[0])
         if gradients is None:
-            raise CifarcamError(f"the score's gradient does not reach layer {self.layer!r}")
-        return self._signed_maps(activations, gradients, score)
+            raise CifarcamError(f"no gradient of the score reaches layer {self.layer!r}")
+        return self._signed_maps(tf.cast(between[0], tf.float32), tf.cast(gradients, tf.float32))
 
-    def _check_targets(self, targets: Targets, count: int) -> np.ndarray:
-        """One class an image, int64; -1 stands for the predicted one."""
+    def _scores(self, images: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self._head(self._stem(images)), tf.float32)
+
+    def _checked_images(self, images: np.ndarray, batch_size: int) -> np.ndarray:
+        array = np.asarray(images)
+        if batch_size < 1:
+            raise CifarcamError(f"batch_size is {batch_size}; give at least 1")
+        fits = array.ndim == 4 and all(
+            known in (None, given)
+            for known, given in zip(self._image_shape, array.shape[1:], strict=True)
+        )
+        if not fits:
+            expected = " x ".join("any" if n is None else str(n) for n in self._image_shape)
+            raise CifarcamError(f"images have shape {array.shape}; the model takes N x {expected}")
+        if not len(array):
+            raise CifarcamError("there are no images to explain; give at least one")
+        if array.dtype.kind not in "uifb":
+            raise CifarcamError(f"images are of type {array.dtype}, not numbers")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise CifarcamError("images have values that are not finite")
+        return array
+
+    def _checked_targets(self, targets: Targets, count: int) -> np.ndarray:
+        """One class an image, int64."""
         if targets is None:
-            return np.full(count, -1, np.int64)
+            return np.full(count, _PREDICTED, np.int64)
         array = np.asarray(targets)
         if array.dtype.kind not in "iu":
             raise CifarcamError(f"targets are of type {array.dtype}; give whole numbers")
         if array.ndim == 0:
             array = np.full(count, array)
         if array.shape != (count,):
-            raise CifarcamError(f"{array.shape} targets for {count} images; give one an image")
+            raise CifarcamError(
+                f"targets have shape {array.shape} for {count} images; give one class an image"
+            )
         wrong = array[(array < 0) | (array >= self.classes)]
         if wrong.size:
-            raise CifarcamError(f"class {wrong[0]} is not one of 0 to {self.classes - 1}")
+            raise CifarcamError(
+                f"target {wrong[0]} is no class of this model; classes are 0 to {self.classes - 1}"
+            )
         return array.astype(np.int64)
-
-
-def _find_layer(model: keras.Model, name: str | None) -> keras.layers.Layer:
-    spatial = [
-        layer
-        for layer in model.layers
-        if not isinstance(layer, keras.layers.InputLayer) and len(layer.output.shape) == 4
-    ]
-    names = ", ".join(layer.name for layer in spatial)
-    if name is None:
-        if not spatial:
-            raise CifarcamError(f"{model.name} has no layer with a spatial (4-D) output")
-        return spatial[-1]
-    for layer in spatial:
-        if layer.name == name:
-            return layer
-    known = any(layer.name == name for layer in model.layers)
-    problem = "has no spatial (4-D) output" if known else f"is not in {model.name}"
-    raise CifarcamError(f"layer {name!r} {problem}; choose one of {names}")
-
-
-def _score_before_softmax(model: keras.Model) -> keras.KerasTensor:
-    """The output before the softmax, whether that is an activation, a layer or left out."""
-    last = model.layers[-1]
-    if isinstance(last, keras.layers.Softmax) or (
-        isinstance(last, keras.layers.Activation) and last.activation is keras.activations.softmax
-    ):
-        return last.input
-    if isinstance(last, keras.layers.Dense):
-        if last.activation is keras.activations.linear:
-            return last.output
-        if last.activation is keras.activations.softmax:
-            linear = keras.layers.Dense(last.units, use_bias=last.use_bias, name="pre_softmax")
-            score = linear(last.input)
-            linear.set_weights(last.get_weights())
-            return score
-    raise CifarcamError(
-        f"{model.name} ends in layer {last.name!r}, from which the score before the softmax "
-        "cannot be told; end it in Dense, with a softmax or without"
-    )

@@ -1,4 +1,4 @@
-"""Grad-CAM: Selvaraju et al. (2017), Visual Explanations from Deep Networks, equations 1 and 2."""
+"""Grad-CAM, after Selvaraju et al. (2017), Grad-CAM: Visual Explanations from Deep Networks."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from cifarcam.explain.base import Explainer
 
 
 class GradCAM(Explainer):
-    r"""Channels weighted by the mean gradient of the class score.
+    r"""Feature maps weighted by the mean gradient of the class score.
 
-    Equation 1 gives the weights, with $Z$ the number of positions and $y^c$ the score of class
-    $c$ before the softmax:
+    Equation 1 of the paper gives the weights, with $y^c$ the score of class $c$ before the
+    softmax and $Z$ the number of positions in feature map $A^k$:
 
     $$\alpha_k^c = \frac{1}{Z} \sum_{i,j} \frac{\partial y^c}{\partial A_{ij}^k}$$
 
-    Equation 2 gives the map, $\mathrm{ReLU}(\sum_k \alpha_k^c A^k)$; its ReLU is the stage that
-    `Explainer` adds.
+    Equation 2 gives the map, $\mathrm{ReLU}(\sum_k \alpha_k^c A^k)$; the ReLU is a stage that
+    all explainers share.
     """
 
-    def _signed_maps(
-        self, activations: tf.Tensor, gradients: tf.Tensor, score: tf.Tensor
-    ) -> tf.Tensor:
+    def _signed_maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         weights = tf.reduce_mean(gradients, axis=(1, 2))
-        return tf.einsum("nhwk,nk->nhw", activations, weights)
+        return tf.einsum("nijk,nk->nij", activations, weights)

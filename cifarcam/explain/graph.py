@@ -29,14 +29,15 @@ class SplitModel:
     """
 
     layer: str
-    stem: keras.Model
-    head: keras.Model
+    stem: keras.Function
+    head: keras.Function
 
 
 def split(model: keras.Model, layer: str | None = None) -> SplitModel:
     """Split a model at a layer, or else at the last one with more than one spatial position.
 
-    The model itself is left as it is; both parts share its variables.
+    Both parts share the model's variables. They are functions, not models: making a model from
+    inner tensors would leave marks on the layers, so that ``layer.output`` no longer works.
 
     Raises
     ------
@@ -62,7 +63,9 @@ def split(model: keras.Model, layer: str | None = None) -> SplitModel:
             "give a layer on the way to the output"
         )
     between = [activations, *passing.values()]
-    return SplitModel(name, keras.Model(model.inputs, between), keras.Model(between, score))
+    return SplitModel(
+        name, keras.Function(model.inputs[0], between), keras.Function(between, score)
+    )
 
 
 def _check(model: keras.Model) -> None:

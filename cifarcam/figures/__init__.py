@@ -10,9 +10,9 @@ from cifarcam.figures.heatmaps import (
     explanations,
     heatmaps,
     mean_heatmaps,
-    pipeline,
     scaled_for_display,
 )
+from cifarcam.figures.network import pipeline
 from cifarcam.figures.pictures import image_pairs, predictions, samples
 from cifarcam.figures.results import (
     class_histogram,

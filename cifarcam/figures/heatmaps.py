@@ -189,12 +189,12 @@ def _explained(
             axes.text(0, y - 0.05, shown, va="bottom", weight="bold")
         places = [(step * (width + gap), y) for step in range(3)]
         _triple(axes, checked_pictures(np.asarray(picture)[None])[0], heatmap, places, width)
-        _bars(axes, 3 * (width + gap) + 0.1, y, WIDTH, width, top)
+        bars(axes, 3 * (width + gap) + 0.1, y, WIDTH, width, top)
     _scale_bar(axes, width + gap, caption + len(rows) * band, 2 * width + gap)
     return figure
 
 
-def _bars(
+def bars(
     axes: Axes, left: float, y: float, right: float, height: float, top: Sequence[tuple[str, float]]
 ) -> None:
     """Probabilities as bars that fill from `left` to `right`, class and number above each."""
@@ -237,7 +237,7 @@ def mean_heatmaps(maps: np.ndarray, class_names: Sequence[str]) -> Figure:
         axes.text(x + width / 2, y - 0.03, name, ha="center", va="bottom")
         place(axes, coloured(scaled), x, y, width)
         if not scaled.any():
-            _say_zero(axes, x + width / 2, y + width / 2)
+            say_zero(axes, x + width / 2, y + width / 2)
     _scale_bar(axes, 1.6, rows * band + 0.02, WIDTH - 3.2, f"{values.max():.2g}")
     return figure
 
@@ -257,10 +257,11 @@ def _triple(
     if not scaled.any():
         height = width * picture.shape[0] / picture.shape[1]
         x, y = places[1]
-        _say_zero(axes, x + width / 2, y + height / 2)
+        say_zero(axes, x + width / 2, y + height / 2)
 
 
-def _say_zero(axes: Axes, x: float, y: float) -> None:
+def say_zero(axes: Axes, x: float, y: float) -> None:
+    """Label a map without positive evidence."""
     axes.text(x, y, NO_EVIDENCE, ha="center", va="center", color="white")
 
 

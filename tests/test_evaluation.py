@@ -1,0 +1,302 @@
+"""Metrics against values computed by hand, closed forms, and a perfect and a worst toy model."""
+
+import json
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from cifarcam import evaluation
+from cifarcam.data import CLASS_NAMES
+from cifarcam.errors import CifarcamError
+
+
+def confident(predicted, confidence, classes=10):
+    """Probabilities that give `predicted` its `confidence` and share out the rest evenly."""
+    predicted = np.asarray(predicted)
+    confidence = np.broadcast_to(confidence, predicted.shape).astype(np.float64)
+    rest = (1 - confidence) / (classes - 1)
+    probabilities = np.repeat(rest[:, None], classes, axis=1)
+    probabilities[np.arange(len(predicted)), predicted] = confidence
+    return probabilities
+
+
+# Airplanes: four right, one taken for an automobile. Automobiles: one right, two taken for
+# airplanes. Birds: both right. Nothing else is there or is predicted.
+LABELS = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2, 2])
+PREDICTED = np.array([0, 0, 0, 0, 1, 1, 0, 0, 2, 2])
+PROBABILITIES = confident(PREDICTED, 0.82)
+
+
+def test_wilson_interval_by_hand():
+    # z = 1.959964: (0.8 + z²/20 ± z sqrt(0.016 + z²/400)) / (1 + z²/10)
+    low, high = evaluation.wilson_interval(8, 10)
+    assert low == pytest.approx(0.490162, abs=1e-6)
+    assert high == pytest.approx(0.943318, abs=1e-6)
+
+
+def test_wilson_interval_of_none_and_of_all_has_a_closed_form():
+    z_squared = 1.959963984540054**2
+    low, high = evaluation.wilson_interval(0, 10)
+    assert low == pytest.approx(0)
+    assert high == pytest.approx(z_squared / (10 + z_squared))
+    low, high = evaluation.wilson_interval(10, 10)
+    assert low == pytest.approx(10 / (10 + z_squared))
+    assert high == pytest.approx(1)
+
+
+def test_wilson_interval_at_one_standard_deviation():
+    # z = 1, half of 4: 0.5 ± sqrt(1/16 + 1/64) / (1 + 1/4) = 0.5 ± 1 / (2 sqrt 5)
+    low, high = evaluation.wilson_interval(2, 4, level=math.erf(1 / math.sqrt(2)))
+    assert low == pytest.approx(0.5 - 1 / (2 * math.sqrt(5)))
+    assert high == pytest.approx(0.5 + 1 / (2 * math.sqrt(5)))
+
+
+@pytest.mark.parametrize(
+    "arguments", [(1, 0), (0, 0), (-1, 5), (6, 5), (2, 5, 0.0), (2, 5, 1.0), (2, 5, math.nan)]
+)
+def test_what_is_no_proportion_is_refused(arguments):
+    with pytest.raises(CifarcamError):
+        evaluation.wilson_interval(*arguments)
+
+
+def test_accuracy_and_confusion_by_hand():
+    found = evaluation.evaluate(PROBABILITIES, LABELS)
+    assert found["count"] == 10
+    assert found["accuracy"] == pytest.approx(0.7)
+    assert found["accuracy_interval"] == list(evaluation.wilson_interval(7, 10))
+    expected = np.zeros((10, 10), int)
+    expected[:3, :3] = [[4, 1, 0], [2, 1, 0], [0, 0, 2]]
+    np.testing.assert_array_equal(found["confusion"], expected)
+
+
+def test_precision_recall_and_f1_by_hand():
+    found = evaluation.evaluate(PROBABILITIES, LABELS)
+    by_hand = {
+        "airplane": (4 / 6, 4 / 5, 8 / 11, 5),
+        "automobile": (1 / 2, 1 / 3, 2 / 5, 3),
+        "bird": (1, 1, 1, 2),
+    }
+    assert tuple(found["per_class"]) == CLASS_NAMES
+    for name, scores in found["per_class"].items():
+        # A class that neither occurs nor is predicted scores 0.
+        assert tuple(scores.values()) == pytest.approx(by_hand.get(name, (0, 0, 0, 0))), name
+        assert tuple(scores) == ("precision", "recall", "f1", "support")
+
+
+def test_averages_by_hand():
+    found = evaluation.evaluate(PROBABILITIES, LABELS)
+    assert found["macro"] == pytest.approx(
+        {"precision": 13 / 60, "recall": 16 / 75, "f1": 117 / 550}
+    )
+    assert found["weighted"] == pytest.approx(
+        {"precision": 41 / 60, "recall": 0.7, "f1": 376 / 550}
+    )
+
+
+def test_cross_entropy_is_in_nats():
+    found = evaluation.evaluate(PROBABILITIES, LABELS)
+    by_hand = -(7 * math.log(0.82) + 3 * math.log(0.02)) / 10
+    assert found["cross_entropy"] == pytest.approx(by_hand)
+    even = np.full((4, 10), 0.1)
+    assert evaluation.evaluate(even, np.arange(4))["cross_entropy"] == pytest.approx(math.log(10))
+
+
+def test_a_probability_of_zero_costs_much_but_not_everything():
+    found = evaluation.evaluate(confident([3], 1.0), np.array([4]))
+    assert found["cross_entropy"] == pytest.approx(126 * math.log(2))
+
+
+def test_a_perfect_classifier():
+    labels = np.repeat(np.arange(10), 3)
+    found = evaluation.evaluate(confident(labels, 1.0), labels)
+    assert found["accuracy"] == 1
+    assert found["cross_entropy"] == 0
+    assert found["expected_calibration_error"] == 0
+    assert found["macro"] == found["weighted"] == {"precision": 1, "recall": 1, "f1": 1}
+
+
+def test_the_order_of_the_images_does_not_matter():
+    generator = np.random.default_rng(0)
+    probabilities = generator.dirichlet(np.full(10, 0.3), 500).astype(np.float32)
+    labels = generator.integers(0, 10, 500)
+    order = generator.permutation(500)
+    first = evaluation.evaluate(probabilities, labels)
+    second = evaluation.evaluate(probabilities[order], labels[order])
+    for key in ("cross_entropy", "expected_calibration_error"):
+        assert second.pop(key) == pytest.approx(first.pop(key))
+    assert second == first
+
+
+def test_metrics_pass_through_json_unchanged():
+    found = evaluation.evaluate(PROBABILITIES.astype(np.float32), LABELS)
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_calibration_of_a_calibrated_toy_is_perfect():
+    labels = np.zeros(20, int)
+    predicted = np.array([0] * 8 + [1] * 2 + [0] * 6 + [1] * 4)
+    probabilities = confident(predicted, np.repeat([0.8, 0.6], 10))
+    found = evaluation.calibration(probabilities, labels)
+    assert found.error == pytest.approx(0, abs=1e-12)
+    filled = np.flatnonzero(found.count)
+    # Fifteenths: 0.6 is the upper edge of the ninth bin, 0.8 of the twelfth.
+    np.testing.assert_array_equal(filled, [8, 11])
+    np.testing.assert_array_equal(found.count[filled], [10, 10])
+    np.testing.assert_allclose(found.confidence[filled], [0.6, 0.8])
+    np.testing.assert_allclose(found.accuracy[filled], [0.6, 0.8])
+    assert np.isnan(np.delete(found.confidence, filled)).all()
+    assert np.isnan(np.delete(found.accuracy, filled)).all()
+
+
+def test_calibration_of_what_is_sure_and_always_wrong_is_the_worst():
+    found = evaluation.calibration(confident([1, 2, 3], 1.0), np.array([0, 0, 0]))
+    assert found.error == 1
+    assert found.count[-1] == 3
+    assert found.accuracy[-1] == 0
+
+
+def test_calibration_by_hand_in_one_and_two_bins():
+    # Right at 0.4; right, right and wrong at 0.9.
+    probabilities = confident([0, 0, 0, 1], [0.4, 0.9, 0.9, 0.9])
+    labels = np.zeros(4, int)
+    two = evaluation.calibration(probabilities, labels, bins=2)
+    np.testing.assert_allclose(two.confidence, [0.4, 0.9])
+    np.testing.assert_allclose(two.accuracy, [1, 2 / 3])
+    assert two.error == pytest.approx((1 * 0.6 + 3 * (0.9 - 2 / 3)) / 4)
+    one = evaluation.calibration(probabilities, labels, bins=1)
+    assert one.error == pytest.approx(0.775 - 0.75)
+
+
+def test_confused_pairs_by_hand():
+    confusion = np.diag(np.full(10, 50))
+    confusion[3, 5], confusion[5, 3] = 7, 5
+    confusion[0, 8] = 6
+    confusion[9, 1] = 6
+    confusion[1, 2] = 1
+    pairs = evaluation.confused_pairs(confusion.tolist())
+    assert [(p.first, p.second, p.count, p.rank) for p in pairs[:5]] == [
+        (3, 5, 12, 1),
+        (0, 8, 6, 2),
+        (1, 9, 6, 2),
+        (1, 2, 1, 4),
+        (0, 1, 0, 5),
+    ]
+    assert [p.share for p in pairs[:4]] == pytest.approx([12 / 25, 6 / 25, 6 / 25, 1 / 25])
+    assert sorted((p.first, p.second) for p in pairs) == list(combinations(range(10), 2))
+    assert {p.rank for p in pairs[4:]} == {5}
+
+
+def test_shares_of_confused_pairs_add_up_to_one():
+    confusion = np.random.default_rng(1).integers(0, 90, (10, 10))
+    pairs = evaluation.confused_pairs(confusion)
+    assert sum(p.share for p in pairs) == pytest.approx(1)
+    assert sum(p.count for p in pairs) == confusion.sum() - np.trace(confusion)
+    assert [p.count for p in pairs] == sorted((p.count for p in pairs), reverse=True)
+
+
+def test_confused_pairs_without_a_mistake():
+    pairs = evaluation.confused_pairs(np.diag(np.arange(10)))
+    assert {(p.count, p.share, p.rank) for p in pairs} == {(0, 0.0, 1)}
+
+
+def test_ranks_start_with_the_highest_and_ties_share_the_better():
+    values = {"a": 0.5, "b": 0.9, "c": 0.5, "d": 0.1}
+    assert [evaluation.rank_of(values, name) for name in values] == [2, 1, 2, 4]
+    with pytest.raises(CifarcamError, match="'e' is not one of a, b, c, d"):
+        evaluation.rank_of(values, "e")
+
+
+def test_most_confident_mistakes():
+    predicted = np.array([0, 1, 2, 3, 4, 5])
+    labels = np.array([0, 9, 9, 3, 9, 9])
+    probabilities = confident(predicted, [0.99, 0.5, 0.8, 0.3, 0.5, 0.6])
+    found = evaluation.most_confident_mistakes(probabilities, labels, 3)
+    assert found.tolist() == [2, 5, 1]  # the tie of 1 and 4 goes to the earlier image
+    assert found.dtype == np.int64
+    assert evaluation.most_confident_mistakes(probabilities, labels, 9).tolist() == [2, 5, 1, 4]
+    assert evaluation.most_confident_mistakes(probabilities, labels, 0).tolist() == []
+    assert evaluation.most_confident_mistakes(probabilities, predicted, 3).tolist() == []
+    with pytest.raises(CifarcamError):
+        evaluation.most_confident_mistakes(probabilities, labels, -1)
+
+
+def test_mean_interval_by_hand():
+    # Student's t with 2 degrees of freedom has the closed-form quantile
+    # t = (2p - 1) sqrt(2 / (4 p (1 - p))); the standard deviation of 1, 2, 3 is 1.
+    quantile = 0.95 * math.sqrt(2 / (4 * 0.975 * 0.025))
+    mean, half = evaluation.mean_interval([1, 2, 3])
+    assert mean == 2
+    assert half == pytest.approx(quantile / math.sqrt(3))
+    assert half == pytest.approx(2.484138, abs=1e-6)
+
+
+def test_mean_interval_of_few_values():
+    # With one degree of freedom the quantile is that of Cauchy's distribution.
+    mean, half = evaluation.mean_interval(np.array([0.0, 2.0]))
+    assert (mean, half) == pytest.approx((1, math.tan(0.475 * math.pi)))
+    mean, half = evaluation.mean_interval([4.0])
+    assert mean == 4
+    assert math.isnan(half)
+    with pytest.raises(CifarcamError):
+        evaluation.mean_interval([])
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ([True], "held"),
+        ([True, True], "held"),
+        ([True, False], "in part"),
+        ([False, False, True], "in part"),
+        ([False], "did not hold"),
+        ([False, False], "did not hold"),
+    ],
+)
+def test_verdicts(conditions, expected):
+    assert evaluation.verdict(*conditions) == expected
+
+
+def test_a_verdict_needs_a_condition():
+    with pytest.raises(CifarcamError):
+        evaluation.verdict()
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "complaint"),
+    [
+        (np.full((2, 10), 0.1), np.array([0, 1, 2]), "do not fit"),
+        (np.full(10, 0.1), np.array([0]), "do not fit"),
+        (np.full((2, 10), 0.1), np.array([[0], [1]]), "do not fit"),
+        (np.empty((0, 10)), np.empty(0, int), "at least 1"),
+        (np.full((1, 10), 0.2), np.array([0]), "do not sum to 1"),
+        (np.array([[1.5, -0.5]]), np.array([0]), "do not sum to 1"),
+        (np.array([[np.nan, 1.0]]), np.array([0]), "do not sum to 1"),
+        (np.full((1, 10), 0.1), np.array([10]), "labels run from 10 to 10"),
+        (np.full((1, 10), 0.1), np.array([-1]), "labels run from -1 to -1"),
+        (np.full((1, 10), 0.1), np.array([3.0]), "whole numbers"),
+    ],
+)
+@pytest.mark.parametrize(
+    "function",
+    [
+        evaluation.evaluate,
+        evaluation.calibration,
+        lambda *arguments: evaluation.most_confident_mistakes(*arguments, 1),
+    ],
+)
+def test_bad_predictions_are_refused(function, probabilities, labels, complaint):
+    with pytest.raises(CifarcamError, match=complaint):
+        function(probabilities, labels)
+
+
+def test_other_bad_input_is_refused():
+    with pytest.raises(CifarcamError, match="2 class names for 10 classes"):
+        evaluation.evaluate(PROBABILITIES, LABELS, class_names=("a", "b"))
+    with pytest.raises(CifarcamError, match="0 bins"):
+        evaluation.calibration(PROBABILITIES, LABELS, bins=0)
+    with pytest.raises(CifarcamError, match="square of counts"):
+        evaluation.confused_pairs(np.ones((3, 4), int))
+    with pytest.raises(CifarcamError, match="square of counts"):
+        evaluation.confused_pairs(-np.ones((3, 3), int))
