@@ -26,6 +26,9 @@ from tqdm.auto import tqdm
 from cifarcam import files
 from cifarcam.errors import CifarcamError
 
+# Its lines about each download; those that say which source is tried and served are ours.
+pooch.get_logger().setLevel("WARNING")
+
 CLASS_NAMES = (
     "airplane",
     "automobile",
@@ -250,7 +253,7 @@ def _fetch(workspace: Path, say: Callable[[str], None]) -> Batches:
         "CIFAR-10 could not be obtained; tried "
         + "; ".join(tried)
         + f". Download {TORONTO_URL} elsewhere and run `cifarcam data --from FILE`, "
-        "or go on with the sample: `--dataset sample`"
+        "or go on with the sample: `make report DATASET=sample`"
     )
 
 
@@ -316,6 +319,7 @@ def _progress(description: str, unit: str) -> tqdm:
         unit_scale=unit == "B",
         total=0 if unit == "B" else None,
         leave=False,
+        disable=None,  # where standard error is no terminal
         file=sys.stderr,
         bar_format=None if unit == "B" else "{desc}: {elapsed}",
     )

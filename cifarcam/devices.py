@@ -23,6 +23,8 @@ def prepare() -> None:
             if "initialized" not in str(error):
                 raise
     tf.config.experimental.enable_op_determinism()
+    # One graph a training or explainer is meant; TensorFlow warns of many in one process.
+    tf.get_logger().setLevel("ERROR")
 
 
 def describe() -> dict[str, str | int]:

@@ -75,7 +75,9 @@ def pipeline(
     place(axes, overlaid(picture, scaled), lefts[0], below, width)
     axes.text(lefts[0] + width / 2, below + width + 0.05, "overlay", ha="center", va="top")
     words = "sum, positive part, resized to the picture"
-    axes.text((lefts[0] + width + last) / 2, middle - 0.05, words, ha="center", va="bottom", color=GREY)
+    axes.text(
+        (lefts[0] + width + last) / 2, middle - 0.05, words, ha="center", va="bottom", color=GREY
+    )
     return figure
 
 

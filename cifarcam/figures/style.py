@@ -40,7 +40,7 @@ PALE = "#D9D9D9"
 HEAT = "viridis"  # heatmaps: even in lightness, for colour-blind readers and in grey print
 COUNTS = "Blues"  # counts and shares, nothing being white
 
-STYLE: Mapping[str, Any] = MappingProxyType(
+STYLE: Any = MappingProxyType(
     {
         "font.family": "DejaVu Sans",
         "font.size": TEXT,
