@@ -55,7 +55,7 @@ def npm_archive(batches):
         Image.fromarray(np.ascontiguousarray(pixels)).save(picture, "png")
         members[f"package/{Path(name).stem}.png"] = picture.getvalue()
         labels[name] = rows[:, 0].tolist()
-    train = sum((labels[name] for name in NAMES[:5]), [])
+    train = [label for name in NAMES[:5] for label in labels[name]]
     members["package/train_lables.json"] = json.dumps(train).encode()
     members["package/test_lables.json"] = json.dumps(labels[NAMES[5]]).encode()
     return archive_of(members)
@@ -292,7 +292,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(small, monkeypatch)
 def test_a_cache_that_cannot_be_made_is_said(small, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(CifarcamError, match="cannot write to .*file.*: Not a directory"):
+    with pytest.raises(CifarcamError, match=r"cannot write to .*file.*: Not a directory"):
         obtained()
 
 
