@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(shell command -v python3.12 python3.13 python3.11 python
 BIN = .venv/bin
 DATASET ?=
 
-.PHONY: env report test lint clean lock pairs
+.PHONY: env report test lock clean
 
 env: .venv/installed
 

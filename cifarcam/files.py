@@ -68,6 +68,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         yield temporary
         for file in temporary.iterdir():
             _flush(file)
+            file.chmod(0o644)
         temporary.chmod(0o755)
         if path.exists():
             replaced = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))

@@ -1,0 +1,113 @@
+"""The command line, from training to explaining a picture."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from test_training import TINY
+
+from cifarcam import cli, data, explain, runs
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A directory with an experiment and its run."""
+    directory = tmp_path_factory.mktemp("home")
+    (directory / "experiments").mkdir()
+    (directory / "experiments" / "tiny.toml").write_text(TINY)
+    patch = pytest.MonkeyPatch()
+    patch.chdir(directory)
+    patch.setenv("XDG_CACHE_HOME", str(directory / "cache"))
+    made = CliRunner().invoke(cli.main, ["train", "tiny"])
+    assert made.exit_code == 0, made.output
+    yield directory
+    patch.undo()
+
+
+def call(*arguments):
+    return CliRunner().invoke(cli.main, list(arguments))
+
+
+def test_a_trained_run_is_whole_and_says_what_was_measured(home):
+    run = runs.load("tiny")
+    assert run.directory == home / "runs" / "tiny-seed3-sample"
+    sample = data.load("sample")
+    predicted = run.model().predict(sample.test.images, batch_size=500, verbose=0)
+    np.testing.assert_array_equal(predicted, run.predictions)
+    accuracy = float((run.predictions.argmax(axis=1) == sample.test.labels).mean())
+    assert run.metrics["test"]["accuracy"] == pytest.approx(accuracy)
+    train = run.model().predict(sample.train.images, verbose=0).argmax(axis=1)
+    assert run.metrics["train"]["accuracy"] == pytest.approx((train == sample.train.labels).mean())
+    assert run.metrics["train_logged"]["accuracy"] == run.history["train_accuracy"][-1]
+    assert run.fingerprint == run.experiment.fingerprint(sample.digest)
+    assert run.provenance["versions"]["keras"]
+    assert not list((home / "cache" / "cifarcam" / "checkpoints").glob("*.safetensors"))
+
+
+def test_a_run_at_hand_is_not_trained_again_and_is_listed(home):
+    again = call("train", "tiny")
+    assert again.exit_code == 0
+    assert "holds this run already" in again.output
+    assert "tiny-seed3-sample" in call("runs").output
+
+
+def test_a_run_of_another_seed_is_trained_where_none_is_found(home):
+    run = runs.load("tiny", seed=5)
+    assert run.directory == home / "cache" / "cifarcam" / "runs" / "tiny-seed5-sample"
+    assert runs.load("tiny", seed=5).directory == run.directory
+
+
+def test_changed_weights_and_half_runs_are_refused(home, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(home / "runs" / "tiny-seed3-sample", copy)
+    weights = bytearray((copy / "weights.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copy / "weights.safetensors").write_bytes(weights)
+    with pytest.raises(runs.CifarcamError, match="not the weights that this run evaluated"):
+        runs.read(copy).model()
+    (copy / "metrics.json").unlink()
+    with pytest.raises(runs.CifarcamError, match=r"not a whole run, lacks metrics\.json"):
+        runs.read(copy)
+
+
+def test_own_pictures_are_explained(home):
+    generator = np.random.default_rng(1)
+    Image.fromarray(generator.integers(0, 256, (90, 60, 3), dtype=np.uint8)).save("a.jpg")
+    Image.fromarray(generator.integers(0, 256, (16, 16), dtype=np.uint8)).save("b.png")
+    done = call("explain", "a.jpg", "b.png", "--run", "tiny", "--layer", "conv2", "-o", "out.png")
+    assert done.exit_code == 0, done.output
+    model = runs.load("tiny").model()
+    pictures = np.stack([explain.read_picture(home / n, (32, 32)) for n in ("a.jpg", "b.png")])
+    for name, row in zip(("a.jpg", "b.png"), model.predict(pictures, verbose=0), strict=True):
+        assert f"{name}: {data.CLASS_NAMES[row.argmax()]} {row.max():.1%}" in done.output
+    with Image.open("out.png") as drawn:
+        assert min(drawn.size) > 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "nosuch"], "no experiment named 'nosuch'; there are"),
+        (["train", "none.toml"], "none.toml: no such file"),
+        (["explain", "none.png", "--run", "tiny"], "none.png: no such file"),
+        (["explain", "none.png", "--method", "magic"], "'magic' is not one of grad-cam"),
+        (["explain", "none.png", "-o", "out.gif"], "out.gif: give a name that ends in"),
+        (["data", "--dataset", "mnist"], "'mnist' is not one of cifar10, sample"),
+        (["data", "--from", "none.tar.gz"], "none.tar.gz: no such file"),
+        (["measure", "magic"], "'magic' is not one of architecture-search"),
+        (["report"], "not inside a checkout"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_a_failing_exit(home, arguments, words):
+    done = call(*arguments)
+    assert done.exit_code == 1
+    assert words in done.output
+    assert len(done.output.strip().splitlines()) == 1
+
+
+def test_the_sample_is_told_of(home):
+    done = call("data", "--dataset", "sample")
+    assert "train         850 images" in done.output
+    assert data.DIGESTS["sample"] in done.output
