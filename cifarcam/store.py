@@ -53,9 +53,11 @@ def find_run(fingerprint: str, given: Path | None = None, start: Path | None = N
 
 
 def find_record(name: str, start: Path | None = None) -> Path | None:
-    """The file of a measurement record."""
-    for place in places(start=start):
-        path = place / "records" / f"{name}.json"
+    """The file of a measurement record: among the runs, or as it came with the package."""
+    package = Path(__file__).resolve().parent
+    directories = [place / "records" for place in places(start=start)]
+    for directory in (*directories, package / "records", package.parent / "runs" / "records"):
+        path = directory / f"{name}.json"
         if path.is_file():
             return path
     return None

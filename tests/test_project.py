@@ -43,7 +43,7 @@ def test_the_installed_versions_are_the_locked_ones():
 def test_make_and_conda_install_the_lock_file():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
-    assert pip == ["-r requirements.txt", "--no-deps -e ."]
+    assert pip == ["-r requirements.txt", "-e ."]
     assert (
         "install --quiet --disable-pip-version-check -r requirements.txt"
         in (ROOT / "Makefile").read_text()
