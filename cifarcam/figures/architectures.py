@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -191,7 +192,7 @@ def _row(
             axes.text(centre, roof - lift, f"×{block.repeat}", ha="center", va="bottom")
         for line, (text, weight) in enumerate(lines):
             axes.text(centre, base + 0.06 + line * LINE, text, ha="center", va="top", weight=weight)
-    for (_, end), (start, _) in zip(edges, edges[1:], strict=False):
+    for (_, end), (start, _) in itertools.pairwise(edges):
         _arrow(axes, (end + 0.05, middle), (start - 0.04, middle))
 
 

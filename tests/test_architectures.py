@@ -1,0 +1,50 @@
+"""Layer lists and parameter counts against the papers' and a count by hand."""
+
+import keras
+import pytest
+
+from cifarcam.models import alexnet, custom_cnn, summary
+
+PUBLISHED = {  # parameters, convolutions, dense layers
+    "alexnet": (60_965_224, 5, 3),
+    "vgg19": (143_667_240, 16, 3),
+    "resnet50": (25_636_712, 53, 1),  # 49 in the main path, 4 projections
+    "densenet121": (8_062_504, 120, 1),
+}
+BUILDERS = {
+    "alexnet": alexnet.build_imagenet,
+    "vgg19": lambda: keras.applications.VGG19(weights=None),
+    "resnet50": lambda: keras.applications.ResNet50(weights=None),
+    "densenet121": lambda: keras.applications.DenseNet121(weights=None),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_counts_are_the_published_ones_and_blocks_add_up(name):
+    model = BUILDERS[name]()
+    parameters, convolutions, dense = PUBLISHED[name]
+    assert model.count_params() == parameters
+    assert summary.weighted_layers(model) == {"convolution": convolutions, "dense": dense}
+    blocks = summary.blocks(model)
+    assert sum(block.parameters for block in blocks) == parameters
+    assert blocks[0].kind == "input"
+    repeats = [block.repeat for block in blocks if block.repeat > 1]
+    assert (
+        repeats
+        == {
+            "alexnet": [],
+            "vgg19": [2, 2, 4, 4, 4],
+            "resnet50": [3, 4, 6, 3],
+            "densenet121": [6, 12, 24, 16],
+        }[name]
+    )
+
+
+def test_the_custom_network_counted_by_hand():
+    model = custom_cnn.build(custom_cnn.Options(filters=(32, 64, 128), dense=64, dropout=0.2))
+    by_hand = [3 * 9 * 32 + 32, 32 * 9 * 64 + 64, 64 * 9 * 128 + 128, 2048 * 64 + 64, 64 * 10 + 10]
+    blocks = summary.blocks(model)
+    assert [block.parameters for block in blocks if block.parameters] == by_hand
+    assert model.count_params() == sum(by_hand) == 225_034
+    assert [layer.name for layer in model.layers[-2:]] == ["logits", "softmax"]
+    assert [block.output_shape for block in blocks][:3] == [(32, 32, 3), (32, 32, 32), (16, 16, 32)]

@@ -1,0 +1,189 @@
+"""Figures show the numbers that they were given, and can be read."""
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from cifarcam import data, evaluation, figures
+from cifarcam.errors import CifarcamError
+from cifarcam.models import summary
+
+GENERATOR_SEED = 11
+NAMES = data.CLASS_NAMES
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return draw()
+
+
+@pytest.fixture(scope="module")
+def once():
+    return draw()
+
+
+@pytest.fixture(scope="module")
+def drawn_again():
+    return draw()
+
+
+def draw():
+    """One of each figure, drawn from seeded numbers."""
+    generator = np.random.default_rng(GENERATOR_SEED)
+    images = generator.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
+    labels = np.arange(30) % 10
+    heat = generator.uniform(0, 3, (30, 32, 32)).astype(np.float32)
+    heat[1] = 0
+    logits = generator.normal(0, 2, (500, 10))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    truth = generator.integers(0, 10, 500)
+    metrics = evaluation.evaluate(probabilities, truth)
+    history = {
+        "epoch": np.arange(1, 5),
+        "train_loss": np.array([2.0, 1.5, 1.2, 1.0]),
+        "validation_loss": np.array([1.9, 1.6, 1.5, 1.6]),
+        "train_accuracy": np.array([0.3, 0.4, 0.5, 0.6]),
+        "validation_accuracy": np.array([0.35, 0.42, 0.47, 0.46]),
+    }
+    blocks = [
+        summary.Block("input", "input", "", (32, 32, 3), 0),
+        summary.Block("convolution", "conv1", "3×3, 32", (32, 32, 32), 896),
+        summary.Block("pooling", "pool1", "max 2×2", (16, 16, 32), 0),
+        summary.Block("block", "conv2", "1×1 + 3×3", (8, 8, 64), 1234567, 6),
+        summary.Block("dense", "logits", "10 units", (10,), 650),
+    ]
+    return (
+        {
+            "architecture": figures.architecture(blocks),
+            "class_histogram": figures.class_histogram(
+                {"training": list(range(100, 110)), "test": [20] * 10}, NAMES
+            ),
+            "confusion": figures.confusion(metrics["confusion"], NAMES),
+            "explanation": figures.explanation(images[0], heat[0], [("cat", 0.75), ("dog", 0.25)]),
+            "heatmaps": figures.heatmaps(images[:4], heat[:4], ["a long title of a picture"] * 4),
+            "image_pairs": figures.image_pairs(images[:3], images[3:6], ["a", "b", "c"]),
+            "mean_heatmaps": figures.mean_heatmaps(heat[:10], NAMES),
+            "per_class": figures.per_class(metrics["per_class"]),
+            "pipeline": figures.pipeline(
+                images[0], [heat[:8].transpose(1, 2, 0)] * 3, heat[2], probabilities[0], NAMES
+            ),
+            "predictions": figures.predictions(images[:7], ["cat as dog\n99.0%"] * 7),
+            "reliability": figures.reliability(evaluation.calibration(probabilities, truth)),
+            "samples": figures.samples(images, labels, NAMES, per_class=3),
+            "training_curves": figures.training_curves({"a": [history, history], "b": [history]}),
+        },
+        metrics,
+        evaluation.calibration(probabilities, truth),
+        history,
+    )
+
+
+def texts(figure):
+    return [text for text in figure.findobj(Text) if text.get_text().strip()]
+
+
+FIGURES = ["architecture", "class_histogram", "confusion", "explanation", "heatmaps", "image_pairs", "mean_heatmaps", "per_class", "pipeline", "predictions", "reliability", "samples", "training_curves"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_is_smaller_than_eight_points_and_the_column_is_kept(drawn, name):
+    figure = drawn[0][name]
+    small = [text for text in texts(figure) if text.get_fontsize() < 8]
+    assert [(text.get_text(), text.get_fontsize()) for text in small] == []
+    assert figure.get_figwidth() <= 6.5
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_is_cut_at_the_edge(drawn, name):
+    figure = drawn[0][name]
+    figure.canvas.draw()
+    whole = figure.get_tightbbox().width
+    assert whole <= figure.get_figwidth() + 0.35
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_same_figure_is_the_same_file_of_modest_size(name, drawn_again, tmp_path, once):
+    for index, made in ((1, once), (2, drawn_again)):
+        figures.save(made[0][name], tmp_path / f"{index}.svg")
+    first, second = ((tmp_path / f"{index}.svg").read_bytes() for index in (1, 2))
+    assert first == second
+    assert len(first) < 400_000
+
+
+def test_bars_are_as_high_as_the_counts(drawn):
+    axes = drawn[0]["class_histogram"].axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [*range(100, 110), *[20] * 10]
+    assert [bar.get_y() for bar in axes.patches][10:] == list(range(100, 110))
+
+
+def test_the_confusion_matrix_is_written_as_it_is(drawn):
+    written = [int(t.get_text()) for t in drawn[0]["confusion"].axes[0].texts]
+    assert written == np.ravel(drawn[1]["confusion"]).tolist()
+
+
+def test_curves_follow_the_histories(drawn):
+    panels = drawn[0]["training_curves"].axes
+    assert len(panels[0].lines) == 4
+    np.testing.assert_array_equal(panels[0].lines[0].get_ydata(), drawn[3]["train_accuracy"])
+    np.testing.assert_array_equal(panels[3].lines[1].get_ydata(), drawn[3]["validation_loss"])
+
+
+def test_reliability_points_are_the_bins(drawn):
+    calibration = drawn[2]
+    line = drawn[0]["reliability"].axes[0].lines[1]
+    full = calibration.count > 0
+    np.testing.assert_array_equal(line.get_xdata(), calibration.confidence[full])
+    np.testing.assert_array_equal(line.get_ydata(), calibration.accuracy[full])
+
+
+def test_scores_are_where_their_markers_are(drawn):
+    scores = drawn[1]["per_class"]
+    lines = {line.get_label(): line.get_xdata() for line in drawn[0]["per_class"].axes[0].lines}
+    for label, key in (("precision", "precision"), ("recall", "recall"), ("F1", "f1")):
+        np.testing.assert_array_equal(lines[label], [row[key] for row in scores.values()])
+
+
+def test_probabilities_are_written_and_drawn_to_scale(drawn):
+    axes = drawn[0]["explanation"].axes[0]
+    written = {t.get_text() for t in axes.texts}
+    assert {"cat", "75.0%", "dog", "25.0%"} <= written
+    widths = [bar.get_width() for bar in axes.patches]
+    assert widths[1] / widths[0] == pytest.approx(0.75)
+    assert widths[3] / widths[2] == pytest.approx(0.25)
+
+
+def test_heatmaps_are_scaled_by_their_maximum_and_zero_stays_zero():
+    heat = np.array([[0.0, 2.0], [1.0, 4.0]])
+    np.testing.assert_array_equal(figures.scaled_for_display(heat), heat / 4)
+    np.testing.assert_array_equal(figures.scaled_for_display(heat * 0), heat * 0)
+    with pytest.raises(CifarcamError, match=">= 0"):
+        figures.scaled_for_display(-heat)
+
+
+def test_a_zero_map_is_labelled(drawn):
+    labels = [t.get_text() for t in drawn[0]["heatmaps"].axes[0].texts]
+    assert sum("no positive" in text for text in labels) == 1
+
+
+def test_parameters_and_shapes_stand_in_the_drawing(drawn):
+    written = " ".join(t.get_text() for t in texts(drawn[0]["architecture"]))
+    for words in ("32×32×3", "896", "1,234,567", "×6", "650"):
+        assert words in written
+
+
+def test_pictures_keep_their_pixels(drawn):
+    generator = np.random.default_rng(GENERATOR_SEED)
+    images = generator.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
+    shown = drawn[0]["samples"].axes[0].images[0].get_array()
+    factor = shown.shape[1] // (3 * 34 - 2)
+    np.testing.assert_array_equal(shown[::factor, ::factor][:32, :32], images[0])
+
+
+def test_saving_refuses_an_unknown_kind(drawn, tmp_path):
+    with pytest.raises(CifarcamError):
+        figures.save(drawn[0]["samples"], tmp_path / "figure.bmp")
+
+
+def test_the_svg_has_no_date(drawn, tmp_path):
+    figures.save(drawn[0]["per_class"], tmp_path / "figure.svg")
+    assert "dc:date" not in (tmp_path / "figure.svg").read_text()
