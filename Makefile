@@ -1,6 +1,8 @@
 # make report   sets everything up, executes what is stale, prints the page to open
 # make test     sets everything up, runs lint, types and tests
-PYTHON ?= $(firstword $(shell command -v python3.12 python3.13 python3.11 python3))
+SUITABLE = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3.12 python3.13 python3.11 python3; do \
+  if $$python -c '$(SUITABLE)' 2>/dev/null; then echo $$python; break; fi; done)
 BIN = .venv/bin
 DATASET ?=
 
@@ -9,8 +11,8 @@ DATASET ?=
 env: .venv/installed
 
 .venv/installed: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "cifarcam needs Python 3.11 to 3.13; call make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(SUITABLE)' 2>/dev/null || { echo "cifarcam needs \
+	Python 3.11 to 3.13 with venv; install it, or call make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
