@@ -82,7 +82,21 @@ def texts(figure):
     return [text for text in figure.findobj(Text) if text.get_text().strip()]
 
 
-FIGURES = ["architecture", "class_histogram", "confusion", "explanation", "heatmaps", "image_pairs", "mean_heatmaps", "per_class", "pipeline", "predictions", "reliability", "samples", "training_curves"]
+FIGURES = [
+    "architecture",
+    "class_histogram",
+    "confusion",
+    "explanation",
+    "heatmaps",
+    "image_pairs",
+    "mean_heatmaps",
+    "per_class",
+    "pipeline",
+    "predictions",
+    "reliability",
+    "samples",
+    "training_curves",
+]
 
 
 @pytest.mark.parametrize("name", FIGURES)
