@@ -21,6 +21,7 @@ import nbformat
 import papermill
 from filelock import FileLock
 from jupyter_client.kernelspec import NoSuchKernel
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from cifarcam import files, settings, store
@@ -268,19 +269,24 @@ def _execute(project: Path, name: str, parameters: Parameters) -> None:
         given, executed = Path(scratch) / f"{name}.ipynb", Path(scratch) / "executed.ipynb"
         nbformat.write(source, given)
         try:
-            papermill.execute_notebook(
-                str(given),
-                str(executed),
-                parameters={"dataset_name": parameters.dataset, "run_name": parameters.run},
-                kernel_name=parameters.kernel,
-                cwd=str(project / "notebooks"),
-                progress_bar=False,
-            )
+            with files.stderr_aside():  # the kernel's and TensorFlow's start-up notes
+                papermill.execute_notebook(
+                    str(given),
+                    str(executed),
+                    parameters={"dataset_name": parameters.dataset, "run_name": parameters.run},
+                    kernel_name=parameters.kernel,
+                    cwd=str(project / "notebooks"),
+                    progress_bar=False,
+                )
         except PapermillExecutionError as error:
             first_line = error.source.strip().splitlines()[0]
             raise CifarcamError(
                 f"chapter {name} failed in cell {error.cell_index} "
                 f"(`{first_line}` …): {error.ename}: {error.evalue}"
+            ) from error
+        except DeadKernelError as error:
+            raise CifarcamError(
+                f"chapter {name}: its kernel died, most often for want of memory"
             ) from error
         except NoSuchKernel as error:
             raise CifarcamError(

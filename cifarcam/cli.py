@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -190,24 +188,12 @@ def _line(run: Any) -> str:
 
 @contextmanager
 def _quiet_tensorflow() -> Iterator[None]:
-    """Keep TensorFlow's start-up notes, which its C++ prints on import, off the terminal.
+    """Keep TensorFlow's start-up notes, which its C++ prints on import, off the terminal."""
+    from cifarcam import files
 
-    They go to a file that is shown only when the import fails.
-    """
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
-        try:
-            from cifarcam import devices
+    with files.stderr_aside():
+        from cifarcam import devices
 
-            devices.prepare()
-            devices.describe()
-            yield
-        except BaseException:
-            notes.seek(0)
-            os.write(terminal, notes.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
+        devices.prepare()
+        devices.describe()
+        yield

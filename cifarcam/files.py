@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pooch
 
@@ -85,6 +87,29 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file's contents, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def stderr_aside() -> Iterator[IO[bytes]]:
+    """Yield a temporary file that gets what this process and its children write to stderr.
+
+    It is shown after all when the block fails, except by an error of ours, which says enough.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield notes
+        except CifarcamError:
+            raise
+        except BaseException:
+            notes.seek(0)
+            os.write(terminal, notes.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 def _flush(path: Path) -> None:

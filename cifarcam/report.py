@@ -45,7 +45,8 @@ def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str,
     """Show a numbered table.
 
     The book gets it as a MyST ``list-table``, so that it is numbered as a table and typeset in
-    LaTeX; Jupyter and Colab get it as HTML.
+    LaTeX; Jupyter and Colab get it as HTML. Cells of a column without letters carry the class
+    ``number``, by which the book's style aligns them.
 
     Parameters
     ----------
@@ -65,8 +66,13 @@ def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str,
         if len(row) != len(header):
             raise CifarcamError(f"table {name!r}: row {list(row)!r} has not {len(header)} cells")
     lines = [f"```{{list-table}} {caption}", ":header-rows: 1", f":name: {name}", ""]
+    is_number = [
+        not any(c.isalpha() for row in rows for c in str(row[k])) for k in range(len(header))
+    ]
     for row in [header, *rows]:
-        lines += [f"{'* -' if first else '  -'} {cell}" for first, cell in _first(row)]
+        for index, cell in enumerate(row):
+            text = f"[{cell}]{{.number}}" if is_number[index] and str(cell) else str(cell)
+            lines.append(f"{'* -' if index == 0 else '  -'} {text}")
     lines.append("```")
     head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in header)
     body = "".join(
@@ -75,10 +81,6 @@ def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str,
     )
     page = f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
     display({"text/markdown": "\n".join(lines), "text/html": page}, raw=True)
-
-
-def _first(row: Sequence[Any]) -> list[tuple[bool, Any]]:
-    return [(index == 0, cell) for index, cell in enumerate(row)]
 
 
 def computed_from(
