@@ -20,10 +20,10 @@ from cifarcam.figures.style import (
     PALE,
     WIDTH,
     checked_pictures,
-    fitted,
     place,
     sheet,
     styled,
+    title_rows,
 )
 
 OPACITY = 0.65  # of the heatmap in an overlay, where it is 1
@@ -117,12 +117,9 @@ def heatmaps(
     columns = min(columns, max(len(titles), 4))
     margin, gap = 0.68, 0.14
     width = (WIDTH - margin - (columns - 1) * gap) / columns
-    texts = [fitted(title, width + 0.06) for title in titles]
-    rows = [
-        range(start, min(start + columns, len(texts))) for start in range(0, len(texts), columns)
-    ]
+    rows = title_rows(titles, width + 0.06, columns)
     tile = width * pictures.shape[1] / pictures.shape[2]
-    heads = [LINE * max(len(texts[index]) for index in row) + 0.06 for row in rows]
+    heads = [LINE * max(len(lines) for _, lines in row) + 0.06 for row in rows]
     band = 3 * tile + 0.1
     figure, axes = sheet(sum(heads) + len(rows) * band + (len(rows) - 1) * 0.18 + 0.5)
     top = 0.0
@@ -130,9 +127,9 @@ def heatmaps(
         for step, name in enumerate(("picture", "heatmap", "overlay")):
             middle = top + head + step * (tile + 0.05) + tile / 2
             axes.text(margin - 0.08, middle, name, ha="right", va="center", color=GREY)
-        for column, index in enumerate(row):
+        for column, (index, lines) in enumerate(row):
             x = margin + column * (width + gap)
-            title = "\n".join(texts[index])
+            title = "\n".join(lines)
             axes.text(x + width / 2, top + head - 0.04, title, ha="center", va="bottom")
             places = [(x, top + head + step * (tile + 0.05)) for step in range(3)]
             _triple(axes, pictures[index], heatmaps[index], places, width)

@@ -14,11 +14,11 @@ from cifarcam.figures.style import (
     TEXT,
     WIDTH,
     checked_pictures,
-    fitted,
     mosaic,
     place,
     sheet,
     styled,
+    title_rows,
 )
 
 
@@ -122,17 +122,14 @@ def _titled(pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int)
     gap = 0.2
     width = (WIDTH - (columns - 1) * gap) / columns
     height = width * pictures[0].shape[0] / pictures[0].shape[1]
-    texts = [fitted(title, width + 0.1) for title in titles]
-    rows = [
-        range(start, min(start + columns, len(texts))) for start in range(0, len(texts), columns)
-    ]
-    heads = [LINE * max(len(texts[index]) for index in row) + 0.05 for row in rows]
+    rows = title_rows(titles, width + 0.1, columns)
+    heads = [LINE * max(len(lines) for _, lines in row) + 0.05 for row in rows]
     figure, axes = sheet(sum(heads) + len(rows) * height + (len(rows) - 1) * 0.12)
     top = 0.0
     for row, head in zip(rows, heads, strict=True):
-        for column, index in enumerate(row):
+        for column, (index, lines) in enumerate(row):
             x = column * (width + gap)
-            title = "\n".join(texts[index])
+            title = "\n".join(lines)
             axes.text(x + width / 2, top + head - 0.04, title, ha="center", va="bottom", size=TEXT)
             place(axes, pictures[index], x, top + head, width)
         top += head + height + 0.12

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
@@ -178,6 +178,14 @@ def fitted(text: str, width: float, size: float = TEXT) -> list[str]:
             parts = textwrap.wrap(line, letters, break_on_hyphens=False)
         lines += parts
     return lines
+
+
+def title_rows(
+    titles: Sequence[str], width: float, columns: int
+) -> list[list[tuple[int, list[str]]]]:
+    """Titles in rows of `columns`: for each its index, and its lines of at most `width` inches."""
+    texts = [(index, fitted(title, width)) for index, title in enumerate(titles)]
+    return [texts[start : start + columns] for start in range(0, len(texts), columns)]
 
 
 def checked_pictures(images: Any, name: str = "images") -> np.ndarray:
