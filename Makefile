@@ -32,7 +32,7 @@ test: env
 
 # Resolves the lock file anew, for all platforms and Python versions at once.
 lock: env
-	$(BIN)/uv pip compile --universal --python-version 3.11 --group dev pyproject.toml --upgrade -o requirements.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra explain --group dev pyproject.toml --upgrade -o requirements.txt
 
 clean:
 	rm -rf book/_build book/notebooks .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -96,11 +96,51 @@ def runs_command() -> None:
         click.echo(f"{_line(runs.read(directory))}  {directory}")
 
 
-@main.command()
+class _Methods(click.Command):
+    """Help that lists the methods of the registry, without importing it for other commands."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with _quiet_tensorflow():
+            from cifarcam import explain as explainers
+        with formatter.section("Methods"):
+            formatter.write_dl(
+                [
+                    (name, f"{(method.__doc__ or '').splitlines()[0]} {method.reference}.")
+                    for name, method in explainers.METHODS.items()
+                ]
+            )
+
+
+@main.command(cls=_Methods)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", "name", default="baseline", show_default=True, help="The run to explain.")
-@click.option("--method", default="grad-cam", show_default=True, help="The explainer.")
-@click.option("--layer", help="The layer to explain; the last spatial one by default.")
+@click.option(
+    "--model",
+    "model_file",
+    type=click.Path(path_type=Path),
+    help="A Keras model file to explain instead of a run.",
+)
+@click.option(
+    "--classes",
+    "classes_file",
+    type=click.Path(path_type=Path),
+    help="The model's class names: a text file, one a line, in order.",
+)
+@click.option(
+    "--scale",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="What pixels (0-255) are divided by for a --model without a rescaling layer, such as 255.",
+)
+@click.option("--method", default="grad-cam", show_default=True, help="The explainer, see below.")
+@click.option(
+    "--layer",
+    multiple=True,
+    help="The layer to explain; the last spatial one by default. Given again, the mean of several.",
+)
+@click.option("--target", help="The class to explain, by name or number; the predicted by default.")
+@click.option("--output-head", "head", help="The output to explain, of a model that has several.")
 @click.option(
     "-o",
     "--output",
@@ -110,12 +150,21 @@ def runs_command() -> None:
     help="The picture to write: PNG, SVG or PDF by its ending.",
 )
 def explain(
-    images: tuple[Path, ...], name: str, method: str, layer: str | None, output: Path
+    images: tuple[Path, ...],
+    name: str,
+    model_file: Path | None,
+    classes_file: Path | None,
+    scale: float,
+    method: str,
+    layer: tuple[str, ...],
+    target: str | None,
+    head: str | None,
+    output: Path,
 ) -> None:
-    """Explain what a run's network sees in your own IMAGES.
+    """Explain what a run's network, or your own Keras model, sees in your IMAGES.
 
-    A picture of any size or mode is made RGB, its shorter side scaled to 32 pixels, and its
-    centre cropped to 32 x 32.
+    A picture of any size and mode is given as many channels as the model takes, its shorter side
+    is scaled to the model's input, and its centre cropped.
     """
     with _quiet_tensorflow():
         from cifarcam import explain as explainers
@@ -125,15 +174,24 @@ def explain(
         raise CifarcamError(f"method {method!r} is not one of {', '.join(explainers.METHODS)}")
     if output.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise CifarcamError(f"{output}: give a name that ends in .png, .svg or .pdf")
-    pictures = [explainers.read_picture(path, (32, 32)) for path in images]
-    model = runs.load(name).model()
+    model = runs.load(name).model() if model_file is None else explainers.read_model(model_file)
+    classifier = explainers.Classifier(model, head)
+    names = explainers.class_names(classifier, classes_file, is_own=model_file is not None)
+    pictures = [explainers.read_picture(path, classifier.image_shape[:2]) for path in images]
+    layers = list(layer) if len(layer) > 1 else next(iter(layer), None)
     explained = explainers.explain_pictures(
-        explainers.METHODS[method](model, layer), pictures, [path.name for path in images]
+        explainers.METHODS[method](classifier, layers),
+        pictures,
+        [path.name for path in images],
+        class_names=names,
+        target=None if target is None else explainers.class_index(target, names),
+        scale=scale,
     )
     figures.save(figures.explanations(explained), output)
     for item in explained:
         top = ", ".join(f"{label} {share:.1%}" for label, share in item.top)
-        click.echo(f"{item.name}: {top}")
+        nothing = "" if item.heatmap.any() else f"; no positive evidence for {item.target}"
+        click.echo(f"{item.name}: {top}{nothing}")
     click.echo(f"written to {output}")
 
 

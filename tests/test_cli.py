@@ -1,5 +1,6 @@
 """The command line, from training to explaining a picture."""
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -84,6 +85,58 @@ def test_own_pictures_are_explained(home):
         assert f"{name}: {data.CLASS_NAMES[row.argmax()]} {row.max():.1%}" in done.output
     with Image.open("out.png") as drawn:
         assert min(drawn.size) > 300
+
+
+def test_a_stranger_s_model_is_explained_in_one_command(home):
+    keras.utils.set_random_seed(5)
+    layers = keras.layers
+    backbone = keras.Sequential(
+        [keras.Input((24, 20, 1)), layers.Conv2D(4, 3, activation="relu", name="deep")],
+        name="backbone",
+    )
+    inputs = keras.Input((24, 20, 1))
+    pooled = layers.GlobalAveragePooling2D()(backbone(inputs))
+    keras.Model(inputs, layers.Dense(3, activation="softmax")(pooled)).save("my.keras")
+    (home / "labels.txt").write_text("ant\nbee\ncow\n")
+    Image.fromarray(np.random.default_rng(2).integers(0, 256, (50, 70, 3)).astype("uint8")).save(
+        "own.png"
+    )
+    given = ["explain", "own.png", "--model", "my.keras", "--classes", "labels.txt"]
+    done = call(*given, "--scale", "255", "--target", "bee", "-o", "own.svg")
+    assert done.exit_code == 0, done.output
+    grey = Image.fromarray(explain.read_picture(home / "own.png", (24, 20))).convert("L")
+    row = explain.read_model(home / "my.keras").predict(
+        np.asarray(grey)[None, ..., None] / 255, verbose=0
+    )[0]
+    assert f"own.png: {['ant', 'bee', 'cow'][row.argmax()]} {row.max():.1%}"[:18] in done.output
+    assert (home / "own.svg").read_text().startswith("<?xml")
+    for words, *wrong in (
+        ("no class 'dog'; give 0 to 2, or one of ant, bee, cow", "--target", "dog"),
+        ("no layer 'nosuch'", "--layer", "nosuch"),
+        ("scale is 0.0", "--scale", "0"),
+        ("own.png: not a model", "--model", "own.png"),
+        ("none.keras: no such file", "--model", "none.keras"),
+        ("2 class names for the model's 3", "--classes", "two.txt"),
+    ):
+        (home / "two.txt").write_text("a\nb\n")
+        done = call(*given, *wrong)
+        assert done.exit_code == 1
+        assert words in done.output
+        assert len(done.output.strip().splitlines()) == 1
+
+
+def test_a_model_file_with_code_in_it_is_refused(home):
+    layers = keras.layers
+    keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Lambda(lambda x: x + 1), layers.Flatten(), layers.Dense(2)]
+    ).save("code.keras")
+    with pytest.raises(runs.CifarcamError, match="not a model that Keras can read safely"):
+        explain.read_model(home / "code.keras")
+
+
+def test_the_help_lists_every_method(home):
+    shown = call("explain", "--help").output
+    assert all(f"  {name} " in shown for name in explain.METHODS)
 
 
 @pytest.mark.parametrize(

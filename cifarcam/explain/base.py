@@ -1,40 +1,50 @@
-"""What all explainers share: the explained layer, the pre-softmax score, batches, the stages.
+"""What all explainers share: images, targets, batches, and the stages of a heatmap.
 
-The stages of a heatmap, in this order: signed map at the layer's resolution -> ReLU -> half-pixel
-bilinear resize to the image. Nothing is scaled to [0, 1] here.
+The stages, in this order: signed map (at the layer's resolution, or the image's) -> ReLU ->
+half-pixel bilinear resize to the image. Nothing is scaled to [0, 1] here.
 """
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from cifarcam.errors import CifarcamError
-from cifarcam.explain.graph import split
-
-Targets = int | Sequence[int] | np.ndarray | None
-
-_PREDICTED = -1  # stands, within a batch, for the class that the model predicts
+from cifarcam.explain.classifier import PREDICTED, Classifier, Targets
+from cifarcam.explain.graph import INPUT, SplitModel
 
 
 class Explainer(ABC):
-    """A method bound to a model and a layer; its graph is traced once, here.
-
-    A method gives its weighting, `_signed_maps`; everything else is shared.
+    """A method bound to a model; its graph is traced once, here.
 
     Parameters
     ----------
     model
-        A Sequential or functional Keras classifier with one input, N x H x W x C, and one output,
-        N x classes, which is a softmax (a layer, or the activation of the last ``Dense``) or
-        linear. The score explained is always the one before the softmax.
+        A Keras classifier, as `Classifier` takes it, or a `Classifier`, which several explainers
+        can share.
     layer
-        The name of the layer to explain; the last one with a 4-D output (of more than one
-        position) by default.
+        The layer to explain, by name or by path (``"backbone/conv5"``); by default the last one
+        with a 4-D output of more than one position. Several layers give the mean of their
+        heatmaps, each divided by its own maximum first. A method that explains the pixels
+        themselves takes none.
+    output
+        The name or index of the output to explain, of a model that has several.
+
+    Attributes
+    ----------
+    name, reference, cost
+        Of the class: the method's name in `METHODS`, its paper, and what it takes for each image.
+    layers
+        The paths of the layers explained; empty for a method that explains pixels.
+    classifier, classes
+        The model as it is explained, and its number of classes.
 
     Raises
     ------
@@ -43,22 +53,31 @@ class Explainer(ABC):
         the model is of another kind.
     """
 
-    def __init__(self, model: keras.Model, layer: str | None = None) -> None:
-        parts = split(model, layer)
-        self.model = model
-        self.layer: str = parts.layer
-        self.classes = int(model.output_shape[-1])
-        self._stem, self._head = parts.stem, parts.head
-        self._image_shape: tuple[int | None, ...] = tuple(model.input_shape[1:])
-        images = tf.TensorSpec([None, *self._image_shape], tf.float32)
-        # AutoGraph off: there is no Python loop to convert, and it would wrap our errors.
-        self._explain_batch = tf.function(
-            self._signed_batch,
-            input_signature=[images, tf.TensorSpec([None], tf.int64)],
-            autograph=False,
-        )
-        self._explain_batch.get_concrete_function()
-        self._score_batch = tf.function(self._scores, input_signature=[images], autograph=False)
+    name: ClassVar[str]
+    reference: ClassVar[str]
+    cost: ClassVar[str]
+    takes_layer: ClassVar[bool] = True
+    seed: int | None = None  # of a method that draws random numbers
+
+    def __init__(
+        self,
+        model: keras.Model | Classifier,
+        layer: str | Sequence[str] | None = None,
+        *,
+        output: str | int | None = None,
+    ) -> None:
+        self.classifier = model if isinstance(model, Classifier) else Classifier(model, output)
+        self.classes = self.classifier.classes
+        self._parts = self._split(layer)
+        self.layers: tuple[str, ...] = tuple(part.layer for part in self._parts if part.layer)
+        self._heatmap_batch = self._traced(self._heatmaps)
+
+    @property
+    def layer(self) -> str:
+        """The layer explained, of an explainer that has one."""
+        if len(self.layers) != 1:
+            raise CifarcamError(f"{self.name} explains {len(self.layers)} layers here, not one")
+        return self.layers[0]
 
     def __call__(
         self, images: np.ndarray, targets: Targets = None, batch_size: int = 256
@@ -85,115 +104,171 @@ class Explainer(ABC):
         CifarcamError
             When images or targets do not fit the model, or a map is not finite.
         """
-        signed = self.signed_maps(images, targets, batch_size)
-        size = np.shape(images)[1:3]
-        heatmaps = np.empty((len(signed), *size), np.float32)
-        for start in range(0, len(signed), batch_size):
-            batch = np.maximum(signed[start : start + batch_size], 0)[..., np.newaxis]
-            # TensorFlow 2 resizes by half-pixel centres.
-            resized = tf.image.resize(batch, size, method="bilinear", antialias=False)
-            heatmaps[start : start + batch_size] = resized.numpy()[..., 0]
-        return heatmaps
+        return self._in_batches(self._heatmap_batch, images, targets, batch_size)
 
     def signed_maps(
         self, images: np.ndarray, targets: Targets = None, batch_size: int = 256
     ) -> np.ndarray:
         """The maps before ReLU and resizing: float32, N x h x w, the layer's resolution.
 
-        Parameters and errors are those of calling the explainer.
+        Parameters and errors are those of calling the explainer; of several layers there is no
+        common resolution, hence no signed map.
         """
-        images = self._checked_images(images, batch_size)
-        chosen = self._checked_targets(targets, len(images))
-        maps = np.concatenate(
-            [
-                self._explain_batch(
-                    images[start : start + batch_size].astype(np.float32),
-                    chosen[start : start + batch_size],
-                ).numpy()
-                for start in range(0, len(images), batch_size)
-            ]
-        )
+        if len(self._parts) > 1:
+            raise CifarcamError("signed maps are those of one layer; this explainer has several")
+        return self._in_batches(self._signed_batch, images, targets, batch_size)
+
+    @abstractmethod
+    def _signed(
+        self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
+    ) -> tf.Tensor:
+        """Signed maps, float32, n x h x w, of a batch.
+
+        `targets` are classes or `PREDICTED`; `seeds`, n x 2, decide an image's random numbers.
+        """
+
+    def _split(self, layer: str | Sequence[str] | None) -> list[SplitModel]:
+        flat = self.classifier.flat
+        if not self.takes_layer:
+            if layer is not None:
+                raise CifarcamError(f"{self.name} explains the pixels; it takes no layer")
+            return [flat.split(INPUT)]
+        if layer is None or isinstance(layer, str):
+            return [flat.split(layer)]
+        if not layer:
+            raise CifarcamError("the list of layers is empty; give at least one")
+        return [flat.split(one) for one in layer]
+
+    @cached_property
+    def _signed_batch(self) -> Any:
+        return self._traced(self._first_signed)
+
+    def _traced(self, function: Callable[..., tf.Tensor]) -> Any:
+        """The one trace of a function of images, targets and seeds."""
+        signature = [
+            self.classifier.image_spec,
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([None, 2], tf.int32),
+        ]
+        # AutoGraph off: there is no Python loop to convert, and it would wrap our errors.
+        traced = tf.function(function, input_signature=signature, autograph=False)
+        return traced.get_concrete_function()
+
+    def _first_signed(self, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        return self._signed(self._parts[0], images, targets, seeds)
+
+    def _heatmaps(self, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        size = tf.shape(images)[1:3]
+        maps = []
+        for part in self._parts:
+            positive = tf.nn.relu(self._signed(part, images, targets, seeds))
+            maps.append(resized(positive, size))
+        if len(maps) == 1:
+            return maps[0]
+        peaks = [tf.reduce_max(heatmap, axis=(1, 2), keepdims=True) for heatmap in maps]
+        scaled = [tf.math.divide_no_nan(m, peak) for m, peak in zip(maps, peaks, strict=True)]
+        return tf.add_n(scaled) / len(scaled)
+
+    def _in_batches(
+        self,
+        explain: Any,
+        images: np.ndarray,
+        targets: Targets,
+        batch_size: int,
+    ) -> np.ndarray:
+        images = self.classifier.checked_images(images, batch_size)
+        chosen = self.classifier.checked_targets(targets, len(images))
+        maps: np.ndarray | None = None
+        for start in range(0, len(images), batch_size):
+            chunk = slice(start, start + batch_size)
+            batch = images[chunk].astype(np.float32, copy=False)
+            inputs = (batch, chosen[chunk], self._seeds(batch))
+            found = explain(*map(tf.convert_to_tensor, inputs)).numpy()
+            if maps is None:
+                maps = np.empty((len(images), *found.shape[1:]), np.float32)
+            maps[chunk] = found
+        assert maps is not None  # there is at least one image
         if not np.isfinite(maps).all():
             raise CifarcamError(
-                f"the maps of layer {self.layer!r} are not finite; check the model's weights"
+                f"the maps of {self.name} are not finite; check the model's weights and precision"
             )
         return maps
 
-    def scores(self, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
-        """The scores that are explained, before the softmax: float32, N x classes.
-
-        Raises
-        ------
-        CifarcamError
-            When the images do not fit the model.
-        """
-        images = self._checked_images(images, batch_size)
-        return np.concatenate(
-            [
-                self._score_batch(images[start : start + batch_size].astype(np.float32)).numpy()
-                for start in range(0, len(images), batch_size)
-            ]
+    def _seeds(self, images: np.ndarray) -> np.ndarray:
+        """Two numbers an image, from the seed and the image's values: its place plays no part."""
+        if self.seed is None:
+            return np.zeros((len(images), 2), np.int32)
+        digests = [zlib.crc32(image.tobytes()) for image in np.ascontiguousarray(images)]
+        return (
+            np.array([[self.seed, d] for d in digests], np.int64).astype(np.uint32).view(np.int32)
         )
 
-    @abstractmethod
-    def _signed_maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
-        """Signed maps, n x h x w, from a layer's activations and the score's gradients by them.
+    def _target_scores(
+        self, part: SplitModel, between: Sequence[tf.Tensor], targets: tf.Tensor
+    ) -> tf.Tensor:
+        """Each image's score of its target class, float32, n."""
+        scores = self.classifier.as_scores(part.head(between))
+        return tf.gather(scores, chosen_classes(scores, targets), batch_dims=1)
 
-        Both are float32, n x h x w x channels.
-        """
-
-    def _signed_batch(self, images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Gradients start at the explained layer: what lies before it is only run forward."""
-        between = self._stem(images)
+    def _gradients(
+        self, part: SplitModel, between: Sequence[tf.Tensor], targets: tf.Tensor
+    ) -> tf.Tensor:
+        """The target score's gradients by the first of `between`, float32, of its shape."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(between[0])
-            logits = tf.cast(self._head(between), tf.float32)
-            chosen = tf.where(targets == _PREDICTED, tf.argmax(logits, axis=1), targets)
             # Images do not mix in the network, so the sum's gradient is each score's own.
-            score = tf.reduce_sum(logits * tf.one_hot(chosen, self.classes))
+            score = tf.reduce_sum(self._target_scores(part, between, targets))
         gradients = tape.gradient(score, between[0])
         if gradients is None:
-            raise CifarcamError(f"no gradient of the score reaches layer {self.layer!r}")
-        return self._signed_maps(tf.cast(between[0], tf.float32), tf.cast(gradients, tf.float32))
+            where = f"layer {part.layer!r}" if part.layer else "the image"
+            raise CifarcamError(f"no gradient of the score reaches {where}")
+        return tf.cast(gradients, tf.float32)
 
-    def _scores(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self._head(self._stem(images)), tf.float32)
 
-    def _checked_images(self, images: np.ndarray, batch_size: int) -> np.ndarray:
-        array = np.asarray(images)
-        if batch_size < 1:
-            raise CifarcamError(f"batch_size is {batch_size}; give at least 1")
-        fits = array.ndim == 4 and all(
-            known in (None, given)
-            for known, given in zip(self._image_shape, array.shape[1:], strict=True)
-        )
-        if not fits:
-            expected = " x ".join("any" if n is None else str(n) for n in self._image_shape)
-            raise CifarcamError(f"images have shape {array.shape}; the model takes N x {expected}")
-        if not len(array):
-            raise CifarcamError("there are no images to explain; give at least one")
-        if array.dtype.kind not in "uifb":
-            raise CifarcamError(f"images are of type {array.dtype}, not numbers")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise CifarcamError("images have values that are not finite")
-        return array
+class GradientCAM(Explainer):
+    """An explainer that combines a layer's activations with the score's gradients by them.
 
-    def _checked_targets(self, targets: Targets, count: int) -> np.ndarray:
-        """One class an image, int64."""
-        if targets is None:
-            return np.full(count, _PREDICTED, np.int64)
-        array = np.asarray(targets)
-        if array.dtype.kind not in "iu":
-            raise CifarcamError(f"targets are of type {array.dtype}; give whole numbers")
-        if array.ndim == 0:
-            array = np.full(count, array)
-        if array.shape != (count,):
-            raise CifarcamError(
-                f"targets have shape {array.shape} for {count} images; give one class an image"
-            )
-        wrong = array[(array < 0) | (array >= self.classes)]
-        if wrong.size:
-            raise CifarcamError(
-                f"target {wrong[0]} is no class of this model; classes are 0 to {self.classes - 1}"
-            )
-        return array.astype(np.int64)
+    A method gives its combination, `_combine`; everything else is shared. The gradient starts at
+    the layer: what lies before it is only run forward.
+    """
+
+    cost = "1 forward pass, 1 backward pass from the layer on"
+
+    @abstractmethod
+    def _combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Signed maps, n x h x w, from activations and gradients, float32, n x h x w x channels."""
+
+    def _signed(
+        self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
+    ) -> tf.Tensor:
+        between = part.stem(images)
+        gradients = self._gradients(part, between, targets)
+        return self._combine(tf.cast(between[0], tf.float32), gradients)
+
+
+def chosen_classes(scores: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """The targets, with `PREDICTED` replaced by the class of the highest score."""
+    return tf.where(targets == PREDICTED, tf.argmax(scores, axis=1), targets)
+
+
+def resized(maps: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """N x h x w maps at another size, bilinearly, by half-pixel centres (as TensorFlow 2 does)."""
+    return tf.image.resize(maps[..., tf.newaxis], size, method="bilinear", antialias=False)[..., 0]
+
+
+def in_chunks(score: Callable[[tf.Tensor], tf.Tensor], count: tf.Tensor, chunk: int) -> tf.Tensor:
+    """Values of ``score(range)`` for ranges of at most `chunk` numbers up to `count`, joined.
+
+    One range after the other, in the graph, so that memory stays that of one. `score` gives a
+    float32 value for each number of its range.
+    """
+
+    def step(start: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        stop = tf.minimum(start + chunk, count)
+        return stop, found.write(start // chunk, score(tf.range(start, stop)))
+
+    found = tf.TensorArray(tf.float32, -(-count // chunk), element_shape=[None], infer_shape=False)
+    _, found = tf.while_loop(
+        lambda start, _: start < count, step, (tf.zeros_like(count), found), parallel_iterations=1
+    )
+    return tf.cond(count > 0, found.concat, lambda: tf.zeros([0]))

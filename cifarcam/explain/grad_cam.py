@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from cifarcam.explain.base import Explainer
+from cifarcam.explain.base import GradientCAM
 
 
-class GradCAM(Explainer):
+class GradCAM(GradientCAM):
     r"""Feature maps weighted by the mean gradient of the class score.
 
     Equation 1 of the paper gives the weights, with $y^c$ the score of class $c$ before the
@@ -19,6 +19,9 @@ class GradCAM(Explainer):
     all explainers share.
     """
 
-    def _signed_maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    name = "grad-cam"
+    reference = "Selvaraju et al. (2017)"
+
+    def _combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         weights = tf.reduce_mean(gradients, axis=(1, 2))
         return tf.einsum("nijk,nk->nij", activations, weights)

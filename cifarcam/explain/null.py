@@ -1,0 +1,73 @@
+"""Null baselines: maps that know nothing of the network, against which methods are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from cifarcam.explain.base import Explainer
+from cifarcam.explain.classifier import Classifier
+from cifarcam.explain.graph import SplitModel
+
+
+class RandomMap(Explainer):
+    """A random map: uniform on [0, 1), drawn on a grid of 8 x 8 from the seed and the image.
+
+    As coarse as a map of the late layer of a small network, so that it differs from one in what
+    it knows and not in how smooth it is.
+
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+    """
+
+    name = "random"
+    reference = "null baseline"
+    cost = "none"
+    takes_layer = False
+
+    def __init__(
+        self,
+        model: keras.Model | Classifier,
+        layer: str | Sequence[str] | None = None,
+        *,
+        output: str | int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.seed = seed
+        super().__init__(model, layer, output=output)
+
+    def _signed(
+        self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
+    ) -> tf.Tensor:
+        def draw(seed: tf.Tensor) -> tf.Tensor:
+            return tf.random.stateless_uniform([8, 8], seed)
+
+        return tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
+
+
+class CentreBlob(Explainer):
+    """A blob in the image's centre, the same for all: where photographs show their object.
+
+    A Gaussian whose standard deviation is a quarter of the image's height and width.
+    """
+
+    name = "centre"
+    reference = "null baseline"
+    cost = "none"
+    takes_layer = False
+
+    def _signed(
+        self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
+    ) -> tf.Tensor:
+        def profile(size: tf.Tensor) -> tf.Tensor:
+            length = tf.cast(size, tf.float32)
+            place = (tf.range(length) + 0.5) / length - 0.5  # -1/2 to 1/2
+            return tf.exp(-0.5 * tf.square(place / 0.25))
+
+        shape = tf.shape(images)
+        blob = profile(shape[1])[:, tf.newaxis] * profile(shape[2])
+        return tf.tile(blob[tf.newaxis], [shape[0], 1, 1])

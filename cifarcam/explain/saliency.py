@@ -1,0 +1,27 @@
+"""Saliency maps, after Simonyan et al. (2014), Deep Inside Convolutional Networks."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from cifarcam.explain.base import Explainer
+from cifarcam.explain.graph import SplitModel
+
+
+class Saliency(Explainer):
+    r"""The size of the score's gradient by each pixel, the greatest of its channels.
+
+    Section 3.1 of the paper: $M_{ij} = \max_c |\partial y / \partial x_{ijc}|$. It tells where a
+    change would matter, not in which direction. The gradient is the plain one (no guided ReLU).
+    """
+
+    name = "saliency"
+    reference = "Simonyan et al. (2014)"
+    cost = "1 forward pass, 1 backward pass"
+    takes_layer = False
+
+    def _signed(
+        self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
+    ) -> tf.Tensor:
+        gradients = self._gradients(part, part.stem(images), targets)
+        return tf.reduce_max(tf.abs(gradients), axis=-1)

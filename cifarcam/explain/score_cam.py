@@ -1,0 +1,57 @@
+"""Score-CAM, after Wang et al. (2020), Score-CAM: Score-Weighted Visual Explanations."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from cifarcam.explain.base import Explainer, chosen_classes, in_chunks, resized
+from cifarcam.explain.graph import SplitModel
+
+CHUNK = 256  # masked images at a time
+
+
+class ScoreCAM(Explainer):
+    r"""Feature maps weighted by the score that an image keeps when each masks it.
+
+    Definition 3 and Algorithm 1 of the paper: every map is enlarged to the image and scaled to
+    [0, 1] by its own least and greatest value, $H^k$; its increase of confidence is
+    $C_k = y^c(X \odot H^k) - y^c(X_b)$, with $y^c$ the score before the softmax and $X_b$ the
+    image without any evidence, here all zero (black); the weights are the softmax of $C$ over
+    the channels. A map that is constant masks everything.
+    """
+
+    name = "score-cam"
+    reference = "Wang et al. (2020)"
+    cost = "1 forward pass for each channel that is not constant, 1 more"
+
+    def _signed(
+        self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
+    ) -> tf.Tensor:
+        between = part.stem(images)
+        scores = self.classifier.as_scores(part.head(between))
+        chosen = chosen_classes(scores, targets)
+        activations = tf.cast(between[0], tf.float32)
+        size = tf.shape(images)[1:3]
+        maps = tf.transpose(activations, [0, 3, 1, 2])  # n x channels x h x w
+        # A constant map gives the black image, whose score is known without a forward pass.
+        spread = tf.reduce_max(maps, axis=(2, 3)) > tf.reduce_min(maps, axis=(2, 3))
+        pairs = tf.cast(tf.where(spread), tf.int32)  # image, channel
+
+        def masked_scores(at: tf.Tensor) -> tf.Tensor:
+            pair = tf.gather(pairs, at)
+            masks = resized(tf.gather_nd(maps, pair), size)
+            low = tf.reduce_min(masks, axis=(1, 2), keepdims=True)
+            high = tf.reduce_max(masks, axis=(1, 2), keepdims=True)
+            masks = tf.math.divide_no_nan(masks - low, high - low)
+            masked = tf.gather(images, pair[:, 0]) * masks[..., tf.newaxis]
+            outputs = self.classifier.as_scores(self.classifier.flat.score(masked))
+            return tf.gather(outputs, tf.gather(chosen, pair[:, 0]), batch_dims=1)
+
+        found = in_chunks(masked_scores, tf.shape(pairs)[0], CHUNK)
+        black = self.classifier.as_scores(self.classifier.flat.score(tf.zeros_like(images[:1])))
+        base = tf.gather(black[0], chosen)  # n
+        confidence = tf.tensor_scatter_nd_update(
+            tf.zeros(tf.shape(maps)[:2]), pairs, found - tf.gather(base, pairs[:, 0])
+        )
+        weights = tf.nn.softmax(confidence, axis=1)
+        return tf.einsum("nkij,nk->nij", maps, weights)

@@ -1,0 +1,544 @@
+"""Every method against an independent computation; every kind of model; invariances."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from cifarcam import explain
+from cifarcam.errors import CifarcamError
+
+CLASSES = 4
+CAMS = [name for name, method in explain.METHODS.items() if method.takes_layer]
+PIXELS = [name for name, method in explain.METHODS.items() if not method.takes_layer]
+CLASS_BLIND = {"eigen-cam", "random", "centre"}
+GRADIENTS = ("grad-cam", "hires-cam", "grad-cam++", "xgrad-cam", "layer-cam")
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    keras.utils.set_random_seed(11)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(3).integers(0, 256, (5, 8, 12, 3)).astype(np.uint8)
+
+
+def body(activation="relu"):
+    return [
+        layers.Rescaling(1 / 255, name="rescaling"),
+        layers.Conv2D(5, 3, padding="same", activation="relu", name="conv1"),
+        layers.MaxPooling2D(2, name="pool1"),
+        layers.Conv2D(6, 3, padding="same", activation=activation, name="conv2"),
+    ]
+
+
+def top(end="softmax"):
+    dense = layers.Dense(CLASSES, bias_initializer="normal", name="logits")
+    flat = [layers.Flatten(name="flatten"), layers.Dense(7, activation="relu", name="dense")]
+    ends = {"softmax": [dense, layers.Softmax()], "logits": [dense]}
+    return [*flat, *ends[end]]
+
+
+def cnn(end="softmax", shape=(8, 12, 3)):
+    return keras.Sequential([keras.Input(shape), *body(), *top(end)])
+
+
+def parts(model, images, target):
+    """Activations of conv2, gradients by them and scores, with Keras and a tape alone."""
+    stem = keras.Model(model.inputs[0], model.get_layer("conv2").output)
+    head = keras.Model(model.get_layer("conv2").output, model.get_layer("logits").output)
+    activations = stem(images)
+    with tf.GradientTape() as tape:
+        tape.watch(activations)
+        scores = head(activations)
+        score = scores[:, target]
+    gradients = tape.gradient(score, activations)
+    return (np.asarray(x, np.float64) for x in (activations, gradients, scores)), head
+
+
+def by_definition(name, a, g):
+    """A method's formula in NumPy, image by image, channel by channel."""
+    maps = np.zeros(a.shape[:3])
+    for n in range(len(a)):
+        for k in range(a.shape[-1]):
+            activation, gradient = a[n, ..., k], g[n, ..., k]
+            if name == "grad-cam":
+                weight = gradient.mean()
+            elif name == "hires-cam":
+                weight = gradient
+            elif name == "layer-cam":
+                weight = np.maximum(gradient, 0)
+            elif name == "xgrad-cam":
+                total = activation.sum()
+                weight = (activation / total * gradient).sum() if total else 0.0
+            else:
+                below = 2 * gradient**2 + activation.sum() * gradient**3
+                alpha = np.divide(gradient**2, below, out=np.zeros_like(below), where=below != 0)
+                weight = (alpha * np.maximum(gradient, 0)).sum()
+            maps[n] += weight * activation
+    return maps
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradient_methods_agree_with_their_formula(name, images):
+    model = cnn()
+    for target in range(CLASSES):
+        (a, g, _), _ = parts(model, images, target)
+        expected = by_definition(name, a, g)
+        assert np.abs(expected).max() > 0
+        found = explain.METHODS[name](model, "conv2").signed_maps(images, target)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
+
+
+def test_gradient_methods_differ_from_each_other(images):
+    model = cnn()
+    maps = [explain.METHODS[name](model, "conv2").signed_maps(images, 0) for name in GRADIENTS]
+    for first in range(len(maps)):
+        for second in range(first):
+            assert np.abs(maps[first] - maps[second]).max() > 1e-3 * np.abs(maps[first]).max()
+
+
+def test_hires_cam_sums_to_the_score_of_a_linear_head(images):
+    model = keras.Sequential(
+        [keras.Input((8, 12, 3)), *body(), layers.Flatten(), layers.Dense(CLASSES, name="logits")]
+    )
+    model.get_layer("logits").bias.assign([1.0, -2.0, 3.0, 0.5])
+    scores = model.predict(images, verbose=0)
+    maps = explain.METHODS["hires-cam"](model, "conv2").signed_maps(images, 2)
+    np.testing.assert_allclose(maps.sum(axis=(1, 2)), scores[:, 2] - 3.0, rtol=1e-4, atol=1e-5)
+
+
+def test_score_cam_agrees_with_one_mask_at_a_time(images):
+    model = cnn()
+    explainer = explain.METHODS["score-cam"](model, "conv2")
+    (activations, _, _), _ = parts(model, images, 1)
+    for n, image in enumerate(images.astype(np.float32)):
+        gains = []
+        black = explainer.classifier.scores(np.zeros_like(image)[np.newaxis])[0, 1]
+        for k in range(activations.shape[-1]):
+            mask = tf.image.resize(activations[n, ..., k, None], (8, 12)).numpy()[..., 0]
+            span = mask.max() - mask.min()
+            mask = (mask - mask.min()) / span if span else np.zeros_like(mask)
+            masked = (image * mask[..., None])[np.newaxis].astype(np.float32)
+            gains.append(explainer.classifier.scores(masked)[0, 1] - black)
+        weights = np.exp(gains) / np.exp(gains).sum()
+        expected = activations[n] @ weights
+        found = explainer.signed_maps(images[n : n + 1], 1)[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", [0, 3])
+def test_ablation_cam_agrees_with_one_channel_at_a_time(images, target):
+    model = cnn()
+    (activations, _, scores), head = parts(model, images, target)
+    weights = np.zeros((len(images), 6))
+    for k in range(6):
+        ablated = activations.copy()
+        ablated[..., k] = 0
+        without = head(ablated.astype(np.float32)).numpy()[:, target]
+        weights[:, k] = (scores[:, target] - without) / np.abs(scores[:, target])
+    expected = np.einsum("nijk,nk->nij", activations, weights)
+    found = explain.METHODS["ablation-cam"](model, "conv2").signed_maps(images, target)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-6 * np.abs(weights).max())
+
+
+def test_dead_channels_are_skipped_without_effect(images):
+    """A channel that is zero everywhere, and one that is constant, as the definitions treat them."""
+    model = cnn()
+    kernel, bias = model.get_layer("conv2").get_weights()
+    kernel[..., 0], bias[0] = 0, -1  # dead behind its ReLU
+    kernel[..., 1], bias[1] = 0, 2  # constant
+    model.get_layer("conv2").set_weights([kernel, bias])
+    test_score_cam = explain.METHODS["score-cam"](model, "conv2").signed_maps(images, 1)
+    assert np.isfinite(test_score_cam).all()
+    for name in CAMS:
+        assert np.isfinite(explain.METHODS[name](model, "conv2")(images)).all(), name
+
+
+def test_eigen_cam_is_the_first_singular_projection(images):
+    model = cnn()
+    (activations, _, _), _ = parts(model, images, 0)
+    found = explain.METHODS["eigen-cam"](model, "conv2").signed_maps(images)
+    for n, each in enumerate(activations):
+        _, _, v = np.linalg.svd(each.reshape(-1, each.shape[-1]), full_matrices=False)
+        expected = each @ v[0]
+        expected *= np.sign(expected.sum())
+        np.testing.assert_allclose(found[n], expected, rtol=1e-4, atol=1e-6)
+
+
+def smooth_network():
+    """Linear up to its logits, so that gradients are the weights themselves."""
+    return keras.Sequential(
+        [keras.Input((8, 12, 3)), layers.Flatten(), layers.Dense(CLASSES, name="logits")]
+    )
+
+
+def test_saliency_of_a_linear_model_is_its_weights(images):
+    model = smooth_network()
+    kernel = model.get_layer("logits").kernel.numpy().reshape(8, 12, 3, CLASSES)
+    for name in ("saliency", "smoothgrad"):
+        found = explain.METHODS[name](model).signed_maps(images, 2)
+        expected = np.abs(kernel[..., 2]).max(axis=-1)
+        np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=1e-4)
+
+
+def test_integrated_gradients_are_complete(images):
+    model = cnn()
+    explainer = explain.IntegratedGradients(model, steps=256)
+    signed = explainer.signed_maps(images, 1).astype(np.float64)
+    scores = explainer.classifier.scores(images)[:, 1]
+    black = explainer.classifier.scores(np.zeros_like(images[:1]))[0, 1]
+    np.testing.assert_allclose(signed.sum(axis=(1, 2)), scores - black, rtol=1e-2, atol=2e-3)
+    linear = smooth_network()
+    kernel = linear.get_layer("logits").kernel.numpy().reshape(8, 12, 3, CLASSES)[..., 1]
+    found = explain.IntegratedGradients(linear, steps=3, baseline=10).signed_maps(images, 1)
+    expected = ((images.astype(np.float64) - 10) * kernel).sum(axis=-1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_shap_of_an_additive_score_is_each_patch_s_own_part(images):
+    model = smooth_network()
+    kernel = model.get_layer("logits").kernel.numpy().reshape(8, 12, 3, CLASSES)[..., 0]
+    parts_ = (images * kernel).sum(axis=-1)  # black leaves the bias alone
+    expected = parts_.reshape(5, 2, 4, 3, 4).sum(axis=(2, 4)).repeat(4, axis=1).repeat(4, axis=2)
+    found = explain.SHAP(model).signed_maps(images, 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-2)
+
+
+def test_lime_ranks_the_patches_of_an_additive_score(images):
+    model = smooth_network()
+    kernel = model.get_layer("logits").kernel.numpy().reshape(8, 12, 3, CLASSES)[..., 0]
+    parts_ = (images * kernel).sum(axis=-1).reshape(5, 2, 4, 3, 4).sum(axis=(2, 4))
+    found = explain.LIME(model).signed_maps(images, 0)[:, ::4, ::4]
+    for n in range(5):
+        assert np.corrcoef(found[n].ravel(), parts_[n].ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("name", list(explain.METHODS))
+def test_batch_size_and_order_change_nothing(name, images):
+    explainer = explain.METHODS[name](cnn())
+    whole = explainer(images)
+    order = np.random.default_rng(0).permutation(len(images))
+    assert whole.shape == images.shape[:3] and whole.dtype == np.float32 and whole.min() >= 0
+    for other in (
+        explainer(images, batch_size=2),
+        explainer(images[order], batch_size=3)[np.argsort(order)],
+        explainer(images.astype(np.float64)),
+    ):
+        np.testing.assert_allclose(other, whole, rtol=2e-5, atol=1e-6 * whole.max())
+
+
+@pytest.mark.parametrize("name", list(explain.METHODS))
+def test_every_method_follows_its_target(name, images):
+    explainer = explain.METHODS[name](cnn())
+    maps = [explainer.signed_maps(images, k) for k in range(CLASSES)]
+    changed = [np.abs(maps[0] - other).max() > 1e-4 * np.abs(maps[0]).max() for other in maps[1:]]
+    assert not any(changed) if name in CLASS_BLIND else all(changed)
+    predicted = explainer.classifier.scores(images).argmax(axis=1)
+    np.testing.assert_allclose(
+        explainer.signed_maps(images),
+        [maps[k][n] for n, k in enumerate(predicted)],
+        rtol=1e-4,
+        atol=1e-6,
+    )
+
+
+def test_options_have_an_effect(images):
+    model = cnn()
+    for first, second in (
+        # From black a network without biases is linear along the path; from grey it is not.
+        (
+            explain.IntegratedGradients(model, steps=1, baseline=99),
+            explain.IntegratedGradients(model, steps=9, baseline=99),
+        ),
+        (explain.IntegratedGradients(model), explain.IntegratedGradients(model, baseline=255)),
+        (explain.SmoothGrad(model), explain.SmoothGrad(model, samples=3)),
+        (explain.SmoothGrad(model), explain.SmoothGrad(model, noise=0.5)),
+        (explain.SmoothGrad(model), explain.SmoothGrad(model, seed=1)),
+        (explain.RandomMap(model), explain.RandomMap(model, seed=1)),
+        (explain.LIME(model, samples=40), explain.LIME(model, samples=80)),
+        (explain.LIME(model, samples=40), explain.LIME(model, samples=40, patch=2)),
+        (explain.LIME(model, samples=40), explain.LIME(model, samples=40, seed=1)),
+        (explain.SHAP(model), explain.SHAP(model, patch=2)),
+        (explain.SHAP(model), explain.SHAP(model, permutations=1)),
+        (explain.SHAP(model), explain.SHAP(model, seed=1)),
+    ):
+        one, other = first.signed_maps(images[:2], 0), second.signed_maps(images[:2], 0)
+        assert one.shape != other.shape or np.abs(one - other).max() > 1e-6 * np.abs(one).max()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda m: explain.IntegratedGradients(m, steps=0), "steps is 0"),
+        (lambda m: explain.SmoothGrad(m, samples=0), "samples is 0"),
+        (lambda m: explain.SmoothGrad(m, noise=-1), "noise -1"),
+        (lambda m: explain.LIME(m, samples=1), "samples is 1"),
+        (lambda m: explain.SHAP(m, permutations=0), "permutations is 0"),
+        (lambda m: explain.SHAP(m, patch=0), "patch is 0"),
+        (lambda m: explain.Saliency(m, "conv2"), "saliency explains the pixels"),
+        (lambda m: explain.GradCAM(m, []), "list of layers is empty"),
+        (lambda m: explain.GradCAM(m, output="other"), "no output 'other'"),
+        (lambda m: explain.GradCAM("model"), "str is not a Keras model"),
+    ],
+)
+def test_refused_options(make, message):
+    with pytest.raises(CifarcamError, match=message):
+        make(cnn())
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    monkeypatch.setattr(explain.LIME, "package", "nosuchlibrary")
+    with pytest.raises(CifarcamError, match=r"needs the package nosuchlibrary; pip install"):
+        explain.LIME(cnn())
+
+
+def test_several_layers_are_averaged_after_scaling(images):
+    model = cnn()
+    both = explain.GradCAM(model, ["conv1", "conv2"])
+    assert both.layers == ("conv1", "conv2")
+    single = [explain.GradCAM(model, name)(images, 0) for name in both.layers]
+    peaks = [np.maximum(m.max(axis=(1, 2), keepdims=True), 1e-30) for m in single]
+    expected = sum(m / peak for m, peak in zip(single, peaks, strict=True)) / 2
+    np.testing.assert_allclose(both(images, 0), expected, rtol=1e-4, atol=1e-6)
+    with pytest.raises(CifarcamError, match="several"):
+        both.signed_maps(images)
+
+
+def same_maps(model, images, reference, layer="conv2", rtol=1e-4, **options):
+    for name in CAMS:
+        found = explain.METHODS[name](model, layer, **options).signed_maps(images, 1)
+        expected = explain.METHODS[name](reference, "conv2").signed_maps(images, 1)
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * scale, err_msg=name)
+
+
+def test_a_backbone_used_as_a_layer_at_two_depths(images):
+    flat = cnn()
+    inner = keras.Sequential([keras.Input((8, 12, 3)), *flat.layers[:3]], name="inner")
+    source = keras.Input((8, 12, 3))
+    backbone = keras.Model(source, flat.layers[3](inner(source)), name="backbone")
+    inputs = keras.Input((8, 12, 3))
+    x = backbone(inputs)
+    for layer in flat.layers[4:]:
+        x = layer(x)
+    nested = keras.Model(inputs, x)
+    reference = cnn()
+    reference.set_weights(flat.get_weights())
+    same_maps(nested, images, reference)
+    assert explain.GradCAM(nested).layer == "backbone"  # its output is conv2's
+    assert explain.GradCAM(nested, "backbone/conv2").layer == "backbone/conv2"
+    assert explain.GradCAM(nested, "conv1").layer == "backbone/inner/conv1"
+    np.testing.assert_allclose(
+        explain.GradCAM(nested, "conv1").signed_maps(images, 0),
+        explain.GradCAM(reference, "conv1").signed_maps(images, 0),
+        rtol=1e-4,
+        atol=1e-7,
+    )
+
+
+class Block(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.conv = layers.Conv2D(6, 3, padding="same", activation="relu", name="conv2")
+
+    def build(self, shape):
+        self.conv.build(shape)
+
+    def call(self, x):
+        return self.conv(x)
+
+
+class Subclassed(keras.Model):
+    """A model written by a ``call``, with a block of layers and an operation of Keras."""
+
+    def __init__(self, followable=True):
+        super().__init__()
+        self.stem = body()[:3]
+        self.block = Block(name="block")
+        self.drop = layers.Dropout(0.5)
+        self.top = top()
+        self.followable = followable
+
+    def call(self, x, training=False):
+        for layer in self.stem:
+            x = layer(x)
+        x = self.block(x)
+        x = keras.ops.maximum(x, 0) if self.followable else tf.nn.relu(x)
+        x = self.drop(x, training=training)
+        for layer in self.top:
+            x = layer(x)
+        return x
+
+
+def test_a_subclassed_model(images):
+    model = Subclassed()
+    with pytest.raises(CifarcamError, match="call it once on images"):
+        explain.GradCAM(model, "conv2")
+    before = model(images).numpy()
+    reference = cnn()
+    reference.set_weights(model.get_weights())
+    np.testing.assert_allclose(reference(images).numpy(), before, rtol=1e-5)
+    same_maps(model, images, reference)
+    assert explain.GradCAM(model, "conv2").layer == "block/conv2"
+    assert not model.block.conv._inbound_nodes  # nothing is left on its layers
+    np.testing.assert_array_equal(model(images).numpy(), before)
+    inputs = keras.Input((8, 12, 3))
+    same_maps(keras.Model(inputs, model(inputs)), images, reference)
+
+
+def test_a_subclassed_model_that_cannot_be_followed(images):
+    model = Subclassed(followable=False)
+    model(images)
+    with pytest.raises(CifarcamError, match=r"cannot be followed: .*; its call must be made of"):
+        explain.GradCAM(model, "conv2")
+
+
+def test_several_outputs(images):
+    base = cnn("logits")
+    inputs = base.inputs[0]
+    other = layers.Dense(2, activation="softmax", name="other")(base.get_layer("dense").output)
+    model = keras.Model(inputs, [other, layers.Softmax(name="main")(base.outputs[0])])
+    same_maps(model, images, base, output="main")
+    same_maps(model, images, base, output=1)
+    assert explain.GradCAM(model, output="other").classes == 2
+    with pytest.raises(CifarcamError, match=r"by output=: 0 \(other\), 1 \(main\)"):
+        explain.GradCAM(model)
+
+
+def ends(dense, end):
+    softmax = {"softmax": keras.activations.softmax, "sigmoid": keras.activations.sigmoid}
+    if end == "separate softmax":
+        return [dense, layers.Activation("softmax")]
+    if end == "separate sigmoid":
+        return [dense, layers.Activation("sigmoid")]
+    if end == "softmax, then a linear layer":
+        dense.activation = softmax["softmax"]
+        return [dense, layers.Activation("linear", dtype="float32")]
+    dense.activation = softmax[end]
+    return [dense]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "softmax",
+        "sigmoid",
+        "separate softmax",
+        "separate sigmoid",
+        "softmax, then a linear layer",
+    ],
+)
+def test_ends(end, images):
+    reference = cnn("logits")
+    dense = layers.Dense(CLASSES, name="end")
+    model = keras.Sequential([keras.Input((8, 12, 3)), *reference.layers[:-1], *ends(dense, end)])
+    dense.set_weights(reference.layers[-1].get_weights())
+    same_maps(model, images, reference)
+    classifier = explain.Classifier(model)
+    np.testing.assert_allclose(
+        classifier.scores(images), reference.predict(images, verbose=0), rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        classifier.probabilities(images), model.predict(images, verbose=0), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_one_sigmoid_unit_stands_for_two_classes(images):
+    model = keras.Sequential(
+        [
+            keras.Input((8, 12, 3)),
+            *body(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    explainer = explain.GradCAM(model, "conv2")
+    assert explainer.classes == 2
+    first, second = (explainer.signed_maps(images, k) for k in (0, 1))
+    np.testing.assert_allclose(first, -second, rtol=1e-6)
+    probability = model.predict(images, verbose=0)[:, 0]
+    np.testing.assert_allclose(
+        explainer.classifier.probabilities(images),
+        np.stack([1 - probability, probability], axis=1),
+        rtol=1e-4,
+    )
+    with pytest.raises(CifarcamError, match="classes are 0 to 1"):
+        explainer(images, 2)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision(policy, images):
+    reference = cnn()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = cnn()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.set_weights(reference.get_weights())
+    same = {"rtol": 0.15 if policy == "mixed_bfloat16" else 0.02}
+    same_maps(model, images, reference, **same)
+    for name in PIXELS:
+        assert np.isfinite(explain.METHODS[name](model)(images[:2])).all()
+
+
+def test_fresh_and_reloaded_models_agree(images, tmp_path):
+    model = cnn()
+    model.save(tmp_path / "m.keras")
+    same_maps(keras.saving.load_model(tmp_path / "m.keras"), images, model, rtol=1e-6)
+
+
+def test_grey_images_of_any_size():
+    model = keras.Sequential(
+        [
+            keras.Input((None, None, 1)),
+            *body(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(CLASSES, name="logits"),
+        ]
+    )
+    for shape in ((2, 8, 8, 1), (2, 12, 20, 1)):
+        grey = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+        for name, method in explain.METHODS.items():
+            maps = method(model)(grey)
+            assert maps.shape == shape[:3] and maps.any(), name
+
+
+def test_no_evidence_is_a_zero_map(images):
+    """A score that falls with every activation, in every method that knows the sign."""
+    model = keras.Sequential(
+        [
+            keras.Input((8, 12, 3)),
+            layers.Conv2D(2, 1, activation="relu", use_bias=False, name="conv2"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2, use_bias=False, name="logits"),
+        ]
+    )
+    model.set_weights([np.ones((1, 1, 3, 2)), np.array([[-1.0, 1.0], [-2.0, 1.0]])])
+    for name in ("grad-cam", "hires-cam", "grad-cam++", "xgrad-cam", "layer-cam", "ablation-cam"):
+        explainer = explain.METHODS[name](model, "conv2")
+        np.testing.assert_array_equal(explainer(images, 0), 0)
+        assert (explainer(images, 1) > 0).any()
+    dark = np.zeros_like(images)
+    for name, method in explain.METHODS.items():
+        assert np.isfinite(method(model)(dark)).all(), name
+
+
+def test_the_centre_blob_is_symmetric_and_the_random_map_is_the_image_s(images):
+    model = cnn()
+    blob = explain.CentreBlob(model)(images)
+    np.testing.assert_allclose(blob, blob[:, ::-1, ::-1], rtol=1e-5)
+    assert blob[0].argmax() in (3 * 12 + 5, 3 * 12 + 6, 4 * 12 + 5, 4 * 12 + 6)
+    np.testing.assert_allclose(blob[0, 0, 0], np.exp(-8 * ((3.5 / 8) ** 2 + (5.5 / 12) ** 2)), 1e-5)
+    random = explain.RandomMap(model).signed_maps(np.concatenate([images, images]))
+    np.testing.assert_array_equal(random[:5], random[5:])
+    assert len(np.unique(random[:5])) == 5 * 64
+
+
+def test_the_registry_tells_what_is_needed():
+    for name, method in explain.METHODS.items():
+        assert method.name == name
+        assert method.reference and method.cost and method.__doc__
