@@ -1,10 +1,300 @@
-"""Measures of heatmaps, against cases whose values are known."""
+"""Measures of heatmaps, against cases whose perfect and worst values are known."""
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
+from cifarcam import explain
 from cifarcam.errors import CifarcamError
 from cifarcam.explain import faithfulness
+
+REGION = np.zeros((8, 8), bool)
+REGION[:4, 4:] = True  # a quarter: 16 of 64 pixels
+SLOPE = 1e-3
+
+
+def logistic(z):
+    return 1 / (1 + np.exp(-z))
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """Class 1's logit is SLOPE times the sum over the region, class 0's is 0."""
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, name="logits")]
+    )
+    kernel = np.zeros((64, 2), np.float32)
+    kernel[:, 1] = SLOPE * REGION.ravel()
+    model.set_weights([kernel, np.zeros(2)])
+    return explain.Classifier(model)
+
+
+@pytest.fixture(scope="module")
+def images():
+    """The region at 200, the rest at 0: the mean is 50."""
+    return np.broadcast_to(200.0 * REGION[None, ..., None], (3, 8, 8, 1)).astype(np.float32)
+
+
+PERFECT = np.broadcast_to(REGION.astype(float), (3, 8, 8))
+WORST = 1 - PERFECT
+
+
+def test_deletion_of_the_perfect_and_of_the_worst_map(toy, images):
+    steps = np.arange(17)
+    gone = np.minimum(4 * steps, 16)  # pixels of the region gone: all after a quarter
+    perfect = logistic(SLOPE * (200 * (16 - gone) + 50 * gone))
+    curve = faithfulness.deletion(toy, images, PERFECT)
+    np.testing.assert_allclose(curve.shares, steps / 16)
+    np.testing.assert_allclose(curve.probabilities, np.tile(perfect, (3, 1)), rtol=1e-5)
+    gone = np.maximum(4 * steps - 48, 0)  # the last quarter alone
+    worst = logistic(SLOPE * (200 * (16 - gone) + 50 * gone))
+    other = faithfulness.deletion(toy, images, WORST)
+    np.testing.assert_allclose(other.probabilities[0], worst, rtol=1e-5)
+    area = ((worst[1:] + worst[:-1]) / 2).mean()
+    np.testing.assert_allclose(other.areas, area, rtol=1e-6)
+    assert (curve.areas < other.areas).all()
+
+
+def test_insertion_reverses_the_order(toy, images):
+    perfect = faithfulness.insertion(toy, images, PERFECT)
+    worst = faithfulness.insertion(toy, images, WORST)
+    whole = logistic(SLOPE * 200 * 16)
+    assert (perfect.areas > worst.areas).all()
+    np.testing.assert_allclose(perfect.probabilities[:, 4:], whole, rtol=1e-5)  # all is there
+    np.testing.assert_allclose(
+        worst.probabilities[:, :13], worst.probabilities[:, :1].repeat(13, 1)
+    )
+    np.testing.assert_allclose(worst.probabilities[:, -1], whole, rtol=1e-5)
+
+
+def test_ties_and_seeds(toy, images):
+    zero = np.zeros((3, 8, 8))
+    first, again = (faithfulness.deletion(toy, images, zero).probabilities for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    other = faithfulness.deletion(toy, images, zero, seed=1).probabilities
+    assert np.abs(other - first).max() > 1e-3
+    np.testing.assert_array_equal(
+        faithfulness.deletion(toy, images[:1], zero[:1]).probabilities[0], first[0]
+    )
+    coarse = faithfulness.deletion(toy, images, PERFECT, steps=4)
+    np.testing.assert_allclose(
+        coarse.probabilities, faithfulness.deletion(toy, images, PERFECT).probabilities[:, ::4]
+    )
+
+
+def test_targets_of_a_measure(toy, images):
+    one = faithfulness.deletion(toy, images, PERFECT, targets=1).probabilities
+    zero = faithfulness.deletion(toy, images, PERFECT, targets=0).probabilities
+    np.testing.assert_allclose(one + zero, 1, rtol=1e-6)
+    np.testing.assert_array_equal(one, faithfulness.deletion(toy, images, PERFECT).probabilities)
+
+
+def test_road_imputes_a_plane_exactly(toy):
+    """A linear ramp obeys the neighbours' mean inside, so that imputing changes nothing."""
+    ramp = np.add.outer(3.0 * np.arange(8), 5.0 * np.arange(8))[None, ..., None]
+    inner = np.zeros((1, 8, 8))
+    inner[0, 2:6, 2:6] = 1.0  # 16 pixels away from the border
+    curve = faithfulness.road(toy, ramp, inner, 1, shares=(0.125, 0.25), noise=0.0)
+    expected = logistic(SLOPE * ramp[0, ..., 0][REGION].sum())
+    np.testing.assert_allclose(curve.probabilities, expected, rtol=1e-5)
+    noisy = faithfulness.road(toy, ramp, inner, 1, shares=(0.125, 0.25), noise=20.0)
+    assert np.abs(noisy.probabilities - expected).max() > 1e-4
+
+
+def test_road_of_the_perfect_and_of_the_worst_map(toy, images):
+    shares = (0.125, 0.25)
+    most = faithfulness.road(toy, images, PERFECT, shares=shares, noise=0.0)
+    least = faithfulness.road(toy, images, PERFECT, shares=shares, noise=0.0, least_first=True)
+    whole = logistic(SLOPE * 3200)
+    np.testing.assert_allclose(least.probabilities, whole, rtol=1e-5)  # the region is untouched
+    assert (most.probabilities[:, 1] < whole - 0.1).all()
+    flipped = faithfulness.road(toy, images, WORST, shares=shares, noise=0.0)
+    np.testing.assert_allclose(flipped.probabilities, least.probabilities, rtol=1e-5)
+
+
+def test_confidence_change(toy, images):
+    both = np.concatenate([images[:1]] * 3)
+    maps = np.stack([PERFECT[0], WORST[0], 0.5 * PERFECT[0]])
+    found = faithfulness.confidence_change(toy, both, maps)
+    before = logistic(SLOPE * 3200)
+    np.testing.assert_allclose(found.drop, [0, (before - 0.5) / before, 0], atol=1e-6)
+    np.testing.assert_array_equal(found.increase, 0)
+    # For class 0 hiding the region raises the probability.
+    against = faithfulness.confidence_change(toy, both, maps, 0)
+    np.testing.assert_array_equal(against.increase, [0, 1, 0])
+    assert against.drop.max() < 1e-6
+
+
+def test_mu_fidelity_is_one_for_the_true_attribution():
+    """In a linear model the fall of a subset is the sum of its pixels' parts."""
+    rng = np.random.default_rng(0)
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3)])
+    pixels = rng.uniform(0, 255, (4, 8, 8, 1)).astype(np.float32)
+    kernel = model.layers[-1].kernel.numpy().reshape(8, 8, 3)
+    classifier = explain.Classifier(model)
+    true = (pixels - pixels.mean(axis=(1, 2), keepdims=True))[..., 0] * kernel[..., 2]
+    found = faithfulness.mu_fidelity(classifier, pixels, true, 2, grid=4, samples=32)
+    np.testing.assert_allclose(found, 1, atol=1e-4)
+    np.testing.assert_allclose(
+        faithfulness.mu_fidelity(classifier, pixels, -true, 2, grid=4, samples=32), -1, atol=1e-4
+    )
+    flat = faithfulness.mu_fidelity(classifier, pixels, np.ones((4, 8, 8)), 2, grid=4)
+    assert np.isnan(flat).all()
+    noise = rng.normal(size=(4, 8, 8))
+    values = [
+        faithfulness.mu_fidelity(classifier, pixels, noise, 2, **options)
+        for options in ({}, {"grid": 4}, {"share": 0.5}, {"samples": 9}, {"seed": 1})
+    ]
+    assert np.abs(values[0]).max() < 0.9
+    assert all(np.abs(values[0] - other).max() > 1e-3 for other in values[1:])
+
+
+def test_max_sensitivity_of_constant_and_of_proportional_maps(toy, images):
+    blob = explain.CentreBlob(toy)
+    np.testing.assert_array_equal(faithfulness.max_sensitivity(blob, images), 0)
+    # Integrated gradients of a linear model are w x: a change d moves them by w d.
+    attribution = explain.IntegratedGradients(toy)
+    rng = np.random.default_rng(0)
+    changes = [rng.uniform(-3, 3, (8, 8, 1)).astype(np.float32)[..., 0] for _ in range(5)]
+    norm = 200 * np.sqrt(16)
+    expected = max(np.sqrt((change[REGION] ** 2).sum()) for change in changes) / norm
+    found = faithfulness.max_sensitivity(attribution, images, radius=3, samples=5)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert np.isnan(faithfulness.max_sensitivity(attribution, 0 * images, 1)).all()
+
+
+def test_gini():
+    maps = np.zeros((4, 2, 2))
+    maps[0] = 3.0
+    maps[1, 0, 1] = 7.0
+    maps[2] = [[1, 2], [3, 4]]  # (-3·1 - 1·2 + 1·3 + 3·4) / (4·10) = 1/4
+    np.testing.assert_allclose(faithfulness.gini(maps)[:3], [0, 0.75, 0.25], atol=1e-12)
+    assert np.isnan(faithfulness.gini(maps)[3])
+
+
+def test_rank_correlation():
+    rng = np.random.default_rng(1)
+    maps = rng.uniform(size=(3, 6, 6))
+    np.testing.assert_allclose(faithfulness.rank_correlation(maps, np.exp(5 * maps)), 1)
+    np.testing.assert_allclose(faithfulness.rank_correlation(maps, -(maps**3)), -1)
+    hand = faithfulness.rank_correlation(
+        np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[[10.0, 30.0], [20.0, 40.0]]])
+    )
+    np.testing.assert_allclose(hand, 0.8)  # 1 - 6 (0 + 1 + 1 + 0) / (4 · 15)
+    assert np.isnan(faithfulness.rank_correlation(maps, np.ones_like(maps))).all()
+
+
+def test_ssim_is_that_of_scikit_image():
+    from skimage.metrics import structural_similarity
+
+    rng = np.random.default_rng(2)
+    maps, others = rng.uniform(size=(2, 4, 16, 20))
+    expected = [
+        structural_similarity(a / a.max(), b / b.max(), data_range=1.0)
+        for a, b in zip(maps, others, strict=True)
+    ]
+    np.testing.assert_allclose(faithfulness.ssim(maps, others), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(faithfulness.ssim(maps, 9 * maps), 1)
+    assert np.isnan(faithfulness.ssim(maps, 0 * maps)).all()
+    with pytest.raises(CifarcamError, match="odd number from 3 to 16"):
+        faithfulness.ssim(maps, others, window=18)
+
+
+def network():
+    keras.utils.set_random_seed(4)
+    inner = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(6, 3, padding="same", activation="relu", name="conv"),
+            layers.BatchNormalization(name="norm"),
+        ],
+        name="inner",
+    )
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), inner, layers.Flatten(), layers.Dense(3, name="logits")]
+    )
+    model.get_layer("logits").bias.assign([0.3, -0.1, 0.2])
+    return model
+
+
+def test_randomisation_sees_who_depends_on_the_weights():
+    model = network()
+    pixels = np.random.default_rng(0).uniform(0, 9, (5, 8, 8, 1)).astype(np.float32)
+    before = [w.copy() for w in model.get_weights()]
+    found = faithfulness.randomisation(explain.Saliency(model), pixels)
+    assert found.layers == ("logits", "norm", "conv")
+    assert found.ssim.shape == found.rank_correlation.shape == (3, 5)
+    assert np.abs(found.rank_correlation[-1]).mean() < 0.5
+    blind = faithfulness.randomisation(explain.CentreBlob(model), pixels)
+    np.testing.assert_allclose(blind.rank_correlation, 1)
+    np.testing.assert_allclose(blind.ssim, 1)
+    for weights, restored in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, restored)
+    other = faithfulness.randomisation(explain.Saliency(model), pixels, seed=1)
+    assert np.abs(other.rank_correlation - found.rank_correlation).max() > 1e-3
+
+
+def test_randomisation_puts_the_weights_back_when_it_fails(monkeypatch):
+    model = network()
+    explainer = explain.Saliency(model)
+    pixels = np.ones((1, 8, 8, 1), np.float32)
+    before = [w.copy() for w in model.get_weights()]
+    calls = iter([0, 1])
+    whole = explain.Saliency.__call__
+    monkeypatch.setattr(
+        explain.Saliency, "__call__", lambda *given: (next(calls), whole(*given))[1]
+    )
+    with pytest.raises(StopIteration):
+        faithfulness.randomisation(explainer, pixels, 0)
+    for weights, restored in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, restored)
+
+
+def test_scenes_have_their_truth():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (20, 8, 8, 3)).astype(np.uint8)
+    labels = np.arange(20) % 4
+    scenes = faithfulness.make_scenes(pixels, labels, 30, seed=3)
+    assert (scenes.objects != scenes.backgrounds).all()
+    assert (scenes.masks.sum(axis=(1, 2)) == 16).all() and len(np.unique(scenes.masks, axis=0)) == 4
+    for image, mask, thing, ground in zip(
+        scenes.images, scenes.masks, scenes.objects, scenes.backgrounds, strict=True
+    ):
+        behind = [p for p in pixels[labels == ground] if (p[~mask] == image[~mask]).all()]
+        assert len(behind) == 1
+        small = [
+            p.reshape(4, 2, 4, 2, 3).mean(axis=(1, 3)).reshape(-1, 3)
+            for p in pixels[labels == thing]
+        ]
+        assert min(np.abs(s - image[mask]).max() for s in small) <= 0.5
+    again = faithfulness.make_scenes(pixels, labels, 30, seed=3)
+    np.testing.assert_array_equal(again.images, scenes.images)
+    assert (faithfulness.make_scenes(pixels, labels, 30, seed=4).images != scenes.images).any()
+    with pytest.raises(CifarcamError, match="two classes"):
+        faithfulness.make_scenes(pixels, 0 * labels, 3)
+
+
+def test_energy_and_pointing_of_perfect_and_worst_maps():
+    maps = np.stack([PERFECT[0], WORST[0], np.ones((8, 8)), np.zeros((8, 8))])
+    masks = np.broadcast_to(REGION, maps.shape)
+    np.testing.assert_allclose(faithfulness.energy_inside(maps, masks)[:3], [1, 0, 0.25])
+    np.testing.assert_allclose(faithfulness.points_inside(maps, masks)[:3], [1, 0, 0.25])
+    assert np.isnan(faithfulness.energy_inside(maps, masks)[3])
+    assert np.isnan(faithfulness.points_inside(maps, masks)[3])
+
+
+def test_foreground_finds_a_square_on_a_noisy_ground():
+    rng = np.random.default_rng(0)
+    images = rng.normal(90, 4, (3, 32, 32, 3))
+    truth = np.zeros((32, 32), bool)
+    truth[10:24, 8:22] = True
+    images[:, truth] = [200, 60, 30]
+    found = faithfulness.foreground(images.clip(0, 255).astype(np.uint8))
+    for mask in found:
+        overlap = (mask & truth).sum() / (mask | truth).sum()
+        assert overlap > 0.8
+    assert not faithfulness.foreground(np.full((1, 16, 16, 3), 7, np.uint8)).any()
 
 
 def test_border_share_of_known_maps():
@@ -48,32 +338,56 @@ def test_border_area_is_the_share_of_a_uniform_map():
         faithfulness.border_area(32, 16)
 
 
-def test_mean_interval():
-    # Mean 2, standard deviation 1 (n - 1), standard error 1 / sqrt(3).
-    found = faithfulness.mean_interval(np.array([1.0, np.nan, 2.0, 3.0]))
-    half = 1.959963985 / np.sqrt(3)
-    np.testing.assert_allclose([found.mean, found.low, found.high], [2, 2 - half, 2 + half])
-    assert found.count == 3
-    narrower = faithfulness.mean_interval(np.array([1.0, 2.0, 3.0]), level=0.5)
-    half = 0.674489750 / np.sqrt(3)  # the quartile of the normal distribution
-    np.testing.assert_allclose([narrower.low, narrower.high], [2 - half, 2 + half])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda c, x: faithfulness.deletion(c, x, PERFECT[:2]), "do not fit images"),
+        (lambda c, x: faithfulness.deletion(c, x, PERFECT, 2), "target 2 is no class"),
+        (lambda c, x: faithfulness.insertion(c, x, PERFECT, steps=0), "steps is 0"),
+        (lambda c, x: faithfulness.road(c, x, PERFECT, shares=(0.5,)), "at least two"),
+        (lambda c, x: faithfulness.road(c, x, PERFECT, shares=(0.5, 1)), "between 0 and 1"),
+        (lambda c, x: faithfulness.confidence_change(c, x, -PERFECT), "negative"),
+        (lambda c, x: faithfulness.mu_fidelity(c, x, PERFECT, grid=5), "grid of 5 x 5"),
+        (lambda c, x: faithfulness.mu_fidelity(c, x, PERFECT, share=1), "share is 1"),
+        (lambda c, x: faithfulness.max_sensitivity(explain.Saliency(c), x, samples=0), "samples"),
+        (lambda c, x: faithfulness.energy_inside(PERFECT, REGION), "differ in shape"),
+        (lambda c, x: faithfulness.rank_correlation(PERFECT, PERFECT[:1]), "different shapes"),
+        (lambda c, x: faithfulness.bootstrap_mean(x, level=95), "between 0 and 1"),
+    ],
+)
+def test_refusals(call, message, toy, images):
+    with pytest.raises(CifarcamError, match=message):
+        call(toy, images)
 
 
-def test_mean_interval_of_too_few_values():
-    one = faithfulness.mean_interval(np.array([4.0, np.nan]))
+def test_bootstrap_mean_comes_near_the_normal_interval():
+    values = np.append(np.random.default_rng(0).normal(2, 3, 2000), np.nan)
+    found = faithfulness.bootstrap_mean(values)
+    known = values[:-1]
+    half = 1.959963985 * known.std(ddof=1) / np.sqrt(2000)
+    assert (found.mean, found.count) == (known.mean(), 2000)
+    np.testing.assert_allclose([found.mean - found.low, found.high - found.mean], half, rtol=0.1)
+    narrower = faithfulness.bootstrap_mean(values, level=0.5)
+    assert found.low < narrower.low < narrower.high < found.high
+    again = faithfulness.bootstrap_mean(values)
+    assert again == found and faithfulness.bootstrap_mean(values, seed=1) != found
+    same = faithfulness.bootstrap_mean(np.full(9, 0.25))
+    assert (same.low, same.high) == (0.25, 0.25)
+
+
+def test_bootstrap_of_too_few_values():
+    one = faithfulness.bootstrap_mean(np.array([4.0, np.nan]))
     assert (one.mean, one.count) == (4.0, 1) and np.isnan([one.low, one.high]).all()
-    none = faithfulness.mean_interval(np.array([np.nan]))
+    none = faithfulness.bootstrap_mean(np.array([np.nan]))
     assert none.count == 0 and np.isnan([none.mean, none.low, none.high]).all()
-    with pytest.raises(CifarcamError, match="between 0 and 1"):
-        faithfulness.mean_interval(np.ones(3), level=95)
 
 
-def test_mean_difference_adds_squared_standard_errors():
-    # Means 2 and 5, variances 1 and 8/3, sizes 3 and 4.
-    first, second = np.array([1.0, 2.0, 3.0, np.nan]), np.array([3.0, 7.0, 5.0, 5.0])
-    error = np.sqrt(1 / 3 + (8 / 3) / 4)
-    found = faithfulness.mean_difference(first, second)
-    half = 1.959963985 * error
-    np.testing.assert_allclose([found.mean, found.low, found.high], [-3, -3 - half, -3 + half])
-    assert found.count == 3
-    assert np.isnan(faithfulness.mean_difference(first, np.array([1.0])).low)
+def test_bootstrap_difference_adds_squared_standard_errors():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(1, 2, 900), rng.normal(0, 5, 1600)
+    found = faithfulness.bootstrap_difference(first, second)
+    error = np.hypot(first.std(ddof=1) / 30, second.std(ddof=1) / 40)
+    np.testing.assert_allclose(found.mean, first.mean() - second.mean())
+    np.testing.assert_allclose((found.high - found.low) / 2, 1.96 * error, rtol=0.1)
+    assert found.count == 900
+    assert np.isnan(faithfulness.bootstrap_difference(first, np.array([1.0])).low)

@@ -90,6 +90,11 @@ class FlatModel:
         """Images (float32) -> scores before the softmax, N x outputs."""
         return self.split(INPUT).head([images])
 
+    def weighted_layers(self) -> list[keras.Layer]:
+        """The layers that have weights, each once, from the images to the score."""
+        used = [call.operation for call in self._leading_to([self._score])]
+        return list(dict.fromkeys(o for o in used if isinstance(o, keras.Layer) and o.weights))
+
     def split(self, layer: str | None) -> SplitModel:
         """Split at a layer, or else at the last one with more than one spatial position.
 

@@ -1,0 +1,235 @@
+"""Where heatmaps lie: frames, foregrounds, and scenes whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from cifarcam.errors import CifarcamError
+from cifarcam.explain.faithfulness.checks import checked_maps
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Pictures of two classes: a small object on another class's picture.
+
+    Attributes
+    ----------
+    images
+        N x H x W x C, uint8.
+    masks
+        N x H x W, bool: where the object is.
+    objects, backgrounds
+        Classes, N, of the object and of the picture behind it, always different.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    objects: np.ndarray
+    backgrounds: np.ndarray
+
+
+def make_scenes(images: np.ndarray, labels: np.ndarray, count: int, seed: int = 0) -> Scenes:
+    """Pictures reduced to half their size and pasted into one quarter of others.
+
+    Objects, backgrounds (of another class) and quarters are drawn from the seed. The object comes
+    with its own surroundings, so the truth is where its picture lies, not its outline.
+
+    Parameters
+    ----------
+    images
+        N x H x W x C, uint8, H and W even.
+    labels
+        Classes, N, at least two different ones.
+    count
+        Scenes to make.
+
+    Raises
+    ------
+    CifarcamError
+        When the shapes do not fit, or there is a single class.
+    """
+    pixels, classes = np.asarray(images), np.asarray(labels)
+    if pixels.ndim != 4 or len(pixels) != len(classes):
+        raise CifarcamError(f"images {pixels.shape} and labels {classes.shape} do not fit")
+    height, width = pixels.shape[1:3]
+    if height % 2 or width % 2 or count < 1 or len(np.unique(classes)) < 2:
+        raise CifarcamError("scenes need even sides, a count of 1 or more, and two classes")
+    rng = np.random.default_rng(seed)
+    objects = rng.integers(len(pixels), size=count)
+    backgrounds = np.empty(count, np.int64)
+    for index, chosen in enumerate(objects):
+        others = np.flatnonzero(classes != classes[chosen])
+        backgrounds[index] = rng.choice(others)
+    quarters = rng.integers(4, size=count)
+    scenes, masks = pixels[backgrounds].copy(), np.zeros((count, height, width), bool)
+    small = pixels[objects].reshape(count, height // 2, 2, width // 2, 2, -1).mean(axis=(2, 4))
+    for index, quarter in enumerate(quarters):
+        top, left = quarter // 2 * (height // 2), quarter % 2 * (width // 2)
+        place = np.s_[top : top + height // 2, left : left + width // 2]
+        scenes[index][place] = np.rint(small[index])
+        masks[index][place] = True
+    return Scenes(scenes, masks, classes[objects], classes[backgrounds])
+
+
+def energy_inside(heatmaps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """The share of each heatmap's energy (its sum) within its mask.
+
+    The energy-based pointing game of Wang et al. (2020), Score-CAM, Section 4.3.
+
+    Parameters
+    ----------
+    heatmaps
+        N x H x W, finite, at least 0.
+    masks
+        N x H x W, bool.
+
+    Returns
+    -------
+    numpy.ndarray
+        N, 0-1; NaN for a zero map. A uniform map gives the mask's share of the area.
+
+    Raises
+    ------
+    CifarcamError
+        When shapes differ or a value is negative or not finite.
+    """
+    maps, inside = _with_masks(heatmaps, masks)
+    total = maps.sum(axis=(1, 2))
+    # The mask's own sum, not 1 minus the rest's, which would leave rounding errors near 0.
+    within = (maps * inside).sum(axis=(1, 2))
+    return np.divide(within, total, out=np.full(len(maps), np.nan), where=total > 0)
+
+
+def points_inside(heatmaps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """The pointing game: 1.0 where a heatmap's maximum lies within its mask, else 0.0.
+
+    After Zhang et al. (2016), Top-down Neural Attention by Excitation Backprop, Section 4.1.
+    NaN for a zero map; several equal maxima count by the share that lies inside. Parameters and
+    errors are those of `energy_inside`.
+    """
+    maps, inside = _with_masks(heatmaps, masks)
+    peaks = maps.max(axis=(1, 2), keepdims=True)
+    is_peak = maps == peaks
+    hits = (is_peak & inside).sum(axis=(1, 2)) / is_peak.sum(axis=(1, 2))
+    return np.where(peaks[:, 0, 0] > 0, hits, np.nan)
+
+
+def foreground(images: np.ndarray, frame: int = 2) -> np.ndarray:
+    """A rough estimate of where the object is: what differs in colour from the picture's border.
+
+    The colours in a frame of `frame` pixels are taken for the background's. A pixel's distance
+    from them is the tenth percentile of its Euclidean distances in RGB from the frame's pixels, smoothed
+    (Gaussian, 1 pixel); what lies above Otsu's threshold (Otsu 1979) is foreground. It fails where
+    object and background share colours, where the object reaches the border, and where the
+    background has colours that do not reach it. It is an estimate, with no truth behind it.
+
+    Parameters
+    ----------
+    images
+        N x H x W x 3, uint8.
+    frame
+        Width in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        N x H x W, bool. A picture of one colour has no foreground.
+
+    Raises
+    ------
+    CifarcamError
+        When the images have another shape or the frame leaves no centre.
+    """
+    pixels = np.asarray(images, np.float64)
+    if pixels.ndim != 4:
+        raise CifarcamError(f"images have shape {pixels.shape}, not N x H x W x C")
+    height, width = pixels.shape[1:3]
+    _check_frame(height, width, frame)
+    is_frame = np.ones((height, width), bool)
+    is_frame[frame:-frame, frame:-frame] = False
+    masks = np.zeros(pixels.shape[:3], bool)
+    for index, image in enumerate(pixels):
+        colours = image[is_frame]
+        flat = image.reshape(-1, image.shape[-1])
+        squares = (flat**2).sum(axis=1)[:, None] - 2 * flat @ colours.T + (colours**2).sum(axis=1)
+        # The tenth percentile, not the least: a few frame pixels of the object do not hide it.
+        nearest = np.sqrt(np.maximum(np.quantile(squares, 0.1, axis=1), 0))
+        distance = ndimage.gaussian_filter(nearest.reshape(height, width), 1.0, mode="nearest")
+        masks[index] = distance > _otsu(distance)
+    return masks
+
+
+def _otsu(values: np.ndarray, bins: int = 64) -> float:
+    """The threshold that separates a histogram's two parts by the greatest variance between them."""
+    low, high = float(values.min()), float(values.max())
+    if high - low < 1e-9:
+        return high
+    counts, edges = np.histogram(values, bins=bins, range=(low, high))
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)[:-1]
+    above = counts.sum() - below
+    sums = np.cumsum(counts * centres)
+    means = sums[:-1] / np.maximum(below, 1), (sums[-1] - sums[:-1]) / np.maximum(above, 1)
+    between = below * above * (means[0] - means[1]) ** 2
+    return float(edges[1 + int(between.argmax())])
+
+
+def border_share(heatmaps: np.ndarray, width: int = 8) -> np.ndarray:
+    """The share of each heatmap's energy (its sum) that lies in a frame along the border.
+
+    Parameters
+    ----------
+    heatmaps
+        N x H x W, finite, at least 0.
+    width
+        The frame's width in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float64, N, 0-1; NaN for a map that is zero everywhere. A uniform map gives
+        `border_area`.
+
+    Raises
+    ------
+    CifarcamError
+        When the frame leaves no centre, or the heatmaps have another shape, negative values or
+        values that are not finite.
+    """
+    maps = checked_maps(heatmaps)
+    height, breadth = maps.shape[1:]
+    _check_frame(height, breadth, width)
+    frame = np.ones((height, breadth), bool)
+    frame[width:-width, width:-width] = False
+    return energy_inside(maps, np.broadcast_to(frame, maps.shape))
+
+
+def border_area(height: int, breadth: int, width: int = 8) -> float:
+    """The frame's share of the image's area, 0-1.
+
+    Raises
+    ------
+    CifarcamError
+        When the frame leaves no centre.
+    """
+    _check_frame(height, breadth, width)
+    return 1 - (height - 2 * width) * (breadth - 2 * width) / (height * breadth)
+
+
+def _with_masks(heatmaps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    maps, inside = checked_maps(heatmaps), np.asarray(masks, bool)
+    if maps.shape != inside.shape:
+        raise CifarcamError(f"heatmaps {maps.shape} and masks {inside.shape} differ in shape")
+    return maps, inside
+
+
+def _check_frame(height: int, breadth: int, width: int) -> None:
+    if width < 1:
+        raise CifarcamError(f"a width of {width} pixels gives no frame; give at least 1")
+    if 2 * width >= min(height, breadth):
+        raise CifarcamError(
+            f"a frame of {width} pixels leaves no centre in maps of {height} x {breadth}"
+        )
