@@ -6,13 +6,19 @@ import hashlib
 import inspect
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from cifarcam import data, devices, experiment, files, models, runs, training
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from cifarcam import data, devices, experiment, explain, files, models, runs, training
 from cifarcam.errors import CifarcamError
+from cifarcam.explain import faithfulness
 from cifarcam.models import custom_cnn
 
 # What the original report gives for epoch 50, in percent: the training accuracy that it logged
@@ -96,6 +102,87 @@ def architecture_search() -> dict[str, Any]:
     return {"inputs": inputs, "members": members}
 
 
+FAITHFULNESS_IMAGES = 500  # test images
+CHECK_IMAGES = 32  # of them, the first ones, whose means a chapter can compute again
+CASCADE_IMAGES = 64  # of them, for the randomisation
+SCENES = 500
+
+
+def faithfulness_images(dataset: data.Dataset) -> np.ndarray:
+    """The test images over which explainers are measured, uint8: a random choice from seed 0."""
+    count = min(FAITHFULNESS_IMAGES, len(dataset.test))
+    chosen = np.random.default_rng(0).choice(len(dataset.test), count, replace=False)
+    return dataset.test.images[chosen]
+
+
+def last_convolution(model: keras.Model) -> str:
+    """The name of the last convolution of a plain network."""
+    return [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][-1]
+
+
+def faithfulness_record() -> dict[str, Any]:
+    """Measure every explainer over test images, by all measures, on the baseline's last convolution.
+
+    Images are explained for the class that the network predicts, scenes once for the object's and
+    once for the background's.
+    """
+    dataset = data.load()
+    run = runs.load("baseline", seed=0, dataset=dataset)
+    classifier = explain.Classifier(run.model())
+    images = faithfulness_images(dataset)
+    scenes = faithfulness.make_scenes(dataset.test.images, dataset.test.labels, SCENES)
+    layer = last_convolution(classifier.model)
+    methods, maps = {}, {}
+    for name in tqdm(explain.METHODS, desc="methods"):
+        explainer = explain.METHODS[name](
+            classifier, layer if explain.METHODS[name].takes_layer else None
+        )
+        explainer(images[:2])  # whatever is done once
+        started = time.perf_counter()
+        maps[name] = explainer(images)
+        seconds = time.perf_counter() - started
+        card = faithfulness.scorecard(explainer, images)
+        for measure, of in (("object", scenes.objects), ("background", scenes.backgrounds)):
+            inside = faithfulness.energy_inside(explainer(scenes.images, of), scenes.masks)
+            card[measure] = inside
+        card["located"] = card.pop("object")
+        card["background-located"] = 1 - card.pop("background")
+        cascade = faithfulness.randomisation(explainer, images[:CASCADE_IMAGES])
+        methods[name] = {
+            "images_per_second": len(images) / seconds,
+            "zero_maps": int((~maps[name].any(axis=(1, 2))).sum()),
+            "measures": {m: asdict(faithfulness.bootstrap_mean(v)) for m, v in card.items()},
+            "check": {m: float(np.nanmean(card[m][:CHECK_IMAGES])) for m in faithfulness.MEASURES},
+            "randomisation": {
+                "layers": cascade.layers,
+                "rank_correlation": np.nanmean(cascade.rank_correlation, axis=1).tolist(),
+                "ssim": np.nanmean(cascade.ssim, axis=1).tolist(),
+            },
+        }
+    agreement = [[_agreement(maps[first], maps[second]) for second in methods] for first in methods]
+    code = hashlib.sha256()
+    for path in sorted(Path(explain.__file__).parent.rglob("*.py")):
+        code.update(path.read_bytes())
+    return {
+        "inputs": [run.fingerprint, dataset.digest, code.hexdigest()],
+        "device": devices.describe()["device"],
+        "images": len(images),
+        "scenes": SCENES,
+        "cascade_images": CASCADE_IMAGES,
+        "check_images": CHECK_IMAGES,
+        "layer": layer,
+        "methods": methods,
+        "agreement": agreement,
+    }
+
+
+def _agreement(first: np.ndarray, second: np.ndarray) -> float | None:
+    """The mean rank correlation, None where no image has one."""
+    found = faithfulness.rank_correlation(first, second)
+    return None if np.isnan(found).all() else float(np.nanmean(found))
+
+
 MEASUREMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "architecture-search": architecture_search,
+    "faithfulness": faithfulness_record,
 }

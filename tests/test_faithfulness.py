@@ -126,6 +126,37 @@ def test_confidence_change(toy, images):
     assert against.drop.max() < 1e-6
 
 
+def test_probability_without_a_region(toy, images):
+    masks = np.stack([np.zeros((8, 8), bool), REGION, ~REGION])
+    found = faithfulness.probability_without(toy, images, masks)
+    expected = [logistic(SLOPE * 3200), logistic(SLOPE * 800), logistic(SLOPE * 3200)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_scorecard_is_its_measures(toy, images):
+    explainer = explain.IntegratedGradients(toy)
+    card = faithfulness.scorecard(explainer, images, sensitivity_images=2)
+    assert list(card) == list(faithfulness.MEASURES)
+    maps = explainer(images)
+    np.testing.assert_array_equal(card["deletion"], faithfulness.deletion(toy, images, maps).areas)
+    np.testing.assert_array_equal(card["gini"], faithfulness.gini(maps))
+    assert np.isnan(card["max-sensitivity"]).tolist() == [False, False, True]
+    most, least = (
+        faithfulness.road(toy, images, maps, least_first=first).probabilities.mean(axis=1)
+        for first in (False, True)
+    )
+    np.testing.assert_allclose(card["road"], least - most)
+    assert (card["road"] > 0.1).all() and (card["increase"] == 0).all()
+
+
+def test_upper_half():
+    mask = np.zeros((1, 4, 3), bool)
+    mask[0, 1:, 1] = mask[0, 2, 2] = True  # four pixels, from row 1 down
+    expected = np.zeros((1, 4, 3), bool)
+    expected[0, 1, 1] = expected[0, 2, 1] = True
+    np.testing.assert_array_equal(faithfulness.upper_half(mask), expected)
+
+
 def test_mu_fidelity_is_one_for_the_true_attribution():
     """In a linear model the fall of a subset is the sum of its pixels' parts."""
     rng = np.random.default_rng(0)

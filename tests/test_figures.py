@@ -59,10 +59,16 @@ def draw():
                 {"training": list(range(100, 110)), "test": [20] * 10}, NAMES
             ),
             "confusion": figures.confusion(metrics["confusion"], NAMES),
+            "correlations": figures.correlations(
+                np.array([[1.0, -0.25], [np.nan, 0.5]]), ["one", "two"], ["a", "b"], "value"
+            ),
             "explanation": figures.explanation(images[0], heat[0], [("cat", 0.75), ("dog", 0.25)]),
             "heatmaps": figures.heatmaps(images[:4], heat[:4], ["a long title of a picture"] * 4),
             "image_pairs": figures.image_pairs(images[:3], images[3:6], ["a", "b", "c"]),
             "mean_heatmaps": figures.mean_heatmaps(heat[:10], NAMES),
+            "method_grid": figures.method_grid(
+                images[:3], heat[:6].reshape(2, 3, 32, 32), ["first", "second"], ["a", "b", "c"]
+            ),
             "per_class": figures.per_class(metrics["per_class"]),
             "pipeline": figures.pipeline(
                 images[0], [heat[:8].transpose(1, 2, 0)] * 3, heat[2], probabilities[0], NAMES
@@ -86,10 +92,12 @@ FIGURES = [
     "architecture",
     "class_histogram",
     "confusion",
+    "correlations",
     "explanation",
     "heatmaps",
     "image_pairs",
     "mean_heatmaps",
+    "method_grid",
     "per_class",
     "pipeline",
     "predictions",
@@ -177,6 +185,20 @@ def test_heatmaps_are_scaled_by_their_maximum_and_zero_stays_zero():
 def test_a_zero_map_is_labelled(drawn):
     labels = [t.get_text() for t in drawn[0]["heatmaps"].axes[0].texts]
     assert sum("no positive" in text for text in labels) == 1
+
+
+def test_correlations_are_written_and_what_is_unknown_is_blank(drawn):
+    written = [t.get_text() for t in drawn[0]["correlations"].axes[0].texts]
+    assert written == ["1.00", "−.25", ".50"]
+    with pytest.raises(CifarcamError, match="2 rows x 1 columns"):
+        figures.correlations(np.zeros((2, 2)), ["a", "b"], ["c"], "value")
+
+
+def test_the_grid_of_methods_shows_each_map_by_its_own_maximum(drawn):
+    shown = [i.get_array() for i in drawn[0]["method_grid"].axes[0].images]
+    assert len(shown) == 3 + 6 + 1  # pictures, maps, scale
+    with pytest.raises(CifarcamError, match="do not fit"):
+        figures.method_grid(np.zeros((2, 4, 4, 3), np.uint8), np.zeros((1, 3, 4, 4)), ["a"], "bc")
 
 
 def test_parameters_and_shapes_stand_in_the_drawing(drawn):

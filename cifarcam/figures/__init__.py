@@ -12,6 +12,7 @@ from cifarcam.figures.heatmaps import (
     mean_heatmaps,
     scaled_for_display,
 )
+from cifarcam.figures.methods import correlations, method_grid
 from cifarcam.figures.network import pipeline
 from cifarcam.figures.pictures import image_pairs, predictions, samples
 from cifarcam.figures.results import (
@@ -27,11 +28,13 @@ __all__ = [
     "architecture",
     "class_histogram",
     "confusion",
+    "correlations",
     "explanation",
     "explanations",
     "heatmaps",
     "image_pairs",
     "mean_heatmaps",
+    "method_grid",
     "per_class",
     "pipeline",
     "predictions",

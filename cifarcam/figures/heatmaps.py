@@ -134,7 +134,7 @@ def heatmaps(
             places = [(x, top + head + step * (tile + 0.05)) for step in range(3)]
             _triple(axes, pictures[index], heatmaps[index], places, width)
         top += head + band + 0.18
-    _scale_bar(axes, margin, top - 0.1, WIDTH - margin)
+    scale_bar(axes, margin, top - 0.1, WIDTH - margin)
     return figure
 
 
@@ -187,7 +187,7 @@ def _explained(
         places = [(step * (width + gap), y) for step in range(3)]
         _triple(axes, checked_pictures(np.asarray(picture)[None])[0], heatmap, places, width)
         bars(axes, 3 * (width + gap) + 0.1, y, WIDTH, width, top)
-    _scale_bar(axes, width + gap, caption + len(rows) * band, 2 * width + gap)
+    scale_bar(axes, width + gap, caption + len(rows) * band, 2 * width + gap)
     return figure
 
 
@@ -235,7 +235,7 @@ def mean_heatmaps(maps: np.ndarray, class_names: Sequence[str]) -> Figure:
         place(axes, coloured(scaled), x, y, width)
         if not scaled.any():
             say_zero(axes, x + width / 2, y + width / 2)
-    _scale_bar(axes, 1.6, rows * band + 0.02, WIDTH - 3.2, f"{values.max():.2g}")
+    scale_bar(axes, 1.6, rows * band + 0.02, WIDTH - 3.2, f"{values.max():.2g}")
     return figure
 
 
@@ -262,7 +262,7 @@ def say_zero(axes: Axes, x: float, y: float) -> None:
     axes.text(x, y, NO_EVIDENCE, ha="center", va="center", color="white")
 
 
-def _scale_bar(axes: Axes, x: float, y: float, width: float, most: str = "maximum") -> None:
+def scale_bar(axes: Axes, x: float, y: float, width: float, most: str = "maximum") -> None:
     """The heatmaps' colours, from 0 to what they were divided by."""
     colours = coloured(np.linspace(0, 1, 128)[None])
     axes.imshow(colours, extent=(x, x + width, y + 0.09, y), interpolation="none", aspect="auto")

@@ -6,7 +6,11 @@ class, by default the one that the model predicts for the unchanged image.
 """
 
 from cifarcam.explain.faithfulness.agreement import rank_correlation, ssim
-from cifarcam.explain.faithfulness.confidence import ConfidenceChange, confidence_change
+from cifarcam.explain.faithfulness.confidence import (
+    ConfidenceChange,
+    confidence_change,
+    probability_without,
+)
 from cifarcam.explain.faithfulness.curves import Curve, deletion, insertion, road
 from cifarcam.explain.faithfulness.intervals import (
     MeanInterval,
@@ -21,14 +25,18 @@ from cifarcam.explain.faithfulness.location import (
     foreground,
     make_scenes,
     points_inside,
+    upper_half,
 )
 from cifarcam.explain.faithfulness.randomisation import Randomised, randomisation
+from cifarcam.explain.faithfulness.scorecard import MEASURES, Measure, scorecard
 from cifarcam.explain.faithfulness.stability import gini, max_sensitivity, mu_fidelity
 
 __all__ = [
+    "MEASURES",
     "ConfidenceChange",
     "Curve",
     "MeanInterval",
+    "Measure",
     "Randomised",
     "Scenes",
     "bootstrap_difference",
@@ -45,8 +53,11 @@ __all__ = [
     "max_sensitivity",
     "mu_fidelity",
     "points_inside",
+    "probability_without",
     "randomisation",
     "rank_correlation",
     "road",
+    "scorecard",
     "ssim",
+    "upper_half",
 ]

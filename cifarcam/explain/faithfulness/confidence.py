@@ -63,6 +63,39 @@ def confidence_change(
     return ConfidenceChange(drop, (after > before).astype(np.float64))
 
 
+def probability_without(
+    classifier: Classifier, images: np.ndarray, masks: np.ndarray, targets: Targets = None
+) -> np.ndarray:
+    """The target's probability once a region of each image has taken the image's mean colour.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    images
+        N x H x W x C, in the model's range.
+    masks
+        N x H x W, bool: the pixels removed. An empty mask gives the probability as it is.
+    targets
+        Classes, as an explainer takes them; the predicted ones are those of the whole image.
+
+    Returns
+    -------
+    numpy.ndarray
+        N, 0-1.
+
+    Raises
+    ------
+    CifarcamError
+        When images, masks and targets do not fit each other or the model.
+    """
+    pixels = np.asarray(classifier.checked_images(images), np.float32)
+    removed = checked_pair(pixels, masks).astype(bool)[..., np.newaxis]
+    classes = target_classes(classifier, pixels, targets)
+    changed = np.where(removed, pixels.mean(axis=(1, 2), keepdims=True), pixels)
+    return classifier.probabilities(changed)[np.arange(len(pixels)), classes]
+
+
 def target_classes(classifier: Classifier, images: np.ndarray, targets: Targets) -> np.ndarray:
     """One class an image, int64; the predicted ones by default."""
     if targets is None:
