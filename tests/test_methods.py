@@ -340,6 +340,34 @@ def test_a_backbone_used_as_a_layer_at_two_depths(images):
     )
 
 
+class Augmented(layers.Layer):
+    """Passes no word about training on to the layer within, which is active unless it is told."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.flip = layers.RandomFlip("horizontal", seed=1)
+
+    def call(self, x):
+        return self.flip(x)
+
+
+@pytest.mark.parametrize("make", [lambda: layers.RandomFlip("horizontal", seed=1), Augmented])
+def test_augmentation_within_the_model_is_off(make, images):
+    reference = cnn()
+    model = keras.Sequential([keras.Input((8, 12, 3)), make(), *reference.layers])
+    assert np.abs(model(images, training=True) - model(images, training=False)).max() > 1e-3
+    many = np.concatenate([images] * 4)
+    np.testing.assert_allclose(
+        explain.Classifier(model).probabilities(many), model.predict(many, verbose=0), rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        explain.GradCAM(model, "conv2")(many, 1),
+        explain.GradCAM(reference, "conv2")(many, 1),
+        rtol=1e-4,
+        atol=1e-7,
+    )
+
+
 class Block(layers.Layer):
     def __init__(self, **options):
         super().__init__(**options)

@@ -7,6 +7,7 @@ and ``keras.ops``.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -301,6 +302,9 @@ def _runner(operation: Any, node: _Node) -> Callable[[Sequence[Any]], Sequence[A
     def run(values: Sequence[Any]) -> Sequence[Any]:
         known = dict(zip(map(id, symbols), values, strict=True))
         args, kwargs = node.arguments.fill_in(known)
+        if isinstance(operation, keras.Layer):
+            # As in prediction; some layers of augmentation are active unless they are told.
+            kwargs = {**kwargs, "training": False}
         return keras.tree.flatten(operation(*args, **kwargs))
 
     return run
@@ -359,13 +363,12 @@ def _followed(
     marks = {id(found): len(found._inbound_nodes) for found in inner}
     inputs = [keras.Input(batch_shape=s.shape, dtype=s.dtype) for s in symbols]
     try:
-        if arguments is None:
-            outputs = layer.call(inputs[0])
-        else:
-            known = dict(zip(map(id, symbols), inputs, strict=True))
-            args, kwargs = arguments.fill_in(known)
-            outputs = layer.call(*args, **kwargs)
-        flat = keras.tree.flatten(outputs)
+        args, kwargs = tuple(inputs), {}
+        if arguments is not None:
+            args, kwargs = arguments.fill_in(dict(zip(map(id, symbols), inputs, strict=True)))
+        if "training" in inspect.signature(layer.call).parameters:
+            kwargs = {**kwargs, "training": False}
+        flat = keras.tree.flatten(layer.call(*args, **kwargs))
         return inputs, flat, _nodes_before(flat)
     finally:
         for found in inner:
