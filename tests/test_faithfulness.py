@@ -391,6 +391,48 @@ def test_refusals(call, message, toy, images):
         call(toy, images)
 
 
+def test_options_of_the_measures_have_an_effect():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (4, 8, 8, 1)).astype(np.uint8)
+    keras.utils.set_random_seed(1)
+    explainer = explain.Saliency(
+        keras.Sequential(
+            [
+                keras.Input((8, 8, 1)),
+                layers.Conv2D(3, 3, activation="tanh"),
+                layers.Flatten(),
+                layers.Dense(2),
+            ]
+        )
+    )
+    maps, others = explainer(pixels), rng.uniform(size=(4, 8, 8))
+    for measure, given, changes in (
+        (faithfulness.max_sensitivity, (explainer, pixels), {"radius": 9, "samples": 3, "seed": 1}),
+        (faithfulness.ssim, (maps, others), {"window": 3}),
+        (faithfulness.border_share, (maps,), {"width": 3}),
+    ):
+        usual = measure(*given, **({"width": 2} if measure is faithfulness.border_share else {}))
+        for name, value in changes.items():
+            assert np.abs(measure(*given, **{name: value}) - usual).max() > 1e-6, name
+    roads = [
+        faithfulness.road(explainer.classifier, pixels, maps, **options).areas
+        for options in (
+            {},
+            {"seed": 1},
+            {"shares": (0.1, 0.3)},
+            {"noise": 30},
+            {"least_first": True},
+        )
+    ]
+    assert all(np.abs(other - roads[0]).max() > 1e-6 for other in roads[1:])
+    images = rng.integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
+    assert (faithfulness.foreground(images) != faithfulness.foreground(images, frame=5)).any()
+    few = faithfulness.bootstrap_mean(others, resamples=20)
+    assert few.mean == faithfulness.bootstrap_mean(others).mean and few.low != few.high
+    cards = [faithfulness.scorecard(explainer, pixels, seed=seed) for seed in (0, 1)]
+    assert (cards[0]["mu-fidelity"] != cards[1]["mu-fidelity"]).any()
+
+
 def test_bootstrap_mean_comes_near_the_normal_interval():
     values = np.append(np.random.default_rng(0).normal(2, 3, 2000), np.nan)
     found = faithfulness.bootstrap_mean(values)

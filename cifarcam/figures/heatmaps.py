@@ -46,6 +46,10 @@ class Explained(Protocol):
         """H x W, raw magnitudes."""
 
     @property
+    def target(self) -> str:
+        """The class that the heatmap explains."""
+
+    @property
     def top(self) -> Sequence[tuple[str, float]]:
         """Likeliest classes with probabilities, likeliest first."""
 
@@ -165,7 +169,12 @@ def explanations(items: Sequence[Explained]) -> Figure:
     """
     if not items:
         raise CifarcamError("explanations: no picture to show")
-    return _explained([(item.name, item.picture, item.heatmap, item.top) for item in items])
+    return _explained(
+        [
+            (f"{shortened(item.name)}: map for {item.target}", item.picture, item.heatmap, item.top)
+            for item in items
+        ]
+    )
 
 
 def _explained(
@@ -182,13 +191,18 @@ def _explained(
     for index, (name, picture, heatmap, top) in enumerate(rows):
         y = caption + index * band + head
         if name:
-            shown = name if len(name) <= 80 else f"{name[:38]}…{name[-38:]}"
-            axes.text(0, y - 0.05, shown, va="bottom", weight="bold")
+            axes.text(0, y - 0.05, name, va="bottom", weight="bold")
         places = [(step * (width + gap), y) for step in range(3)]
         _triple(axes, checked_pictures(np.asarray(picture)[None])[0], heatmap, places, width)
         bars(axes, 3 * (width + gap) + 0.1, y, WIDTH, width, top)
     scale_bar(axes, width + gap, caption + len(rows) * band, 2 * width + gap)
     return figure
+
+
+def shortened(name: str, letters: int = 60) -> str:
+    """A file's name with its middle left out if it is long."""
+    half = letters // 2 - 1
+    return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
 
 
 def bars(

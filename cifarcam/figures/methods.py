@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -16,10 +17,10 @@ from cifarcam.figures.style import (
     LINE,
     WIDTH,
     checked_pictures,
-    fitted,
     place,
     sheet,
     styled,
+    text_width,
 )
 
 DIVERGING = "RdBu_r"  # correlations, white at 0
@@ -57,12 +58,12 @@ def method_grid(
     margin, gap = 1.22, 0.03
     width = (WIDTH - margin) / len(pictures) - gap
     height = width * pictures.shape[1] / pictures.shape[2]
-    lines = [fitted(title, width + 0.14) for title in titles]
-    head = LINE * max(map(len, lines)) + 0.05
+    head = 0.62 * max(map(text_width, titles)) + LINE  # titles rise by 35 degrees
     figure, axes = sheet(head + (len(method_names) + 1) * (height + gap) + 0.42)
-    for column, (picture, title) in enumerate(zip(pictures, lines, strict=True)):
+    for column, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
         x = margin + column * (width + gap)
-        axes.text(x + width / 2, head - 0.03, "\n".join(title), ha="center", va="bottom")
+        slanted: Any = {"rotation": 35, "rotation_mode": "anchor", "ha": "left", "va": "bottom"}
+        axes.text(x + width / 2, head - 0.03, title, **slanted)
         place(axes, picture, x, head, width)
         for row, maps in enumerate(heatmaps):
             y = head + (row + 1) * (height + gap) + 0.04
