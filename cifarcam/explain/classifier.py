@@ -51,10 +51,14 @@ class Classifier:
         self.image_spec = tf.TensorSpec([None, *self.image_shape], tf.float32)
         # AutoGraph off: there is no Python loop to convert, and it would wrap our errors.
         self._score_batch = tf.function(
-            lambda images: self.as_scores(self.flat.score(images)),
+            self.score_tensor,
             input_signature=[self.image_spec],
             autograph=False,
         ).get_concrete_function()
+
+    def score_tensor(self, images: tf.Tensor) -> tf.Tensor:
+        """A score for each class, float32, N x classes, within a graph; images are float32."""
+        return self.as_scores(self.flat.score(images))
 
     def as_scores(self, outputs: tf.Tensor) -> tf.Tensor:
         """A score for each class, float32, N x classes, from the units' scores."""

@@ -8,6 +8,7 @@ and ``keras.ops``.
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,9 +116,10 @@ class FlatModel:
                 "give a layer on the way to the output"
             )
         head_calls = [
-            call for call in self._leading_to([self._score]) if after.intersection(call.outputs)
+            call
+            for call in self._leading_to([self._score])
+            if after.intersection(call.outputs) and key not in call.outputs
         ]
-        head_calls = [call for call in head_calls if key not in call.outputs]
         made = {made for call in head_calls for made in call.outputs}
         passing = dict.fromkeys(k for call in head_calls for k in call.inputs if k not in made)
         passing.pop(key, None)
@@ -201,7 +203,7 @@ def flatten(model: keras.Model, output: str | int | None = None) -> FlatModel:
     if len(inputs[0].shape) != 4:
         raise CifarcamError(f"the model's input has shape {inputs[0].shape}, not N x H x W x C")
     chosen = _choose_output(outputs, names, output)
-    start = opened.key(inputs[0])
+    start = opened.key()
     ends = opened.add(inputs, outputs, nodes, [start], prefix="")
     score, activation = _before_activation(opened, ends[chosen])
     return FlatModel(
@@ -231,12 +233,11 @@ class _Opener:
         self.calls: list[Call] = []
         self.places: list[tuple[str, _Key, tuple[int | None, ...]]] = []
         self.closed: dict[str, str] = {}
-        self._symbols: list[_Symbol] = []  # a tensor's key is its place here
+        self._keys = itertools.count()
 
-    def key(self, symbol: _Symbol) -> _Key:
-        """A new key for a tensor of this shape and dtype."""
-        self._symbols.append(symbol)
-        return len(self._symbols) - 1
+    def key(self) -> _Key:
+        """A new key for a tensor."""
+        return next(self._keys)
 
     def add(
         self,
@@ -258,7 +259,7 @@ class _Opener:
             sources = [keys[id(symbol)] for symbol in node.input_tensors]
             inner = self._inner_graph(node, path)
             if inner is None:
-                made = [self.key(symbol) for symbol in node.outputs]
+                made = [self.key() for _ in node.outputs]
                 run = _runner(operation, node)
                 self.calls.append(Call(operation, tuple(sources), tuple(made), run))
             else:
@@ -269,7 +270,7 @@ class _Opener:
         return [keys[id(symbol)] for symbol in outputs]
 
     def _cast(self, source: _Key, symbol: _Symbol) -> _Key:
-        made, dtype = self.key(symbol), symbol.dtype
+        made, dtype = self.key(), symbol.dtype
         call = Call(
             None, (source,), (made,), lambda values: [keras.ops.convert_to_tensor(values[0], dtype)]
         )
@@ -441,7 +442,7 @@ def _before_activation(opened: _Opener, end: _Key) -> tuple[_Key, str]:
         )
     if isinstance(last.operation, keras.layers.Dense):
         layer = last.operation
-        score = opened.key(None)
+        score = opened.key()
         opened.calls.append(
             Call(layer, last.inputs, (score,), lambda values: [_linear_part(layer, values[0])])
         )

@@ -54,8 +54,9 @@ class IntegratedGradients(Explainer):
     def _signed(
         self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
     ) -> tf.Tensor:
-        scores = self.classifier.as_scores(self.classifier.flat.score(images))
-        chosen = chosen_classes(scores, targets)  # of the image itself, not of points before it
+        chosen = chosen_classes(
+            self.classifier.score_tensor(images), targets
+        )  # of the image itself, not of points before it
         way = images - self.baseline
 
         def step(index: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

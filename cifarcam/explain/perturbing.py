@@ -60,8 +60,7 @@ class PatchExplainer(Explainer):
     def _signed(
         self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
     ) -> tf.Tensor:
-        scores = self.classifier.as_scores(self.classifier.flat.score(images))
-        chosen = chosen_classes(scores, targets)
+        chosen = chosen_classes(self.classifier.score_tensor(images), targets)
 
         def values(images: tf.Tensor, chosen: tf.Tensor, seeds: tf.Tensor) -> np.ndarray:
             found = [

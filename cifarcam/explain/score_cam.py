@@ -44,11 +44,11 @@ class ScoreCAM(Explainer):
             high = tf.reduce_max(masks, axis=(1, 2), keepdims=True)
             masks = tf.math.divide_no_nan(masks - low, high - low)
             masked = tf.gather(images, pair[:, 0]) * masks[..., tf.newaxis]
-            outputs = self.classifier.as_scores(self.classifier.flat.score(masked))
+            outputs = self.classifier.score_tensor(masked)
             return tf.gather(outputs, tf.gather(chosen, pair[:, 0]), batch_dims=1)
 
         found = in_chunks(masked_scores, tf.shape(pairs)[0], CHUNK)
-        black = self.classifier.as_scores(self.classifier.flat.score(tf.zeros_like(images[:1])))
+        black = self.classifier.score_tensor(tf.zeros_like(images[:1]))
         base = tf.gather(black[0], chosen)  # n
         confidence = tf.tensor_scatter_nd_update(
             tf.zeros(tf.shape(maps)[:2]), pairs, found - tf.gather(base, pairs[:, 0])

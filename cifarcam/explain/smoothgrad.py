@@ -57,8 +57,9 @@ class SmoothGrad(Explainer):
     def _signed(
         self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
     ) -> tf.Tensor:
-        scores = self.classifier.as_scores(self.classifier.flat.score(images))
-        chosen = chosen_classes(scores, targets)  # of the image itself, not of its noisy copies
+        chosen = chosen_classes(
+            self.classifier.score_tensor(images), targets
+        )  # of the image itself, not of its noisy copies
         axes = (1, 2, 3)
         span = tf.reduce_max(images, axes, True) - tf.reduce_min(images, axes, True)
 
