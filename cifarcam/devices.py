@@ -37,6 +37,7 @@ def describe() -> dict[str, str | int]:
     return {
         "device": name,
         "kind": "GPU" if gpus else "CPU",
+        "bfloat16_units": bfloat16_units() or "none",
         "threads": thread_count(),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -57,6 +58,28 @@ def thread_count() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def bfloat16_units() -> str | None:
+    """The units that multiply bfloat16 at more than the speed of float32, None where there are none.
+
+    On a CPU ``"AMX-BF16"`` (matrix units) or ``"AVX512-BF16"`` (vector units), on a GPU ``"GPU"``
+    from compute capability 8.0 on.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return "GPU" if details.get("compute_capability", (0, 0)) >= (8, 0) else None
+    flags = _cpu_fields().get("flags", "").split()
+    names = {"amx_bf16": "AMX-BF16", "avx512_bf16": "AVX512-BF16"}
+    return next((name for flag, name in names.items() if flag in flags), None)
+
+
+def resolve_precision(wanted: str) -> str:
+    """``"float32"`` or ``"bfloat16"``: what an experiment's precision comes to on this machine."""
+    if wanted != "auto":
+        return wanted
+    return "bfloat16" if bfloat16_units() else "float32"
 
 
 def _cpu_fields() -> dict[str, str]:

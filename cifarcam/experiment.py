@@ -16,22 +16,76 @@ from cifarcam.errors import CifarcamError
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Which images, and how the training images are split."""
+    """Which images, and how the training images are split.
+
+    `fit` names the images that the weights are fitted to: with ``"train+validation"`` none are
+    left to watch, which is meant for settings that are settled.
+    """
 
     dataset: str = settings.choice("cifar10", "sample")
     split_seed: int = settings.whole_number(0, 2**32 - 1)
+    fit: str = settings.choice("train", "train+validation", default="train")
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How the weights are found."""
+    """How the weights are found.
+
+    `learning_rate` is the peak where there is a schedule. `vector_learning_rate` is that of
+    AdamW for all that Muon does not update. `weight_decay` is decoupled: a step takes this much
+    times the learning rate off a weight. `precision` is that of activations; weights are float32.
+    """
 
     seed: int = settings.whole_number(0, 2**31 - 1)
     epochs: int = settings.whole_number(1, 100_000)
     batch_size: int = settings.whole_number(1, 50_000)
-    optimizer: str = settings.choice("adam")
-    learning_rate: float = settings.number(1e-8, 10.0)
-    precision: str = settings.choice("float32")
+    optimizer: str = settings.choice("adam", "adamw", "sgd", "muon")
+    learning_rate: float = settings.number(1e-8, 100.0)
+    precision: str = settings.choice("float32", "bfloat16", "auto")
+    momentum: float = settings.number(0.0, 0.9999, default=0.9)
+    weight_decay: float = settings.number(0.0, 10.0, default=0.0)
+    vector_learning_rate: float = settings.number(0.0, 10.0, default=0.001)
+    label_smoothing: float = settings.number(0.0, 0.9, default=0.0)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate goes over the steps of a training, in shares of its peak.
+
+    `warmup` is the share of the steps over which it rises from `start`; then it falls to `end`.
+    """
+
+    shape: str = settings.choice("linear", "cosine", "one-cycle")
+    warmup: float = settings.number(0.0, 1.0)
+    start: float = settings.number(0.0, 1.0)
+    end: float = settings.number(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training images are varied; 0 and ``"none"`` leave a part out."""
+
+    flip: str = settings.choice("none", "random", "alternating", default="none")
+    shift: int = settings.whole_number(0, 16, default=0)  # pixels, each way
+    rotation: float = settings.number(0.0, 45.0, default=0.0)  # degrees, each way
+    cutout: int = settings.whole_number(0, 32, default=0)  # pixels, side of the square
+    mixup: float = settings.number(0.0, 10.0, default=0.0)  # both parameters of the Beta
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """A slower set of weights, updated every so many steps, which the training ends with."""
+
+    method: str = settings.choice("ema", "lookahead")
+    decay: float = settings.number(0.0, 1.0)  # what of the slow weights stays
+    every: int = settings.whole_number(1, 100_000)  # steps
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A second predictor beside the plain one: the mean of the logits over views of an image."""
+
+    augmentation: str = settings.choice("flip", "flip-and-shift")
 
 
 @dataclass(frozen=True)
@@ -39,6 +93,16 @@ class EarlyStopping:
     """Stop when the validation loss has not fallen for `patience` epochs; keep the best weights."""
 
     patience: int = settings.whole_number(1, 100_000)
+
+
+# The sections that an experiment may leave out.
+OPTIONAL: dict[str, type] = {
+    "schedule": Schedule,
+    "augmentation": Augmentation,
+    "averaging": Averaging,
+    "prediction": Prediction,
+    "early_stopping": EarlyStopping,
+}
 
 
 @dataclass(frozen=True)
@@ -51,22 +115,30 @@ class Experiment:
     options: Any
     data: DataSettings
     training: TrainingSettings
-    early_stopping: EarlyStopping | None
+    schedule: Schedule | None = None
+    augmentation: Augmentation | None = None
+    averaging: Averaging | None = None
+    prediction: Prediction | None = None
+    early_stopping: EarlyStopping | None = None
 
     def canonical(self) -> str:
-        """The settings as JSON with sorted keys; sections that are not used are left out.
+        """The settings as JSON with sorted keys, without those at their defaults.
 
-        So a section added to this class later leaves the form of older experiments as it was.
+        So a setting or section added later leaves the form of older experiments as it was.
         """
         content = {
             "architecture": self.architecture,
-            "options": dataclasses.asdict(self.options),
-            "data": dataclasses.asdict(self.data),
-            "training": dataclasses.asdict(self.training),
+            "options": settings.given(self.options),
+            "data": settings.given(self.data),
+            "training": settings.given(self.training),
+            **self._sections(),
         }
-        if self.early_stopping is not None:
-            content["early_stopping"] = dataclasses.asdict(self.early_stopping)
         return json.dumps(content, sort_keys=True)
+
+    def _sections(self) -> dict[str, dict[str, Any]]:
+        """The optional sections that are used, by name."""
+        values = {name: getattr(self, name) for name in OPTIONAL}
+        return {name: settings.given(value) for name, value in values.items() if value is not None}
 
     def fingerprint(self, dataset_digest: str) -> str:
         """SHA-256 of the canonical form and the dataset's digest, hexadecimal."""
@@ -110,13 +182,13 @@ def parse(text: str, name: str, source: str) -> Experiment:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise CifarcamError(f"{source}: not valid TOML: {error}") from error
-    sections = ("description", "model", "data", "training", "early_stopping")
+    required = ("description", "model", "data", "training")
     for key in table:
-        if key not in sections:
+        if key not in (*required, *OPTIONAL):
             raise CifarcamError(
-                f"{source}: {key}: unknown section; allowed are {', '.join(sections)}"
+                f"{source}: {key}: unknown section; allowed are {', '.join((*required, *OPTIONAL))}"
             )
-    for key in sections[:-1]:
+    for key in required:
         if key not in table:
             raise CifarcamError(f"{source}: {key}: missing")
     if not isinstance(table["description"], str):
@@ -132,26 +204,22 @@ def parse(text: str, name: str, source: str) -> Experiment:
         options=models.read_options(str(architecture), options, f"{source}: model"),
         data=settings.read(DataSettings, table["data"], f"{source}: data"),
         training=settings.read(TrainingSettings, table["training"], f"{source}: training"),
-        early_stopping=settings.read(
-            EarlyStopping, table["early_stopping"], f"{source}: early_stopping"
-        )
-        if "early_stopping" in table
-        else None,
+        **{
+            name: settings.read(section, table[name], f"{source}: {name}")
+            for name, section in OPTIONAL.items()
+            if name in table
+        },
     )
 
 
 def serialize(experiment: Experiment) -> str:
     """The experiment as TOML that `parse` reads back to an equal value."""
     sections: dict[str, dict[str, Any]] = {
-        "model": {
-            "architecture": experiment.architecture,
-            **dataclasses.asdict(experiment.options),
-        },
-        "data": dataclasses.asdict(experiment.data),
-        "training": dataclasses.asdict(experiment.training),
+        "model": {"architecture": experiment.architecture, **settings.given(experiment.options)},
+        "data": settings.given(experiment.data),
+        "training": settings.given(experiment.training),
+        **experiment._sections(),
     }
-    if experiment.early_stopping is not None:
-        sections["early_stopping"] = dataclasses.asdict(experiment.early_stopping)
     # JSON's strings, numbers and arrays are also TOML's.
     lines = [f"description = {json.dumps(experiment.description, ensure_ascii=False)}"]
     for name, values in sections.items():

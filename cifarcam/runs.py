@@ -19,12 +19,23 @@ from filelock import FileLock, Timeout
 from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
-from cifarcam import data, devices, evaluation, experiment, files, models, store, training
+from cifarcam import (
+    data,
+    devices,
+    evaluation,
+    experiment,
+    files,
+    models,
+    prediction,
+    store,
+    training,
+)
 from cifarcam.data import Dataset, Split
 from cifarcam.errors import CifarcamError
 from cifarcam.experiment import Experiment
 
-PREDICTION_BATCH = 500
+# Networks with more parameters than this keep their trained weights in half precision.
+HALF_PRECISION_FROM = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -42,11 +53,14 @@ class Run:
         ``train_accuracy`` (as logged, dropout on), ``validation_loss``, ``validation_accuracy``,
         ``seconds``.
     metrics
-        ``test`` as `cifarcam.evaluation.evaluate` gives it; ``train`` and ``validation``
-        re-evaluated with dropout off; ``train_logged`` at the last epoch and
+        ``test`` as `cifarcam.evaluation.evaluate` gives it; ``test_augmented`` the same of the
+        second predictor, where the experiment has one; ``train`` and, unless trained on,
+        ``validation`` re-evaluated with dropout off; ``train_logged`` at the last epoch and
         ``train_kept_logged`` at the epoch whose weights were kept.
     predictions
-        Class probabilities of the test images, float32, N x 10.
+        Class probabilities of the test images by one forward pass, float32, N x 10.
+    augmented_predictions
+        Those of the second predictor, or None.
     provenance
         Fingerprint, versions, device, durations.
     """
@@ -56,6 +70,7 @@ class Run:
     history: dict[str, np.ndarray]
     metrics: dict[str, Any]
     predictions: np.ndarray
+    augmented_predictions: np.ndarray | None
     provenance: dict[str, Any]
 
     @property
@@ -69,21 +84,23 @@ class Run:
         return str(self.provenance["fingerprint"])
 
     def model(self) -> keras.Model:
-        """The trained network, its weights verified.
+        """The trained network in float32, its weights verified.
 
         Raises
         ------
         CifarcamError
-            When the weights differ from those that were evaluated.
+            When the weights are not kept with the run, or differ from those that were evaluated.
         """
         devices.prepare()
-        path = self.directory / "weights.safetensors"
+        path = self.directory / store.WEIGHTS
+        if not path.is_file():
+            raise CifarcamError(
+                f"{path}: these weights are too large to be handed on with the run; "
+                f"`cifarcam train {self.name} --again` makes them"
+            )
         if files.sha256(path) != self.provenance["weights_sha256"]:
             raise CifarcamError(f"{path}: not the weights that this run evaluated; restore them")
-        model = models.build(self.experiment.architecture, self.experiment.options)
-        tensors = load_file(path)
-        model.set_weights([tensors[variable.path] for variable in model.weights])
-        return model
+        return _with_weights(self.experiment, path)
 
 
 def load(
@@ -140,12 +157,14 @@ def read(directory: Path) -> Run:
         rows = list(csv.DictReader(file))
     with np.load(directory / "predictions.npz", allow_pickle=False) as stored:
         predictions = stored["test"]
+        augmented = stored.get("test_augmented")
     return Run(
         directory=directory,
         experiment=experiment.parse(text, provenance["experiment"], str(directory)),
         history={key: np.array([float(row[key]) for row in rows]) for key in rows[0]},
         metrics=json.loads((directory / "metrics.json").read_text()),
         predictions=predictions,
+        augmented_predictions=augmented,
         provenance=provenance,
     )
 
@@ -245,28 +264,35 @@ def _write(
     trained: training.Trained,
     started: datetime,
 ) -> None:
-    weights = {variable.path: variable.numpy() for variable in trained.model.weights}
-    save_file(weights, directory / "weights.safetensors")
+    path = directory / store.WEIGHTS
+    _save_weights(trained.model, path)
+    model = _with_weights(wanted, path)
     began = time.perf_counter()
-    test = _predict(trained.model, dataset.test)
+    predictions: dict[str, Any] = {"test": prediction.predict(model, dataset.test.images)}
     evaluation_seconds = time.perf_counter() - began
+    if wanted.prediction is not None:
+        predictions["test_augmented"] = prediction.predict_augmented(
+            model, dataset.test.images, wanted.prediction.augmentation
+        )
     last, kept = trained.history[-1], trained.history[trained.kept_epoch - 1]
-    metrics = {
-        "test": evaluation.evaluate(test, dataset.test.labels),
-        "train": _summary(_predict(trained.model, dataset.train), dataset.train),
-        "validation": _summary(_predict(trained.model, dataset.validation), dataset.validation),
-        "train_logged": {"accuracy": last.train_accuracy, "loss": last.train_loss},
-        "train_kept_logged": {"accuracy": kept.train_accuracy, "loss": kept.train_loss},
+    metrics: dict[str, Any] = {
+        name: evaluation.evaluate(probabilities, dataset.test.labels)
+        for name, probabilities in predictions.items()
     }
+    metrics["train"] = _summary(model, dataset.train)
+    if wanted.data.fit == "train":
+        metrics["validation"] = _summary(model, dataset.validation)
+    metrics["train_logged"] = {"accuracy": last.train_accuracy, "loss": last.train_loss}
+    metrics["train_kept_logged"] = {"accuracy": kept.train_accuracy, "loss": kept.train_loss}
     provenance = {
         "experiment": wanted.name,
         "fingerprint": wanted.fingerprint(dataset.digest),
         "dataset_digest": dataset.digest,
-        "weights_sha256": files.sha256(directory / "weights.safetensors"),
-        "parameters": trained.model.count_params(),
+        "weights_sha256": files.sha256(path),
+        "parameters": model.count_params(),
         "epochs": len(trained.history),
         "kept_epoch": trained.kept_epoch,
-        "precision": wanted.training.precision,
+        "precision": devices.resolve_precision(wanted.training.precision),
         "training_seconds": sum(epoch.seconds for epoch in trained.history),
         "evaluation_seconds": evaluation_seconds,
         "date": started.date().isoformat(),
@@ -279,19 +305,36 @@ def _write(
         writer = csv.DictWriter(file, [field.name for field in fields(training.Epoch)])
         writer.writeheader()
         writer.writerows(asdict(epoch) for epoch in trained.history)
-    np.savez_compressed(directory / "predictions.npz", test=test)
+    np.savez_compressed(directory / "predictions.npz", **predictions)
     for name, content in (("metrics", metrics), ("provenance", provenance)):
         (directory / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
-def _predict(model: keras.Model, split: Split) -> np.ndarray:
-    """Class probabilities, float32, N x 10, dropout off."""
-    predicted = model.predict(split.images, batch_size=PREDICTION_BATCH, verbose=0)
-    return np.asarray(predicted, np.float32)
+def _save_weights(model: keras.Model, path: Path) -> None:
+    """Write a network's weights by their paths, those of large networks rounded to float16.
+
+    Statistics of normalisation stay float32.
+    """
+    half = model.count_params() > HALF_PRECISION_FROM
+    weights = {
+        variable.path: variable.numpy().astype(
+            np.float16 if half and variable.trainable else np.float32
+        )
+        for variable in model.weights
+    }
+    save_file(weights, path)
 
 
-def _summary(probabilities: np.ndarray, split: Split) -> dict[str, float]:
-    whole = evaluation.evaluate(probabilities, split.labels)
+def _with_weights(wanted: Experiment, path: Path) -> keras.Model:
+    """The network of an experiment in float32, with stored weights."""
+    model = models.build(wanted.architecture, wanted.options)
+    tensors = load_file(path)
+    model.set_weights([tensors[variable.path].astype(np.float32) for variable in model.weights])
+    return model
+
+
+def _summary(model: keras.Model, split: Split) -> dict[str, float]:
+    whole = evaluation.evaluate(prediction.predict(model, split.images), split.labels)
     return {key: whole[key] for key in ("accuracy", "cross_entropy")}
 
 

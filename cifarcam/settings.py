@@ -58,6 +58,17 @@ def choice(*names: str, **kwargs: Any) -> Any:
     return setting("one of " + ", ".join(names), check, **kwargs)
 
 
+def flag(**kwargs: Any) -> Any:
+    """A field that takes true or false."""
+
+    def check(value: Any) -> bool:
+        if type(value) is not bool:
+            raise ValueError
+        return value
+
+    return setting("true or false", check, **kwargs)
+
+
 def whole_numbers(count: tuple[int, int], low: int, high: int, **kwargs: Any) -> Any:
     """A field that takes a list of whole numbers, kept as a tuple."""
 
@@ -70,6 +81,15 @@ def whole_numbers(count: tuple[int, int], low: int, high: int, **kwargs: Any) ->
 
     words = f"a list of {count[0]} to {count[1]} whole numbers from {low} to {high}"
     return setting(words, check, **kwargs)
+
+
+def given(values: Any) -> dict[str, Any]:
+    """The settings of a dataclass by name, without those at their defaults."""
+    return {
+        field.name: getattr(values, field.name)
+        for field in dataclasses.fields(values)
+        if getattr(values, field.name) != field.default
+    }
 
 
 def read(cls: type[_Settings], values: Any, where: str) -> _Settings:

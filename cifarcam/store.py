@@ -16,11 +16,12 @@ from cifarcam import files
 RUN_FILES = (
     "experiment.toml",
     "history.csv",
-    "weights.safetensors",
     "predictions.npz",
     "metrics.json",
     "provenance.json",
 )
+# Not handed on where they are too large; the provenance holds their digest.
+WEIGHTS = "weights.safetensors"
 
 # Under this key of an output's metadata an executed chapter tells which runs and records it used.
 USED = "cifarcam_used"
@@ -70,7 +71,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def run_digest(directory: Path) -> str:
-    """SHA-256 over a run's files, hexadecimal."""
+    """SHA-256 over a run's files, hexadecimal; over the weights through their own digest."""
     digest = hashlib.sha256()
     for name in RUN_FILES:
         digest.update(f"{name} {files.sha256(directory / name)}\n".encode())

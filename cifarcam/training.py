@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ import tensorflow as tf
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from cifarcam import devices, files, models
+from cifarcam import devices, files, models, optimization
+from cifarcam.augment import augment
 from cifarcam.data import Dataset, Split
 from cifarcam.errors import CifarcamError
 from cifarcam.experiment import Experiment, TrainingSettings
 
-STEPS_PER_CALL = 50  # between two reports of progress, and between two chances to interrupt
+STEPS_PER_CALL = 50  # at most, between two reports of progress and two chances to interrupt
+IMAGES_PER_CALL = 3200  # the same for larger batches
+ADAPTING_IMAGES = 5000  # of the training split, the first ones, for layers that learn from pixels
 EVALUATION_BATCH = 500
 
 
@@ -29,8 +33,9 @@ EVALUATION_BATCH = 500
 class Epoch:
     """One line of the history. Losses are cross-entropies in nats, accuracies 0-1.
 
-    The training figures are as logged: means over the epoch's batches, while the weights move
-    and dropout is on.
+    The training figures are as logged: means over the epoch's batches, while the weights move,
+    with dropout, augmentation and label smoothing. Those of validation are NaN where the
+    validation images are trained on.
     """
 
     epoch: int
@@ -81,6 +86,7 @@ class _State:
 
     model: keras.Model
     optimizer: keras.Optimizer
+    averages: optimization.Averages | None
     history: list[Epoch] = field(default_factory=list)
     kept_epoch: int = 0
     kept_weights: list[np.ndarray] = field(default_factory=list)
@@ -88,7 +94,20 @@ class _State:
     @property
     def variables(self) -> list[Any]:
         # `model.variables`, not `model.weights`: the latter leave out dropout's seeds.
-        return [*self.model.variables, *self.optimizer.variables]
+        slow = self.averages.variables if self.averages else []
+        return [*self.model.variables, *self.optimizer.variables, *slow]
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within it the model has the averaged weights, where there are such."""
+        if self.averages is None:
+            yield
+            return
+        self.averages.swap()
+        try:
+            yield
+        finally:
+            self.averages.swap()
 
     def keep(self) -> None:
         self.kept_epoch = len(self.history)
@@ -103,6 +122,9 @@ def train(
     report: Callable[[Progress], None] | None = None,
 ) -> Trained:
     """Train the experiment's network on the training split, watching the validation split.
+
+    With ``data.fit = "train+validation"`` it is trained on both, in the published order of the
+    images before shuffling, and nothing is watched.
 
     The same experiment with the same versions and thread count gives the same weights, bit for
     bit, whether or not it was interrupted in between.
@@ -128,18 +150,19 @@ def train(
     CifarcamError
         When the checkpoint belongs to another experiment, or the loss is no longer finite.
     """
-    state = _fresh_state(experiment)
+    train, watched = _splits(experiment, dataset)
+    state = _fresh_state(experiment, train)
     fingerprint = experiment.fingerprint(dataset.digest)
     if checkpoint is not None and checkpoint.exists():
         _restore(state, checkpoint, fingerprint)
-    run_steps = _compile_steps(state, dataset.train)
+    run_steps = _compile_steps(experiment, state, train)
     evaluate = _compile_evaluation(state.model)
     settings, epochs = experiment.training, experiment.training.epochs
     while len(state.history) < epochs and not _stopped(experiment, state):
         number = len(state.history) + 1
         started = time.perf_counter()
         loss, accuracy = math.nan, math.nan
-        for part in _train_epoch(run_steps, settings, number, len(dataset.train)):
+        for part in _train_epoch(run_steps, settings, number, len(train)):
             share, loss, accuracy = part
             if report is not None and share < 1.0:
                 elapsed = time.perf_counter() - started
@@ -149,14 +172,16 @@ def train(
                 f"{experiment.name}: the training loss of epoch {number} is {loss}; "
                 "lower training.learning_rate"
             )
-        validation_loss, validation_accuracy = evaluate(dataset.validation)
-        seconds = time.perf_counter() - started
-        state.history.append(
-            Epoch(number, loss, accuracy, validation_loss, validation_accuracy, seconds)
-        )
-        if experiment.early_stopping is None or validation_loss < _lowest_loss(state.history[:-1]):
-            state.keep()
-        if checkpoint is not None:
+        with state.averaged():
+            validation_loss, validation_accuracy = evaluate(watched)
+            seconds = time.perf_counter() - started
+            state.history.append(
+                Epoch(number, loss, accuracy, validation_loss, validation_accuracy, seconds)
+            )
+            lowest = _lowest_loss(state.history[:-1])
+            if experiment.early_stopping is None or validation_loss < lowest:
+                state.keep()
+        if checkpoint is not None and number < epochs:
             _save(state, checkpoint, fingerprint)
         if report is not None:
             report(Progress(number + 1, 0.0, 0.0, epochs, tuple(state.history)))
@@ -164,13 +189,31 @@ def train(
     return Trained(state.model, tuple(state.history), state.kept_epoch)
 
 
-def _fresh_state(experiment: Experiment) -> _State:
+def _splits(experiment: Experiment, dataset: Dataset) -> tuple[Split, Split]:
+    """The images to train on and those to watch."""
+    if experiment.data.fit == "train":
+        return dataset.train, dataset.validation
+    order = np.argsort(np.concatenate([dataset.train_indices, dataset.validation_indices]))
+    both = Split(
+        np.concatenate([dataset.train.images, dataset.validation.images])[order],
+        np.concatenate([dataset.train.labels, dataset.validation.labels])[order],
+    )
+    return both, Split(both.images[:0], both.labels[:0])
+
+
+def _fresh_state(experiment: Experiment, train: Split) -> _State:
     devices.prepare()
-    keras.utils.set_random_seed(experiment.training.seed)
-    model = models.build(experiment.architecture, experiment.options)
-    optimizer = keras.optimizers.Adam(experiment.training.learning_rate)
-    optimizer.build(model.trainable_variables)
-    return _State(model, optimizer)
+    settings = experiment.training
+    keras.utils.set_random_seed(settings.seed)
+    precision = devices.resolve_precision(settings.precision)
+    model = models.build(experiment.architecture, experiment.options, precision)
+    models.adapt(model, train.images[:ADAPTING_IMAGES])
+    steps = settings.epochs * math.ceil(len(train) / settings.batch_size)
+    optimizer = optimization.optimizer(settings, experiment.schedule, steps)
+    optimization.build(optimizer, model)
+    averaging = experiment.averaging
+    averages = optimization.Averages(averaging, model) if averaging is not None else None
+    return _State(model, optimizer, averages)
 
 
 def _lowest_loss(history: list[Epoch]) -> float:
@@ -183,26 +226,51 @@ def _stopped(experiment: Experiment, state: _State) -> bool:
     return len(state.history) - state.kept_epoch >= experiment.early_stopping.patience
 
 
-def _compile_steps(state: _State, train: Split) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+def _compile_steps(
+    experiment: Experiment, state: _State, train: Split
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """A graph that runs a range of steps and returns the summed loss and the number correct."""
-    model, optimizer = state.model, state.optimizer
+    model, optimizer, settings = state.model, state.optimizer, experiment.training
     to_logits = keras.Model(model.inputs, model.get_layer("logits").output)
     images, labels = tf.constant(train.images), tf.constant(train.labels)
+    classes = model.output_shape[-1]
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64)])
-    def run_steps(batches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def cross_entropy(truth: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        if not settings.label_smoothing:
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits)
+        smooth = settings.label_smoothing
+        target = tf.one_hot(truth, classes) * (1 - smooth) + smooth / classes
+        return tf.nn.softmax_cross_entropy_with_logits(target, logits)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([], tf.int64)]
+    )
+    def run_steps(batches: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         loss_sum, correct = tf.constant(0.0), tf.constant(0, tf.int64)
         for step in tf.range(tf.shape(batches)[0]):
             chosen = batches[step]
-            truth = tf.gather(labels, chosen)
+            batch = augment(
+                experiment.augmentation,
+                tf.gather(images, chosen),
+                tf.gather(labels, chosen),
+                chosen,
+                epoch,
+                settings.seed,
+                tf.convert_to_tensor(optimizer.iterations),
+            )
             with tf.GradientTape() as tape:
-                logits = to_logits(tf.gather(images, chosen), training=True)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits)
+                logits = to_logits(batch.images, training=True)
+                losses = cross_entropy(batch.labels, logits)
+                if experiment.augmentation is not None and experiment.augmentation.mixup:
+                    others = cross_entropy(batch.others, logits)
+                    losses = batch.share * losses + (1 - batch.share) * others
                 loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, model.trainable_variables)
             optimizer.apply(gradients, model.trainable_variables)
+            if state.averages is not None:
+                state.averages.update(tf.convert_to_tensor(optimizer.iterations))
             loss_sum += tf.reduce_sum(losses)
-            correct += tf.math.count_nonzero(tf.argmax(logits, axis=1) == truth)
+            correct += tf.math.count_nonzero(tf.argmax(logits, axis=1) == batch.labels)
         return loss_sum, correct
 
     return run_steps
@@ -216,14 +284,15 @@ def _train_epoch(
 ) -> Iterator[tuple[float, float, float]]:
     """Run one epoch; yield its finished share, and the mean loss and accuracy so far."""
     order = np.random.default_rng([training.seed, epoch]).permutation(count)
-    chunk = STEPS_PER_CALL * training.batch_size
+    steps = min(STEPS_PER_CALL, max(1, IMAGES_PER_CALL // training.batch_size))
+    chunk = steps * training.batch_size
     loss_sum, correct = 0.0, 0
     for start in range(0, count, chunk):
         part = order[start : start + chunk]
         whole = len(part) // training.batch_size * training.batch_size
         for batches in (part[:whole].reshape(-1, training.batch_size), part[whole:][np.newaxis]):
             if batches.size:
-                part_loss, part_correct = run_steps(batches)
+                part_loss, part_correct = run_steps(batches, epoch)
                 loss_sum += float(part_loss)
                 correct += int(part_correct)
         done = start + len(part)
@@ -253,7 +322,8 @@ def _compile_evaluation(model: keras.Model) -> Callable[[Split], tuple[float, fl
             batch_loss, batch_correct = on_batch(split.images[part], split.labels[part])
             loss_sum += float(batch_loss)
             correct += int(batch_correct)
-        return loss_sum / len(split), correct / len(split)
+        count = len(split) or math.nan
+        return loss_sum / count, correct / count
 
     return evaluate
 

@@ -12,10 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from cifarcam import settings
 from cifarcam.errors import CifarcamError
-from cifarcam.models import custom_cnn
+from cifarcam.models import (
+    alexnet,
+    custom_cnn,
+    densenet,
+    layers,
+    resnet,
+    speedrun,
+    transformer,
+    vgg,
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,16 @@ class Architecture:
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "custom_cnn": Architecture(custom_cnn.Options, custom_cnn.build),
+    name: Architecture(family.Options, family.build)
+    for name, family in (
+        ("custom_cnn", custom_cnn),
+        ("alexnet", alexnet),
+        ("vgg19", vgg),
+        ("resnet18", resnet),
+        ("densenet_bc", densenet),
+        ("transformer", transformer),
+        ("speedrun", speedrun),
+    )
 }
 
 
@@ -46,6 +65,28 @@ def read_options(name: str, values: Mapping[str, Any], where: str) -> Any:
     return settings.read(ARCHITECTURES[name].options, values, where)
 
 
-def build(name: str, options: Any) -> keras.Model:
-    """A fresh network; its initial weights follow ``keras.utils.set_random_seed``."""
-    return ARCHITECTURES[name].build(options)
+def build(name: str, options: Any, precision: str = "float32") -> keras.Model:
+    """A fresh network; its initial weights follow ``keras.utils.set_random_seed``.
+
+    In ``"bfloat16"`` activations are bfloat16, weights and the logits float32.
+    """
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    try:
+        return ARCHITECTURES[name].build(options)
+    finally:
+        keras.config.set_dtype_policy(usual)
+
+
+def adapt(model: keras.Model, images: np.ndarray) -> None:
+    """Let the layers that learn from pixels (`layers.Whitening`) do so.
+
+    Parameters
+    ----------
+    images
+        uint8, N x H x W x 3, of the training split.
+    """
+    for layer in model.layers:
+        if isinstance(layer, layers.Whitening):
+            before = keras.Model(model.inputs, layer.input)
+            layer.adapt(before.predict(images, verbose=0).astype(np.float32))

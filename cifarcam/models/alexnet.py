@@ -1,8 +1,57 @@
-"""AlexNet, as Krizhevsky, Sutskever and Hinton (2012), section 3.5, describe it for ImageNet."""
+"""AlexNet (Krizhevsky, Sutskever and Hinton 2012, section 3.5), for ImageNet and for CIFAR-10."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import keras
+
+from cifarcam import settings
+
+
+@dataclass(frozen=True)
+class Options:
+    """The width of the two hidden dense layers and their dropout (4096 and 0.5 in the paper)."""
+
+    dense: int = settings.whole_number(16, 4096)
+    dropout: float = settings.number(0.0, 0.9)
+
+
+def build(options: Options) -> keras.Model:
+    """The eight layers of AlexNet, its first two convolutions and its poolings cut to 32 x 32.
+
+    The kernels of 11 and 5 pixels become 5 and 3, stride 4 becomes 1; the groups, made for two
+    GPUs, and local response normalisation are left out. Input: pixels 0-255, N x 32 x 32 x 3.
+    Output: class probabilities, N x 10.
+    """
+    layers: list[keras.layers.Layer] = [
+        keras.Input((32, 32, 3), name="image"),
+        keras.layers.Rescaling(1 / 64, offset=-2.0, name="rescaling"),
+    ]
+    for index, (filters, size, pooled) in enumerate(
+        ((96, 5, True), (256, 3, True), (384, 3, False), (384, 3, False), (256, 3, True)), start=1
+    ):
+        layers.append(
+            keras.layers.Conv2D(
+                filters,
+                size,
+                padding="same",
+                activation="relu",
+                kernel_initializer="he_normal",
+                name=f"conv{index}",
+            )
+        )
+        if pooled:
+            layers.append(keras.layers.MaxPooling2D(3, 2, padding="same", name=f"pool{index}"))
+    layers.append(keras.layers.Flatten(name="flatten"))
+    for name in ("fc6", "fc7"):
+        layers.append(keras.layers.Dense(options.dense, activation="relu", name=name))
+        layers.append(keras.layers.Dropout(options.dropout, name=name.replace("fc", "dropout")))
+    layers += [
+        keras.layers.Dense(10, dtype="float32", name="logits"),
+        keras.layers.Softmax(dtype="float32", name="softmax"),
+    ]
+    return keras.Sequential(layers, name="alexnet_cifar")
 
 
 def build_imagenet() -> keras.Model:

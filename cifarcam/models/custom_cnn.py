@@ -7,15 +7,22 @@ from dataclasses import dataclass
 import keras
 
 from cifarcam import settings
+from cifarcam.models import attention
+from cifarcam.models.layers import FusedBatchNormalization
 
 
 @dataclass(frozen=True)
 class Options:
-    """The sizes that the original report leaves open."""
+    """The sizes that the original report leaves open, and what it does not have.
+
+    `batch_normalization` goes between a convolution and its ReLU, `attention` follows the ReLU.
+    """
 
     filters: tuple[int, ...] = settings.whole_numbers((1, 6), 1, 1024)
     dense: int = settings.whole_number(1, 4096)
     dropout: float = settings.number(0.0, 0.9)
+    batch_normalization: bool = settings.flag(default=False)
+    attention: str = settings.choice("none", *attention.BLOCKS, default="none")
 
 
 def build(options: Options) -> keras.Model:
@@ -23,20 +30,25 @@ def build(options: Options) -> keras.Model:
 
     Input: pixels 0-255, N x 32 x 32 x 3. Output: class probabilities, N x 10.
     """
-    layers: list[keras.layers.Layer] = [
-        keras.Input((32, 32, 3), name="image"),
-        keras.layers.Rescaling(1 / 255, name="rescaling"),
-    ]
+    image = keras.Input((32, 32, 3), name="image")
+    x = keras.layers.Rescaling(1 / 255, name="rescaling")(image)
     for index, count in enumerate(options.filters, start=1):
-        layers += [
-            keras.layers.Conv2D(count, 3, padding="same", activation="relu", name=f"conv{index}"),
-            keras.layers.MaxPooling2D(2, name=f"pool{index}"),
-        ]
-    layers += [
-        keras.layers.Flatten(name="flatten"),
-        keras.layers.Dense(options.dense, activation="relu", name="dense"),
-        keras.layers.Dropout(options.dropout, name="dropout"),
-        keras.layers.Dense(10, name="logits"),
-        keras.layers.Softmax(name="softmax"),
-    ]
-    return keras.Sequential(layers, name="custom_cnn")
+        if options.batch_normalization:
+            x = keras.layers.Conv2D(count, 3, padding="same", use_bias=False, name=f"conv{index}")(
+                x
+            )
+            x = FusedBatchNormalization(momentum=0.9, epsilon=1e-5, name=f"bn{index}")(x)
+            x = keras.layers.ReLU(name=f"relu{index}")(x)
+        else:
+            x = keras.layers.Conv2D(
+                count, 3, padding="same", activation="relu", name=f"conv{index}"
+            )(x)
+        if options.attention != "none":
+            x = attention.BLOCKS[options.attention](x, f"attention{index}")
+        x = keras.layers.MaxPooling2D(2, name=f"pool{index}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Dense(options.dense, activation="relu", name="dense")(x)
+    x = keras.layers.Dropout(options.dropout, name="dropout")(x)
+    x = keras.layers.Dense(10, dtype="float32", name="logits")(x)
+    x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
+    return keras.Model(image, x, name="custom_cnn")

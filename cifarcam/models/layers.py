@@ -1,0 +1,72 @@
+"""Layers that Keras lacks, or has in a slower form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+PATCH = 2  # pixels, side of the patches that `Whitening` decorrelates
+EPSILON = 1e-4  # added to the eigenvalues of the patches' covariance, whose largest is about 1
+
+
+@keras.saving.register_keras_serializable("cifarcam")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation over the last axis of N x H x W x C in one kernel each way.
+
+    The same values as the layer of Keras (Ioffe and Szegedy 2015, algorithm 1), which computes
+    mean, variance and scaling by operations of their own and in float32 throughout. In bfloat16
+    the activations stay bfloat16; statistics and parameters are float32.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Normalise N x H x W x C, by the batch's statistics in training, else by the moving ones."""
+        training = bool(training) and self.trainable
+        channels = self.moving_mean.shape[0]
+        normalised = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=self.gamma if self.scale else tf.ones([channels]),
+            offset=self.beta if self.center else tf.zeros([channels]),
+            mean=tf.zeros([0]) if training else tf.convert_to_tensor(self.moving_mean),
+            variance=tf.zeros([0]) if training else tf.convert_to_tensor(self.moving_variance),
+            epsilon=self.epsilon,
+            is_training=training,
+        )
+        if training:
+            count = tf.cast(tf.size(inputs) // channels, tf.float32)
+            biased = normalised.batch_variance * (count - 1) / count
+            for moving, batch in (
+                (self.moving_mean, normalised.batch_mean),
+                (self.moving_variance, biased),
+            ):
+                moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+        return normalised.y
+
+
+@keras.saving.register_keras_serializable("cifarcam")
+class Whitening(keras.layers.Conv2D):
+    """A fixed convolution whose outputs are decorrelated over the training images.
+
+    Its filters are the eigenvectors of the covariance of 2 x 2 patches, each divided by the root
+    of its eigenvalue, and their negatives, so that a rectifier after it loses nothing
+    (Jordan 2024, section 3.1, after Page's ResNet for DAWNBench). N x H x W x 3 becomes
+    N x (H - 1) x (W - 1) x 24. `adapt` sets the filters; they are not trained.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            **{"filters": 2 * 3 * PATCH**2, "kernel_size": PATCH, "use_bias": False} | kwargs
+        )
+        self.trainable = False
+
+    def adapt(self, images: np.ndarray) -> None:
+        """Take the filters from images as they reach this layer, floats, N x H x W x 3."""
+        patches = np.lib.stride_tricks.sliding_window_view(images, (PATCH, PATCH), axis=(1, 2))
+        # N x H' x W' x 3 x 2 x 2 -> rows of 2 x 2 x 3, as a kernel stands.
+        rows = patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 3 * PATCH**2).astype(np.float64)
+        eigenvalues, eigenvectors = np.linalg.eigh(np.cov(rows, rowvar=False))
+        filters = eigenvectors / np.sqrt(eigenvalues + EPSILON)
+        both = np.concatenate([filters, -filters], axis=1)
+        self.set_weights([both.reshape(PATCH, PATCH, 3, -1).astype(np.float32)])

@@ -1,0 +1,106 @@
+"""ResNet-18 (He et al. 2016, table 1), with the stem for 32 x 32 images or for ImageNet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from cifarcam import settings
+from cifarcam.models.layers import FusedBatchNormalization
+
+STAGES = (64, 128, 256, 512)  # channels; two blocks each
+
+
+@dataclass(frozen=True)
+class Options:
+    """How quickly the statistics of normalisation follow the batches."""
+
+    bn_momentum: float = settings.number(0.0, 0.9999, default=0.9)
+
+
+def build(options: Options) -> keras.Model:
+    """ResNet-18 for CIFAR: a 3 x 3 stem without pooling, so that the last map is 4 x 4.
+
+    Input: pixels 0-255, N x 32 x 32 x 3. Output: class probabilities, N x 10. 11,173,962
+    parameters are trained.
+    """
+    image = keras.Input((32, 32, 3), name="image")
+    x = keras.layers.Rescaling(1 / 64, offset=-2.0, name="rescaling")(image)
+    x = _convolution(x, 64, 3, 1, "conv1")
+    x = _normalized(x, options.bn_momentum, "bn1")
+    x = keras.layers.ReLU(name="relu1")(x)
+    x = _stages(x, options.bn_momentum)
+    x = keras.layers.GlobalAveragePooling2D(name="average")(x)
+    x = keras.layers.Dense(10, dtype="float32", name="logits")(x)
+    x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
+    return keras.Model(image, x, name="resnet18")
+
+
+def build_imagenet() -> keras.Model:
+    """ResNet-18 for ImageNet, 11,689,512 trained parameters.
+
+    Input: pixels 0-255, N x 224 x 224 x 3 (other sizes work too), normalised within by the mean
+    and deviation of ImageNet's channels. Output: class probabilities, N x 1000.
+    """
+    image = keras.Input((None, None, 3), name="image")
+    mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    x = keras.layers.Rescaling(
+        [1 / (255 * d) for d in deviation],
+        [-m / d for m, d in zip(mean, deviation, strict=True)],
+        name="rescaling",
+    )(image)
+    x = _convolution(x, 64, 7, 2, "conv1")
+    x = _normalized(x, 0.9, "bn1")
+    x = keras.layers.ReLU(name="relu1")(x)
+    # The values are not negative: zeros at the border are as good as nothing there.
+    x = keras.layers.ZeroPadding2D(1, name="pool1_padding")(x)
+    x = keras.layers.MaxPooling2D(3, 2, name="pool1")(x)
+    x = _stages(x, 0.9)
+    x = keras.layers.GlobalAveragePooling2D(name="average")(x)
+    x = keras.layers.Dense(1000, dtype="float32", name="logits")(x)
+    x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
+    return keras.Model(image, x, name="resnet18_imagenet")
+
+
+def _stages(x: Any, momentum: float) -> Any:
+    for stage, channels in enumerate(STAGES, start=1):
+        for block in (1, 2):
+            stride = 2 if stage > 1 and block == 1 else 1
+            x = _block(x, channels, stride, momentum, f"stage{stage}_block{block}")
+    return x
+
+
+def _block(x: Any, channels: int, stride: int, momentum: float, name: str) -> Any:
+    """Two 3 x 3 convolutions and a shortcut, projected where the shape changes (option B)."""
+    shortcut = x
+    if stride > 1:
+        shortcut = _convolution(x, channels, 1, stride, f"{name}_shortcut")
+        shortcut = _normalized(shortcut, momentum, f"{name}_shortcut_bn")
+    x = _convolution(x, channels, 3, stride, f"{name}_conv1")
+    x = _normalized(x, momentum, f"{name}_bn1")
+    x = keras.layers.ReLU(name=f"{name}_relu1")(x)
+    x = _convolution(x, channels, 3, 1, f"{name}_conv2")
+    x = _normalized(x, momentum, f"{name}_bn2")
+    x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
+    return keras.layers.ReLU(name=f"{name}_relu2")(x)
+
+
+def _convolution(x: Any, channels: int, size: int, stride: int, name: str) -> Any:
+    """Padded alike on all sides, as the published weights expect; Keras's "same" is not."""
+    if stride > 1 and size > 1:
+        x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_padding")(x)
+    return keras.layers.Conv2D(
+        channels,
+        size,
+        stride,
+        padding="valid" if stride > 1 else "same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+
+
+def _normalized(x: Any, momentum: float, name: str) -> Any:
+    return FusedBatchNormalization(momentum=momentum, epsilon=1e-5, name=name)(x)

@@ -1,0 +1,60 @@
+"""The network tuned for accuracy per second: six wide convolutions behind a whitening layer.
+
+After the shape of airbench94 (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from cifarcam import settings
+from cifarcam.models.layers import FusedBatchNormalization, Whitening
+
+
+@dataclass(frozen=True)
+class Options:
+    """The channels of each block, and the factor before the logits, which flattens them."""
+
+    filters: tuple[int, ...] = settings.whole_numbers((1, 4), 8, 1024)
+    logit_scale: float = settings.number(0.01, 10.0)
+
+
+def build(options: Options) -> keras.Model:
+    """Whitening, then for each entry of `filters` two convolutions, the first one pooled.
+
+    Input: pixels 0-255, N x 32 x 32 x 3. Output: class probabilities, N x 10.
+    """
+    layers: list[keras.layers.Layer] = [
+        keras.Input((32, 32, 3), name="image"),
+        keras.layers.Rescaling(1 / 64, offset=-2.0, name="rescaling"),
+        Whitening(name="whitening"),
+        keras.layers.ReLU(name="whitening_relu"),
+    ]
+    for block, count in enumerate(options.filters, start=1):
+        layers += [
+            _convolution(count, f"conv{block}a"),
+            keras.layers.MaxPooling2D(2, name=f"pool{block}"),
+            _normalization(f"bn{block}a"),
+            keras.layers.ReLU(name=f"relu{block}a"),
+            _convolution(count, f"conv{block}b"),
+            _normalization(f"bn{block}b"),
+            keras.layers.ReLU(name=f"relu{block}b"),
+        ]
+    layers += [
+        keras.layers.GlobalMaxPooling2D(name="maximum"),
+        keras.layers.Rescaling(options.logit_scale, name="scaling"),
+        keras.layers.Dense(10, use_bias=False, dtype="float32", name="logits"),
+        keras.layers.Softmax(dtype="float32", name="softmax"),
+    ]
+    return keras.Sequential(layers, name="speedrun")
+
+
+def _convolution(filters: int, name: str) -> keras.layers.Layer:
+    return keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)
+
+
+def _normalization(name: str) -> keras.layers.Layer:
+    # The scale is left to the following convolution; few epochs want quick statistics.
+    return FusedBatchNormalization(momentum=0.6, epsilon=1e-5, scale=False, name=name)

@@ -1,0 +1,92 @@
+"""The compact convolutional transformer (Hassani et al. 2021, section 3) for 32 x 32 images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from cifarcam import settings
+
+
+@dataclass(frozen=True)
+class Options:
+    """CCT-`layers`/3 x `convolutions`: its sizes by the paper's words."""
+
+    convolutions: int = settings.whole_number(1, 3)  # of the tokeniser, each halves the side
+    layers: int = settings.whole_number(1, 24)
+    heads: int = settings.whole_number(1, 16)
+    width: int = settings.whole_number(8, 1024)  # of a token
+    expansion: float = settings.number(0.5, 8.0)  # of the hidden layer after attention
+    dropout: float = settings.number(0.0, 0.9)
+
+
+def build(options: Options) -> keras.Model:
+    """A convolutional tokeniser, encoder layers, attention pooling over the tokens.
+
+    Input: pixels 0-255, N x 32 x 32 x 3. Output: class probabilities, N x 10.
+    """
+    image = keras.Input((32, 32, 3), name="image")
+    x = keras.layers.Rescaling(1 / 64, offset=-2.0, name="rescaling")(image)
+    for index in range(1, options.convolutions + 1):
+        channels = options.width if index == options.convolutions else options.width // 2
+        x = keras.layers.Conv2D(
+            channels,
+            3,
+            padding="same",
+            use_bias=False,
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=f"conv{index}",
+        )(x)
+        x = keras.layers.MaxPooling2D(3, 2, padding="same", name=f"pool{index}")(x)
+    x = keras.layers.Reshape((-1, options.width), name="tokens")(x)
+    x = PositionEmbedding(name="positions")(x)
+    for index in range(1, options.layers + 1):
+        x = _encoder(x, options, f"encoder{index}")
+    x = keras.layers.LayerNormalization(epsilon=1e-5, name="norm")(x)
+    importance = keras.layers.Dense(1, name="importance")(x)
+    importance = keras.layers.Softmax(axis=1, name="importance_softmax")(importance)
+    x = keras.layers.Dot(axes=1, name="pooled")([importance, x])
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Dense(10, dtype="float32", name="logits")(x)
+    x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
+    return keras.Model(image, x, name="transformer")
+
+
+@keras.saving.register_keras_serializable("cifarcam")
+class PositionEmbedding(keras.layers.Layer):
+    """Adds a trained vector to each token of N x T x C."""
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the vectors."""
+        self.embedding = self.add_weight(
+            name="embedding",
+            shape=input_shape[1:],
+            initializer=keras.initializers.TruncatedNormal(stddev=0.2),
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """N x T x C, each token with its vector added."""
+        return inputs + self.embedding
+
+
+def _encoder(x: Any, options: Options, name: str) -> Any:
+    """Attention and a two-layer network, each normalised before and added to its input."""
+    inner = keras.layers.LayerNormalization(epsilon=1e-5, name=f"{name}_norm1")(x)
+    inner = keras.layers.MultiHeadAttention(
+        options.heads,
+        options.width // options.heads,
+        dropout=options.dropout,
+        name=f"{name}_attention",
+    )(inner, inner)
+    x = keras.layers.Add(name=f"{name}_add1")([x, inner])
+    inner = keras.layers.LayerNormalization(epsilon=1e-5, name=f"{name}_norm2")(x)
+    inner = keras.layers.Dense(
+        round(options.width * options.expansion), activation="gelu", name=f"{name}_hidden"
+    )(inner)
+    inner = keras.layers.Dropout(options.dropout, name=f"{name}_dropout1")(inner)
+    inner = keras.layers.Dense(options.width, name=f"{name}_output")(inner)
+    inner = keras.layers.Dropout(options.dropout, name=f"{name}_dropout2")(inner)
+    return keras.layers.Add(name=f"{name}_add2")([x, inner])

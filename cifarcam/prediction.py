@@ -1,0 +1,62 @@
+"""Class probabilities of images: the plain predictor, and the mean over views of an image."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cifarcam.augment import move
+
+BATCH = 500
+
+# How far a view is moved, in pixels down and to the right, and its weight (Jordan 2024,
+# section 3.5). Each view counts twice, the second time mirrored.
+VIEWS = {
+    "flip": (((0, 0), 1.0),),
+    "flip-and-shift": (((0, 0), 0.5), ((-1, -1), 0.25), ((1, 1), 0.25)),
+}
+
+
+def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Class probabilities by one forward pass, float32, N x C, dropout off.
+
+    Parameters
+    ----------
+    model
+        A network of `cifarcam.models`.
+    images
+        uint8, N x H x W x 3.
+    """
+    return np.asarray(model.predict(images, batch_size=BATCH, verbose=0), np.float32)
+
+
+def predict_augmented(model: keras.Model, images: np.ndarray, augmentation: str) -> np.ndarray:
+    """Class probabilities from the weighted mean of the logits over views of each image.
+
+    Parameters
+    ----------
+    model
+        A network of `cifarcam.models`.
+    images
+        uint8, N x H x W x 3.
+    augmentation
+        One of `VIEWS`.
+
+    Returns
+    -------
+    np.ndarray
+        float32, N x C.
+    """
+    to_logits = keras.Model(model.inputs, model.get_layer("logits").output)
+    probabilities = []
+    for start in range(0, len(images), BATCH):
+        batch = tf.constant(images[start : start + BATCH])
+        total = tf.constant(0.0)
+        for (down, right), weight in VIEWS[augmentation]:
+            offsets = tf.constant([[-down, -right]]) * tf.ones([len(batch), 1], tf.int32)
+            for mirrored in (False, True):
+                view = move(batch, tf.fill([len(batch)], mirrored), offsets)
+                total += weight / 2 * to_logits.predict_on_batch(view)
+        probabilities.append(tf.nn.softmax(total).numpy())
+    return np.concatenate(probabilities)

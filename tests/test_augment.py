@@ -1,0 +1,171 @@
+"""Augmentation does what its names say, and draws the same again."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cifarcam import augment
+from cifarcam.experiment import Augmentation
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
+
+
+def apply(how, images, epoch=1, seed=0, step=0, indices=None):
+    count = len(images)
+    indices = np.arange(count) if indices is None else indices
+    batch = augment.augment(
+        how,
+        tf.constant(images),
+        tf.constant(np.arange(count) % 10),
+        tf.constant(indices, tf.int64),
+        tf.constant(epoch, tf.int64),
+        seed,
+        tf.constant(step, tf.int64),
+    )
+    return [part.numpy() for part in batch]
+
+
+def by_numpy(image, flipped, dy, dx, pad=8):
+    padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
+    height, width = image.shape[:2]
+    moved = padded[pad + dy : pad + dy + height, pad + dx : pad + dx + width]
+    return moved[:, ::-1] if flipped else moved
+
+
+def test_nothing_is_done_without_augmentation(images):
+    for how in (None, Augmentation()):
+        found, labels, others, share = apply(how, images)
+        assert found.dtype == np.uint8
+        assert np.array_equal(found, images)
+        assert np.array_equal(labels, others)
+        assert share == 1
+
+
+def test_moving_equals_padding_by_reflection_and_cutting(images):
+    rng = np.random.default_rng(1)
+    offsets = rng.integers(-5, 6, (40, 2))
+    flipped = rng.random(40) < 0.5
+    found = augment.move(
+        tf.constant(images), tf.constant(flipped), tf.constant(offsets, tf.int32)
+    ).numpy()
+    for index, image in enumerate(images):
+        np.testing.assert_array_equal(
+            found[index], by_numpy(image, flipped[index], *offsets[index])
+        )
+
+
+def test_random_flips_are_half_and_another_half_at_the_next_step(images):
+    many = np.repeat(images[:1], 4000, axis=0)
+    flips = []
+    for step in (0, 1):
+        found = apply(Augmentation(flip="random"), many, step=step)[0]
+        mirrored = (found == images[0][:, ::-1]).all(axis=(1, 2, 3))
+        assert (mirrored | (found == images[0]).all(axis=(1, 2, 3))).all()
+        flips.append(mirrored)
+        assert abs(mirrored.mean() - 0.5) < 0.04  # five standard deviations
+    assert abs((flips[0] == flips[1]).mean() - 0.5) < 0.04
+
+
+def test_alternating_flips_show_both_sides_in_any_two_epochs(images):
+    indices = tf.range(10_000, dtype=tf.int64)
+    first, second, third = (
+        augment.alternating_flips(indices, tf.constant(epoch, tf.int64), 7).numpy()
+        for epoch in (1, 2, 3)
+    )
+    assert (first != second).all()
+    assert (first == third).all()
+    assert abs(first.mean() - 0.5) < 0.025
+    neighbours = np.corrcoef(first[:-1], first[1:])[0, 1]
+    other_seed = augment.alternating_flips(indices, tf.constant(1, tf.int64), 8).numpy()
+    assert abs(neighbours) < 0.05
+    assert abs((first == other_seed).mean() - 0.5) < 0.025
+
+
+def test_a_flip_belongs_to_the_image_and_not_to_its_place_in_the_batch(images):
+    how = Augmentation(flip="alternating")
+    order = np.random.default_rng(2).permutation(40)
+    straight = apply(how, images)[0]
+    shuffled = apply(how, images[order], indices=order)[0]
+    assert np.array_equal(shuffled, straight[order])
+
+
+def test_shifts_take_every_offset_about_equally_often():
+    image = np.arange(32 * 32, dtype=np.int64).reshape(32, 32)
+    coded = np.stack([image // 256, image % 256, 0 * image], axis=-1).astype(np.uint8)
+    found = apply(Augmentation(shift=2), np.repeat(coded[None], 5000, axis=0))[0].astype(int)
+    middle = found[:, 16, 16, 0] * 256 + found[:, 16, 16, 1] - (16 * 32 + 16)
+    dy = np.round(middle / 32).astype(int)
+    dx = middle - 32 * dy
+    counts = np.zeros((5, 5))
+    np.add.at(counts, (dy + 2, dx + 2), 1)
+    assert counts.sum() == 5000
+    assert counts.min() > 140  # of 200 expected
+    assert counts.max() < 260
+
+
+def test_cutout_greys_one_square(images):
+    bright = np.full_like(images, 255)
+    centres = np.array([[16, 16]] * 39 + [[0, 31]])
+    found = augment.cut_out(tf.constant(bright), tf.constant(centres, tf.int32), 8).numpy()
+    assert ((found[0] == augment.FILL).all(axis=-1)).sum() == 64
+    assert (found[0, 12:20, 12:20] == augment.FILL).all()
+    assert (found[39, :4, 27:] == augment.FILL).all()
+    assert ((found[39] == augment.FILL).all(axis=-1)).sum() == 4 * 5
+    sizes = (apply(Augmentation(cutout=8), bright)[0] == augment.FILL).all(axis=-1).sum((1, 2))
+    assert sizes.max() == 64
+    assert sizes.min() >= 16
+
+
+def test_rotation_by_a_right_angle_and_by_nothing_is_exact(images):
+    turned = augment.rotate(tf.constant(images), tf.fill([40], 90.0)).numpy()
+    difference = np.abs(turned.astype(int) - np.rot90(images, 1, (1, 2)).astype(int))
+    assert difference[:, 1:-1, 1:-1].max() <= 1
+    assert np.array_equal(augment.rotate(tf.constant(images), tf.zeros([40])).numpy(), images)
+
+
+def test_rotation_turns_each_image_by_its_own_small_angle():
+    ramp = np.repeat(np.linspace(64, 192, 32)[None, :, None], 32, axis=0)  # left to right
+    images = np.repeat(np.repeat(ramp, 3, axis=2)[None], 200, axis=0).astype(np.uint8)
+    found = apply(Augmentation(rotation=15.0), images)[0][:, 8:24, 8:24, 0].astype(float)
+    down, across = np.gradient(found, axis=(1, 2))
+    angles = np.degrees(np.arctan2(down.mean((1, 2)), across.mean((1, 2))))
+    assert np.abs(angles).max() < 16.5
+    assert angles.min() < -10
+    assert angles.max() > 10
+    assert len(np.unique(angles.round(2))) > 120
+
+
+def test_mixup_is_a_weighted_mean_with_the_labels_of_both(images):
+    found, labels, others, share = apply(Augmentation(mixup=1.0), images)
+    partner = [np.flatnonzero(others[i] == np.arange(40) % 10) for i in range(40)]
+    assert 0 < share < 1
+    for index in range(40):
+        expected = [share * images[index] + (1 - share) * images[p] for p in partner[index]]
+        assert min(np.abs(found[index] - e).max() for e in expected) < 1e-3
+    assert np.array_equal(labels, np.arange(40) % 10)
+
+
+def test_the_share_of_mixup_follows_its_beta_distribution(images):
+    shares = np.array([apply(Augmentation(mixup=0.2), images[:2], step=s)[3] for s in range(400)])
+    assert abs(shares.mean() - 0.5) < 0.12
+    assert abs(shares.var() - 0.25 / 1.4) < 0.03  # of Beta(a, a): 1 / (4 (2 a + 1))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        Augmentation(flip="random"),
+        Augmentation(shift=4),
+        Augmentation(rotation=10.0),
+        Augmentation(cutout=8),
+        Augmentation(mixup=1.0),
+    ],
+)
+def test_draws_come_from_seed_and_step(how, images):
+    first = apply(how, images, seed=3, step=5)[0]
+    assert np.array_equal(first, apply(how, images, seed=3, step=5)[0])
+    assert not np.array_equal(first, apply(how, images, seed=4, step=5)[0])
+    assert not np.array_equal(first, apply(how, images, seed=3, step=6)[0])
