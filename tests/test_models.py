@@ -1,0 +1,195 @@
+"""The networks: parameters as in the papers, and layers that do what Keras's do, faster."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cifarcam import models, prediction
+from cifarcam.models import (
+    alexnet,
+    custom_cnn,
+    densenet,
+    layers,
+    resnet,
+    speedrun,
+    transformer,
+    vgg,
+)
+
+SMALL = {
+    "custom_cnn": custom_cnn.Options(
+        filters=(4, 8), dense=8, dropout=0.1, batch_normalization=True, attention="cbam"
+    ),
+    "alexnet": alexnet.Options(dense=16, dropout=0.5),
+    "vgg19": vgg.Options(dropout=0.1),
+    "resnet18": resnet.Options(),
+    "densenet_bc": densenet.Options(depth=10, growth=4),
+    "transformer": transformer.Options(
+        convolutions=2, layers=1, heads=2, width=16, expansion=1.0, dropout=0.1
+    ),
+    "speedrun": speedrun.Options(filters=(8, 8), logit_scale=0.1),
+}
+
+
+def trained_parameters(model):
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def convolution_and_dense(model):
+    kinds = (keras.layers.Conv2D, keras.layers.Dense)
+    return [layer for layer in model.layers if isinstance(layer, kinds)]
+
+
+def test_resnet18_has_its_parameters_and_eighteen_weighted_layers():
+    model = models.build("resnet18", resnet.Options())
+    # By hand from table 1: stem 27 * 64, blocks of 9 * in * out, projections, two vectors per
+    # normalisation, and the dense layer.
+    convolutions = 27 * 64 + 4 * 9 * 64**2
+    norms = 64 + 4 * 64
+    for narrow, wide in ((64, 128), (128, 256), (256, 512)):
+        convolutions += 9 * narrow * wide + 3 * 9 * wide**2 + narrow * wide
+        norms += 5 * wide
+    assert trained_parameters(model) == convolutions + 2 * norms + 512 * 10 + 10 == 11_173_962
+    weighted = [la for la in convolution_and_dense(model) if "shortcut" not in la.name]
+    assert len(weighted) == 18
+    assert model.get_layer("stage4_block2_relu2").output.shape[1:] == (4, 4, 512)
+    assert trained_parameters(resnet.build_imagenet()) == 11_689_512
+
+
+def test_vgg19_has_the_convolutions_of_configuration_e():
+    model = models.build("vgg19", vgg.Options(dropout=0.0))
+    found = [la for la in convolution_and_dense(model) if isinstance(la, keras.layers.Conv2D)]
+    theirs = keras.applications.VGG19(weights=None, include_top=False, input_shape=(32, 32, 3))
+    expected = [la.kernel.shape for la in theirs.layers if isinstance(la, keras.layers.Conv2D)]
+    assert [la.kernel.shape for la in found] == expected
+    kernels = sum(int(np.prod(shape)) for shape in expected)
+    assert trained_parameters(model) == kernels + 2 * 5504 + 5130 == 20_035_018
+
+
+def test_densenet_bc_has_the_parameters_of_the_paper():
+    model = models.build("densenet_bc", densenet.Options(depth=100, growth=12))
+    assert trained_parameters(model) == 769_162  # "0.8M", table 2
+    assert len(convolution_and_dense(model)) == 100
+    channels = [model.get_layer(f"transition{i}_conv").output.shape[-1] for i in (1, 2)]
+    assert channels == [108, 150]
+
+
+@pytest.mark.parametrize(
+    ("options", "paper"),
+    [
+        (
+            transformer.Options(
+                convolutions=2, layers=2, heads=2, width=128, expansion=1.0, dropout=0.1
+            ),
+            0.28e6,
+        ),
+        (
+            transformer.Options(
+                convolutions=1, layers=7, heads=4, width=256, expansion=2.0, dropout=0.1
+            ),
+            3.76e6,
+        ),
+    ],
+)
+def test_the_transformer_has_the_parameters_of_the_paper(options, paper):
+    assert trained_parameters(models.build("transformer", options)) == pytest.approx(
+        paper, rel=0.02
+    )
+
+
+def test_alexnet_has_the_eight_layers_of_the_paper():
+    model = models.build("alexnet", alexnet.Options(dense=4096, dropout=0.5))
+    shapes = [layer.kernel.shape for layer in convolution_and_dense(model)]
+    assert [shape[-1] for shape in shapes] == [96, 256, 384, 384, 256, 4096, 4096, 10]
+
+
+def test_the_baseline_is_as_it_was_committed():
+    options = custom_cnn.Options(filters=(32, 64, 128), dense=64, dropout=0.2)
+    assert models.build("custom_cnn", options).count_params() == 225_034
+
+
+@pytest.mark.parametrize("name", models.ARCHITECTURES)
+def test_every_network_takes_pixels_and_ends_in_logits_and_softmax(name):
+    for precision in ("float32", "bfloat16"):
+        model = models.build(name, SMALL[name], precision)
+        images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+        found = model.predict(images, verbose=0)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+        first = next(la for la in model.layers if not isinstance(la, keras.layers.InputLayer))
+        assert isinstance(first, keras.layers.Rescaling)
+        assert model.layers[-2].name == "logits"
+        assert all(variable.dtype == "float32" for variable in model.weights)
+        convolution = next(la for la in model.layers if isinstance(la, keras.layers.Conv2D))
+        assert convolution.compute_dtype == precision
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def pair_of_normalizations():
+    rng = np.random.default_rng(0)
+    pair = []
+    for kind in (layers.FusedBatchNormalization, keras.layers.BatchNormalization):
+        layer = kind(momentum=0.8, epsilon=1e-3)
+        layer.build((None, 5, 5, 6))
+        pair.append(layer)
+    weights = [rng.uniform(0.5, 2, 6).astype(np.float32) for _ in range(4)]
+    for layer in pair:
+        layer.set_weights(weights)
+    return pair
+
+
+def test_fused_normalisation_equals_that_of_keras():
+    ours, theirs = pair_of_normalizations()
+    x = tf.constant(np.random.default_rng(1).normal(2, 3, (7, 5, 5, 6)), tf.float32)
+    weight = tf.constant(np.random.default_rng(2).normal(size=x.shape), tf.float32)
+    for training in (True, False):
+        results = []
+        for layer in (ours, theirs):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x, training=training)
+                total = tf.reduce_sum(y * weight)
+            gradients = tape.gradient(total, [x, layer.gamma.value, layer.beta.value])
+            results.append([y, *gradients, *layer.get_weights()])
+        for one, other in zip(*results, strict=True):
+            np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-4)
+
+
+def test_whitening_decorrelates_patches():
+    rng = np.random.default_rng(0)
+    smooth = rng.normal(size=(200, 9, 9, 3)).cumsum(axis=1).cumsum(axis=2).astype(np.float32)
+    smooth /= smooth.std()
+    layer = layers.Whitening()
+    layer.build(smooth.shape)
+    layer.adapt(smooth)
+    found = np.asarray(layer(smooth)).reshape(-1, 24)
+    np.testing.assert_allclose(found[:, :12], -found[:, 12:], atol=1e-4)
+    covariance = np.cov(found[:, :12], rowvar=False)
+    variances = np.diag(covariance)
+    np.testing.assert_allclose(covariance - np.diag(variances), 0, atol=1e-3)
+    assert variances.max() == pytest.approx(1, rel=1e-3)
+    assert not layer.trainable_variables
+
+
+def test_the_predictor_over_views_is_the_mean_of_their_logits():
+    model = models.build("speedrun", SMALL["speedrun"])
+    images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    to_logits = keras.Model(model.inputs, model.get_layer("logits").output)
+
+    def logits(view):
+        return to_logits.predict(np.ascontiguousarray(view), verbose=0)
+
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    up_left, down_right = padded[:, 2:, 2:], padded[:, :-2, :-2]
+    total = sum(
+        weight * (logits(view) + logits(view[:, :, ::-1])) / 2
+        for view, weight in ((images, 0.5), (up_left, 0.25), (down_right, 0.25))
+    )
+    expected = tf.nn.softmax(total).numpy()
+    found = prediction.predict_augmented(model, images, "flip-and-shift")
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    flipped = prediction.predict_augmented(model, images[:, :, ::-1], "flip")
+    again = prediction.predict_augmented(model, images, "flip")
+    np.testing.assert_allclose(flipped, again, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(again, prediction.predict(model, images), atol=1e-6)
