@@ -229,12 +229,16 @@ def show_progress(wanted: Experiment) -> Callable[[training.Progress], None]:
         if len(progress.history) > told[-1]:
             last = progress.history[-1]
             told.append(last.epoch)
+            watched = ""
+            if wanted.data.fit == "train":
+                watched = (
+                    f"validation loss {last.validation_loss:.3f} "
+                    f"accuracy {last.validation_accuracy:.1%}  "
+                )
             tqdm.write(
                 f"epoch {last.epoch:3d}/{epochs}  "
                 f"training loss {last.train_loss:.3f} accuracy {last.train_accuracy:.1%}  "
-                f"validation loss {last.validation_loss:.3f} "
-                f"accuracy {last.validation_accuracy:.1%}  "
-                f"{last.seconds:.1f} s  {left} left",
+                f"{watched}{last.seconds:.1f} s  {left} left",
                 file=sys.stderr,
             )
         bar.n = progress.epochs_done

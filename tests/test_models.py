@@ -8,6 +8,7 @@ import tensorflow as tf
 from cifarcam import models, prediction
 from cifarcam.models import (
     alexnet,
+    cost,
     custom_cnn,
     densenet,
     layers,
@@ -193,3 +194,19 @@ def test_the_predictor_over_views_is_the_mean_of_their_logits():
     again = prediction.predict_augmented(model, images, "flip")
     np.testing.assert_allclose(flipped, again, rtol=1e-4, atol=1e-6)
     assert not np.allclose(again, prediction.predict(model, images), atol=1e-6)
+
+
+def test_the_cost_of_a_forward_pass_is_counted_by_layer():
+    model = models.build(
+        "custom_cnn", custom_cnn.Options(filters=(32, 64, 128), dense=64, dropout=0.2)
+    )
+    by_hand = 32**2 * 27 * 32 + 16**2 * 9 * 32 * 64 + 8**2 * 9 * 64 * 128 + 2048 * 64 + 640
+    assert cost.forward_flops(model) == 2 * by_hand
+    assert cost.forward_flops(model, keras.layers.Dense) == 2 * (2048 * 64 + 640)
+    shared = keras.layers.Dense(3)
+    image = keras.Input((5,))
+    twice = keras.Model(image, keras.layers.Add()([shared(image), shared(image)]))
+    assert cost.forward_flops(twice) == 2 * 2 * 15
+    # 0.56 and 0.40 billion multiplications are what is usually given for these two.
+    assert cost.forward_flops(models.build("resnet18", resnet.Options())) == 2 * 555_422_720
+    assert cost.forward_flops(models.build("vgg19", SMALL["vgg19"])) == 2 * 398_136_320
