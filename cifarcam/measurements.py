@@ -17,7 +17,17 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from cifarcam import data, devices, experiment, explain, files, models, runs, training
+from cifarcam import (
+    classical,
+    data,
+    devices,
+    experiment,
+    explain,
+    files,
+    models,
+    runs,
+    training,
+)
 from cifarcam.errors import CifarcamError
 from cifarcam.explain import faithfulness
 from cifarcam.models import custom_cnn
@@ -103,6 +113,17 @@ def architecture_search() -> dict[str, Any]:
     return {"inputs": inputs, "members": members}
 
 
+def classical_baselines() -> dict[str, Any]:
+    """Fit a linear SVM and a random forest on pixels and on histograms of oriented gradients."""
+    dataset = data.load()
+    return {
+        "inputs": [dataset.digest, _digest(Path(classical.__file__))],
+        "trees": classical.TREES,
+        "device": devices.describe()["device"],
+        "rows": classical.measure(dataset),
+    }
+
+
 FAITHFULNESS_IMAGES = 500  # test images
 CHECK_IMAGES = 32  # of them, the first ones, whose means a chapter can compute again
 CASCADE_IMAGES = 64  # of them, for the randomisation
@@ -158,11 +179,12 @@ def faithfulness_record() -> dict[str, Any]:
             },
         }
     agreement = [[_agreement(maps[first], maps[second]) for second in methods] for first in methods]
-    code = hashlib.sha256()
-    for path in sorted(Path(explain.__file__).parent.rglob("*.py")):
-        code.update(path.read_bytes())
     return {
-        "inputs": [run.fingerprint, dataset.digest, code.hexdigest()],
+        "inputs": [
+            run.fingerprint,
+            dataset.digest,
+            _digest(*sorted(Path(explain.__file__).parent.rglob("*.py"))),
+        ],
         "device": devices.describe()["device"],
         "images": len(images),
         "scenes": SCENES,
@@ -172,6 +194,14 @@ def faithfulness_record() -> dict[str, Any]:
         "methods": methods,
         "agreement": agreement,
     }
+
+
+def _digest(*code: Path) -> str:
+    """SHA-256 over the text of modules, hexadecimal."""
+    digest = hashlib.sha256()
+    for path in code:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _timed(explainer: explain.Explainer, images: np.ndarray) -> tuple[np.ndarray, float]:
@@ -196,5 +226,6 @@ def _agreement(first: np.ndarray, second: np.ndarray) -> float | None:
 
 MEASUREMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "architecture-search": architecture_search,
+    "classical": classical_baselines,
     "faithfulness": faithfulness_record,
 }
