@@ -41,10 +41,10 @@ def build(options: Options) -> keras.Model:
 def build_imagenet() -> keras.Model:
     """ResNet-18 for ImageNet, 11,689,512 trained parameters.
 
-    Input: pixels 0-255, N x 224 x 224 x 3 (other sizes work too), normalised within by the mean
+    Input: pixels 0-255, N x 224 x 224 x 3, normalised within by the mean
     and deviation of ImageNet's channels. Output: class probabilities, N x 1000.
     """
-    image = keras.Input((None, None, 3), name="image")
+    image = keras.Input((224, 224, 3), name="image")
     mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     x = keras.layers.Rescaling(
         [1 / (255 * d) for d in deviation],

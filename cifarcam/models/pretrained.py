@@ -1,0 +1,97 @@
+"""ResNet-18 with the weights that torchvision trained on ImageNet, read without PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pooch
+import requests
+from safetensors.numpy import load_file
+
+from cifarcam import files
+from cifarcam.errors import CifarcamError
+from cifarcam.models import resnet
+
+REPOSITORY = "timm/resnet18.tv_in1k"
+REVISION = "590dfdd48494d2316a8385e1ca7fbec3b9359b35"
+URL = f"https://huggingface.co/{REPOSITORY}/resolve/{REVISION}/model.safetensors"
+SHA256 = "694f673df6520a3158624e8a89af086f59923ee4cd7436fe5bc3bc71d295ad81"
+SECONDS = 10  # allowed for a connection, and again for each answer
+
+
+def resnet18(url: str = URL, sha256: str = SHA256) -> keras.Model:
+    """ResNet-18 for ImageNet, its weights taken from the cache or fetched, and verified.
+
+    Parameters
+    ----------
+    url, sha256
+        Where the weights are, and the digest that they must have.
+
+    Raises
+    ------
+    CifarcamError
+        When they cannot be had, or are not those that are meant.
+    """
+    directory = files.cache_dir() / "pretrained"
+    with files.writing_to(directory):
+        try:
+            path = pooch.retrieve(
+                url,
+                known_hash=f"sha256:{sha256}",
+                fname=f"resnet18-{sha256[:12]}.safetensors",
+                path=directory,
+                downloader=pooch.HTTPDownloader(timeout=SECONDS),
+            )
+        except requests.RequestException as error:
+            raise CifarcamError(
+                f"the ImageNet weights of ResNet-18 cannot be fetched from {url} "
+                f"({type(error).__name__}); try again with a network"
+            ) from error
+        except ValueError as error:
+            raise CifarcamError(f"{url}: not the file of SHA-256 {sha256}; refused") from error
+    return read_resnet18(Path(path))
+
+
+def read_resnet18(path: Path) -> keras.Model:
+    """ResNet-18 for ImageNet with weights from a safetensors file, in torchvision's names.
+
+    Raises
+    ------
+    CifarcamError
+        When the file lacks a tensor, has one more, or one of another shape.
+    """
+    stored = load_file(path)
+    model = resnet.build_imagenet()
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        tensors = [stored.pop(name, None) for name in _names(layer)]
+        values = [_as_keras(tensor) for tensor in tensors if tensor is not None]
+        if [value.shape for value in values] != [tuple(w.shape) for w in layer.weights]:
+            raise CifarcamError(f"{path}: no fitting weights for {layer.name}; not a ResNet-18")
+        layer.set_weights(values)
+    unused = [name for name in stored if not name.endswith("num_batches_tracked")]
+    if unused:
+        raise CifarcamError(f"{path}: unknown tensor {unused[0]}; not a ResNet-18")
+    return model
+
+
+def _names(layer: keras.layers.Layer) -> list[str]:
+    """A layer's tensors by torchvision's names, in Keras's order."""
+    if layer.name == "logits":
+        return ["fc.weight", "fc.bias"]
+    stem, _, rest = layer.name.partition("_block")
+    if rest:  # stage2_block1_shortcut_bn -> layer2.0.downsample.1
+        block, _, part = rest.partition("_")
+        part = {"shortcut": "downsample.0", "shortcut_bn": "downsample.1"}.get(part, part)
+        stem = f"layer{stem.removeprefix('stage')}.{int(block) - 1}.{part}"
+    if isinstance(layer, keras.layers.Conv2D):
+        return [f"{stem}.weight"]
+    return [f"{stem}.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
+
+
+def _as_keras(tensor: np.ndarray) -> np.ndarray:
+    """Kernels from out x in x H x W to H x W x in x out, matrices transposed, vectors as they are."""
+    return tensor.transpose({4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[tensor.ndim])
