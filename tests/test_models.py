@@ -29,7 +29,7 @@ SMALL = {
     "transformer": transformer.Options(
         convolutions=2, layers=1, heads=2, width=16, expansion=1.0, dropout=0.1
     ),
-    "speedrun": speedrun.Options(filters=(8, 8), logit_scale=0.1),
+    "speedrun": speedrun.Options(filters=(8, 8), logit_scale=0.1, identity=True, activation="gelu"),
 }
 
 
@@ -171,6 +171,19 @@ def test_whitening_decorrelates_patches():
     np.testing.assert_allclose(covariance - np.diag(variances), 0, atol=1e-3)
     assert variances.max() == pytest.approx(1, rel=1e-3)
     assert not layer.trainable_variables
+
+
+def test_the_partial_identity_repeats_its_input():
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(2, 5, 5, 3)).astype(np.float32)
+    for outputs in (2, 3, 5):
+        layer = keras.layers.Conv2D(
+            outputs, 3, padding="same", kernel_initializer=layers.PartialIdentity()
+        )
+        found = np.asarray(layer(x))
+        np.testing.assert_allclose(found[..., :3], x[..., :outputs], rtol=1e-6)
+        rest = np.asarray(layer.kernel)[..., 3:]
+        assert rest.size == 0 or 0.1 < rest.std() < 0.3  # Glorot: sqrt(2 / (27 + 45)) = 0.17
 
 
 def test_the_predictor_over_views_is_the_mean_of_their_logits():

@@ -46,6 +46,28 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 @keras.saving.register_keras_serializable("cifarcam")
+class PartialIdentity(keras.initializers.Initializer):
+    """Kernels h x w x inputs x outputs whose first outputs repeat the inputs, one each.
+
+    The other outputs, where there are more, start from `GlorotUniform` (Jordan 2024,
+    section 3.2, there with PyTorch's uniform start).
+    """
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """A kernel of that shape."""
+        height, width, inputs, outputs = shape
+        kernel = np.array(keras.initializers.GlorotUniform()(shape), np.float32)
+        same = min(inputs, outputs)
+        kernel[..., :same] = 0
+        kernel[height // 2, width // 2, range(same), range(same)] = 1
+        return tf.constant(kernel, dtype or tf.float32)
+
+    def get_config(self) -> dict[str, Any]:
+        """No arguments."""
+        return {}
+
+
+@keras.saving.register_keras_serializable("cifarcam")
 class Whitening(keras.layers.Conv2D):
     """A fixed convolution whose outputs are decorrelated over the training images.
 

@@ -10,15 +10,22 @@ from dataclasses import dataclass
 import keras
 
 from cifarcam import settings
-from cifarcam.models.layers import FusedBatchNormalization, Whitening
+from cifarcam.models.layers import FusedBatchNormalization, PartialIdentity, Whitening
 
 
 @dataclass(frozen=True)
 class Options:
-    """The channels of each block, and the factor before the logits, which flattens them."""
+    """The channels of each block, and the factor before the logits, which flattens them.
+
+    Without `whitening` the first layer is an ordinary convolution of that shape. With `identity`
+    every 3 x 3 kernel starts as the identity on as many channels as it has inputs.
+    """
 
     filters: tuple[int, ...] = settings.whole_numbers((1, 4), 8, 1024)
     logit_scale: float = settings.number(0.01, 10.0)
+    whitening: bool = settings.flag(default=True)
+    identity: bool = settings.flag(default=False)
+    activation: str = settings.choice("relu", "gelu", default="relu")
 
 
 def build(options: Options) -> keras.Model:
@@ -29,18 +36,18 @@ def build(options: Options) -> keras.Model:
     layers: list[keras.layers.Layer] = [
         keras.Input((32, 32, 3), name="image"),
         keras.layers.Rescaling(1 / 64, offset=-2.0, name="rescaling"),
-        Whitening(name="whitening"),
-        keras.layers.ReLU(name="whitening_relu"),
+        _first(options),
+        _activation(options, "whitening_relu"),
     ]
     for block, count in enumerate(options.filters, start=1):
         layers += [
-            _convolution(count, f"conv{block}a"),
+            _convolution(options, count, f"conv{block}a"),
             keras.layers.MaxPooling2D(2, name=f"pool{block}"),
             _normalization(f"bn{block}a"),
-            keras.layers.ReLU(name=f"relu{block}a"),
-            _convolution(count, f"conv{block}b"),
+            _activation(options, f"relu{block}a"),
+            _convolution(options, count, f"conv{block}b"),
             _normalization(f"bn{block}b"),
-            keras.layers.ReLU(name=f"relu{block}b"),
+            _activation(options, f"relu{block}b"),
         ]
     layers += [
         keras.layers.GlobalMaxPooling2D(name="maximum"),
@@ -51,8 +58,21 @@ def build(options: Options) -> keras.Model:
     return keras.Sequential(layers, name="speedrun")
 
 
-def _convolution(filters: int, name: str) -> keras.layers.Layer:
-    return keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)
+def _first(options: Options) -> keras.layers.Layer:
+    if options.whitening:
+        return Whitening(name="whitening")
+    return keras.layers.Conv2D(24, 2, use_bias=False, name="whitening")
+
+
+def _activation(options: Options, name: str) -> keras.layers.Layer:
+    return keras.layers.Activation(options.activation, name=name)
+
+
+def _convolution(options: Options, filters: int, name: str) -> keras.layers.Layer:
+    initial = PartialIdentity() if options.identity else "glorot_uniform"
+    return keras.layers.Conv2D(
+        filters, 3, padding="same", use_bias=False, kernel_initializer=initial, name=name
+    )
 
 
 def _normalization(name: str) -> keras.layers.Layer:
