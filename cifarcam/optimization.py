@@ -70,6 +70,24 @@ class Muon(keras.optimizers.Muon):
         value *= tf.sqrt(float(shape[-1])) / tf.norm(value)
         variable.assign(value - lr * tf.reshape(update, shape))
 
+    def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> tf.Tensor:
+        """The method of Keras, its iterations run on the smaller of the two Gram matrices.
+
+        Every iterate is the matrix times a polynomial of its Gram matrix, so that the matrix
+        itself, several times longer than wide for a kernel, is multiplied only twice.
+        """
+        wide = x.shape[0] < x.shape[1]
+        x = x / (tf.norm(x) + 1e-7)
+        gram = tf.matmul(x, x, transpose_a=not wide, transpose_b=wide)
+        identity = tf.eye(gram.shape[0])
+        product = identity
+        for step in range(steps):
+            factor = self.muon_a * identity + self.muon_b * gram + self.muon_c * gram @ gram
+            product = product @ factor if step else factor
+            if step < steps - 1:
+                gram = factor @ gram @ factor
+        return product @ x if wide else x @ product
+
 
 class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate at a step: a rise over the warm-up, then a fall.

@@ -137,6 +137,15 @@ def test_muon_orthogonalises_kernels_and_keeps_their_norm():
     )
 
 
+@pytest.mark.parametrize("shape", [(1152, 128), (24, 64), (64, 64)])
+def test_orthogonalising_over_gram_matrices_is_the_iteration_of_keras(shape):
+    matrix = np.random.default_rng(2).normal(size=shape)
+    matrix = tf.constant(matrix * np.geomspace(1, 1e-3, shape[1]), tf.float32)
+    ours = optimization.Muon().zeropower_via_newtonschulz5(matrix, 5)
+    keras_own = keras.optimizers.Muon().zeropower_via_newtonschulz5(matrix, 5)
+    np.testing.assert_allclose(ours, keras_own, atol=1e-4)
+
+
 def averaged(how, steps):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     kernel = model.trainable_variables[0]
