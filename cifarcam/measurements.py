@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cifarcam import (
+    ablation,
     classical,
     data,
     devices,
@@ -225,6 +226,7 @@ def _agreement(first: np.ndarray, second: np.ndarray) -> float | None:
 
 
 MEASUREMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "ablation": ablation.measure,
     "architecture-search": architecture_search,
     "classical": classical_baselines,
     "faithfulness": faithfulness_record,

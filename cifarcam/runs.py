@@ -24,6 +24,7 @@ from cifarcam import (
     devices,
     evaluation,
     experiment,
+    explain,
     files,
     models,
     prediction,
@@ -82,6 +83,33 @@ class Run:
     def fingerprint(self) -> str:
         """SHA-256 of the experiment's canonical form and the dataset's digest."""
         return str(self.provenance["fingerprint"])
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the weights are kept with the run, which those of the largest are not."""
+        return (self.directory / store.WEIGHTS).is_file()
+
+    def heatmaps(self, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """Grad-CAM of the first test image of each class, for that class.
+
+        Taken at the last layer with more than one position; read from the run where they are
+        kept with it and belong to `dataset`, else computed.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            The images' places in the test split, int64, N; raw magnitudes, float32, N x 32 x 32.
+
+        Raises
+        ------
+        CifarcamError
+            When they have to be computed and the weights are not at hand.
+        """
+        path = self.directory / store.HEATMAPS
+        if path.is_file() and dataset.digest == self.provenance["dataset_digest"]:
+            with np.load(path, allow_pickle=False) as stored:
+                return stored["indices"], stored["grad_cam"]
+        return _heatmaps(self.model(), dataset.test)
 
     def model(self) -> keras.Model:
         """The trained network in float32, its weights verified.
@@ -310,6 +338,8 @@ def _write(
         writer.writeheader()
         writer.writerows(asdict(epoch) for epoch in trained.history)
     np.savez_compressed(directory / "predictions.npz", **predictions)
+    indices, grad_cam = _heatmaps(model, dataset.test)
+    np.savez_compressed(directory / store.HEATMAPS, indices=indices, grad_cam=grad_cam)
     for name, content in (("metrics", metrics), ("provenance", provenance)):
         (directory / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
 
@@ -335,6 +365,11 @@ def _with_weights(wanted: Experiment, path: Path) -> keras.Model:
     tensors = load_file(path)
     model.set_weights([tensors[variable.path].astype(np.float32) for variable in model.weights])
     return model
+
+
+def _heatmaps(model: keras.Model, test: Split) -> tuple[np.ndarray, np.ndarray]:
+    indices = explain.first_of_each_class(test.labels)
+    return indices, explain.GradCAM(model)(test.images[indices], test.labels[indices])
 
 
 def _summary(model: keras.Model, split: Split) -> dict[str, float]:

@@ -22,6 +22,8 @@ RUN_FILES = (
 )
 # Not handed on where they are too large; the provenance holds their digest.
 WEIGHTS = "weights.safetensors"
+# Of the gallery's images, so that a run without its weights can still be looked into.
+HEATMAPS = "heatmaps.npz"
 
 # Under this key of an output's metadata an executed chapter tells which runs and records it used.
 USED = "cifarcam_used"

@@ -1,5 +1,7 @@
 """The command line, from training to explaining a picture."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 from test_training import TINY
 
 from cifarcam import cli, data, explain, runs
+from cifarcam.data import Split
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,21 @@ def home(tmp_path_factory):
 
 def call(*arguments):
     return CliRunner().invoke(cli.main, list(arguments))
+
+
+def test_a_run_keeps_heatmaps_of_the_first_image_of_each_class(home):
+    run, sample = runs.load("tiny"), data.load("sample")
+    indices, kept = run.heatmaps(sample)
+    labels = sample.test.labels
+    assert labels[indices].tolist() == list(range(10))
+    assert all((labels[:place] != labels[place]).all() for place in indices)
+    computed = explain.GradCAM(run.model())(sample.test.images[indices], labels[indices])
+    np.testing.assert_allclose(kept, computed, rtol=1e-5, atol=1e-7)
+    # Of another dataset the kept ones are not those that are meant.
+    fewer = replace(sample, digest="other", test=Split(sample.test.images[50:], labels[50:]))
+    elsewhere, maps = run.heatmaps(fewer)
+    assert elsewhere.tolist() != indices.tolist()
+    assert maps.shape == kept.shape
 
 
 def test_a_trained_run_is_whole_and_says_what_was_measured(home):
@@ -149,7 +167,7 @@ def test_the_help_lists_every_method(home):
         (["explain", "none.png", "-o", "out.gif"], "out.gif: give a name that ends in"),
         (["data", "--dataset", "mnist"], "'mnist' is not one of cifar10, sample"),
         (["data", "--from", "none.tar.gz"], "none.tar.gz: no such file"),
-        (["measure", "magic"], "'magic' is not one of architecture-search"),
+        (["measure", "magic"], "'magic' is not one of ablation"),
         (["report"], "not inside a checkout"),
     ],
 )

@@ -54,17 +54,42 @@ def draw():
     ]
     return (
         {
+            "ablation": figures.ablation(
+                ["baseline", "a longer ingredient", "third"],
+                [[60, 61], [64, 66], [70, 70]],
+                [(59, 62), (62, 68), (69, 71)],
+                [60, 90, 200],
+            ),
+            "accuracy_by_cost": figures.accuracy_by_cost(
+                {f"network {index}": 70.0 + 2 * index for index in range(9)},
+                {
+                    label: {f"network {index}": 10.0**index for index in range(9)}
+                    for label in ("parameters, million", "operations, million", "minutes")
+                },
+            ),
             "architecture": figures.architecture(blocks),
             "class_histogram": figures.class_histogram(
                 {"training": list(range(100, 110)), "test": [20] * 10}, NAMES
             ),
             "confusion": figures.confusion(metrics["confusion"], NAMES),
+            "confusions_by_network": figures.confusions_by_network(
+                {
+                    "cat – dog": {n: 3.0 for n in NAMES},
+                    "automobile – truck": {n: 1.0 for n in NAMES},
+                }
+            ),
             "correlations": figures.correlations(
                 np.array([[1.0, -0.25], [np.nan, 0.5]]), ["one", "two"], ["a", "b"], "value"
             ),
             "explanation": figures.explanation(images[0], heat[0], [("cat", 0.75), ("dog", 0.25)]),
             "heatmaps": figures.heatmaps(images[:4], heat[:4], ["a long title of a picture"] * 4),
             "image_pairs": figures.image_pairs(images[:3], images[3:6], ["a", "b", "c"]),
+            "learning_curves": figures.learning_curves(
+                {
+                    f"network {index}": history | {"seconds": np.full(4, 9.0**index)}
+                    for index in range(6)
+                }
+            ),
             "mean_heatmaps": figures.mean_heatmaps(heat[:10], NAMES),
             "method_grid": figures.method_grid(
                 images[:3], heat[:6].reshape(2, 3, 32, 32), ["first", "second"], ["a", "b", "c"]
@@ -89,13 +114,17 @@ def texts(figure):
 
 
 FIGURES = [
+    "ablation",
+    "accuracy_by_cost",
     "architecture",
     "class_histogram",
     "confusion",
+    "confusions_by_network",
     "correlations",
     "explanation",
     "heatmaps",
     "image_pairs",
+    "learning_curves",
     "mean_heatmaps",
     "method_grid",
     "per_class",
@@ -223,3 +252,44 @@ def test_saving_refuses_an_unknown_kind(drawn, tmp_path):
 def test_the_svg_has_no_date(drawn, tmp_path):
     figures.save(drawn[0]["per_class"], tmp_path / "figure.svg")
     assert "dc:date" not in (tmp_path / "figure.svg").read_text()
+
+
+def test_networks_are_drawn_where_their_numbers_say():
+    accuracy = {"small": 72.0, "large": 94.5}
+    drawn = figures.accuracy_by_cost(accuracy, {"parameters": {"small": 2e5, "large": 1e7}})
+    (axes,) = drawn.axes
+    points = [line.get_xydata()[0].tolist() for line in axes.lines]
+    assert points == [[2e5, 72.0], [1e7, 94.5]]
+    with pytest.raises(CifarcamError, match="large has no cost above 0"):
+        figures.accuracy_by_cost(accuracy, {"minutes": {"small": 1.0, "large": 0.0}})
+
+
+def test_learning_curves_run_over_the_time_of_training():
+    history = {
+        "seconds": np.array([60.0, 120.0]),
+        "train_accuracy": np.array([0.4, 0.5]),
+        "validation_accuracy": np.array([np.nan, np.nan]),
+    }
+    left, right = figures.learning_curves({"one": history}).axes
+    assert left.lines[0].get_xydata().tolist() == [[1.0, 40.0], [3.0, 50.0]]
+    assert np.isnan(right.lines[0].get_ydata()).all()
+
+
+def test_the_ablation_shows_every_training_and_refuses_steps_that_do_not_match():
+    drawn = figures.ablation(
+        ["start", "more"], [[60, 62], [70, 72]], [(58, 64), (69, 73)], [60, 120]
+    )
+    left, right = drawn.axes
+    seeds = [line for line in left.lines if line.get_marker() == "o"]
+    assert [line.get_xdata().tolist() for line in seeds] == [[60, 62], [70, 72]]
+    assert [bar.get_width() for bar in right.patches] == [1, 2]
+    assert [text.get_text() for text in left.get_yticklabels()] == ["start", "more"]
+    with pytest.raises(CifarcamError, match="1 ingredients, 0 accuracies"):
+        figures.ablation(["start"], [], [], [])
+
+
+def test_confusions_keep_the_order_of_the_networks():
+    counts = {"cat – dog": {"shallow": 90, "deep": 30}, "car – truck": {"shallow": 40, "deep": 9}}
+    (axes,) = figures.confusions_by_network(counts).axes
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[90, 30], [40, 9]]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["shallow", "deep"]

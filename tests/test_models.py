@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cifarcam import models, prediction
+from cifarcam import experiment, models, prediction
 from cifarcam.models import (
     alexnet,
     cost,
@@ -223,3 +223,20 @@ def test_the_cost_of_a_forward_pass_is_counted_by_layer():
     # 0.56 and 0.40 billion multiplications are what is usually given for these two.
     assert cost.forward_flops(models.build("resnet18", resnet.Options())) == 2 * 555_422_720
     assert cost.forward_flops(models.build("vgg19", SMALL["vgg19"])) == 2 * 398_136_320
+
+
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("baseline", 5),
+        ("custom-cnn-augmented", 5),
+        ("alexnet", 8),
+        ("vgg19", 17),  # its two hidden dense layers are left out for 32 x 32 images
+        ("resnet18", 18),  # the projections on shortcuts are not on the longest way
+        ("densenet-bc", 100),
+        ("speedrun", 8),
+    ],
+)
+def test_depth_is_what_the_networks_names_count(name, layers):
+    wanted = experiment.find(name)
+    assert cost.depth(models.build(wanted.architecture, wanted.options)) == layers

@@ -9,7 +9,7 @@ from cifarcam.explain.ablation_cam import AblationCAM
 from cifarcam.explain.base import Explainer
 from cifarcam.explain.classifier import Classifier
 from cifarcam.explain.eigen_cam import EigenCAM
-from cifarcam.explain.examples import Example, choose_examples
+from cifarcam.explain.examples import Example, choose_examples, first_of_each_class
 from cifarcam.explain.grad_cam import GradCAM
 from cifarcam.explain.grad_cam_plus_plus import GradCAMPlusPlus
 from cifarcam.explain.hires_cam import HiResCAM
@@ -79,6 +79,7 @@ __all__ = [
     "class_index",
     "class_names",
     "explain_pictures",
+    "first_of_each_class",
     "read_model",
     "read_picture",
 ]

@@ -93,3 +93,8 @@ def choose_examples(
         Example(rule, int(i), class_index, int(predicted[i]), int(target), float(confidence[i]))
         for rule, i, target in chosen
     ]
+
+
+def first_of_each_class(labels: np.ndarray) -> np.ndarray:
+    """The place of the first image of each class that occurs, in the order of the classes (int64)."""
+    return np.array([np.flatnonzero(labels == k)[0] for k in np.unique(labels)], np.int64)

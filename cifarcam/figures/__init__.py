@@ -13,8 +13,14 @@ from cifarcam.figures.heatmaps import (
     scaled_for_display,
 )
 from cifarcam.figures.methods import correlations, method_grid
-from cifarcam.figures.network import pipeline
+from cifarcam.figures.networks import (
+    ablation,
+    accuracy_by_cost,
+    confusions_by_network,
+    learning_curves,
+)
 from cifarcam.figures.pictures import image_pairs, predictions, samples
+from cifarcam.figures.pipeline import pipeline
 from cifarcam.figures.results import (
     class_histogram,
     confusion,
@@ -25,14 +31,18 @@ from cifarcam.figures.results import (
 from cifarcam.figures.style import save, use_house_style
 
 __all__ = [
+    "ablation",
+    "accuracy_by_cost",
     "architecture",
     "class_histogram",
     "confusion",
+    "confusions_by_network",
     "correlations",
     "explanation",
     "explanations",
     "heatmaps",
     "image_pairs",
+    "learning_curves",
     "mean_heatmaps",
     "method_grid",
     "per_class",

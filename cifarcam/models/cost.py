@@ -46,3 +46,18 @@ def _flops(
         # Queries, keys, values and the output; then scores and weighted sums.
         return 2 * (4 * tokens * width * inner + 2 * tokens**2 * inner)
     return 0
+
+
+def depth(model: keras.Model) -> int:
+    """The most convolutions and dense layers that lie on one way from the input to the output.
+
+    So are layers counted in the names of ResNet-18 or DenseNet-100.
+    """
+    longest: dict[int, int] = {}
+    for layer in model.layers:  # in the order of computing
+        own = isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
+        for node in layer._inbound_nodes:
+            before = [longest.get(id(tensor), 0) for tensor in node.input_tensors]
+            for tensor in node.output_tensors:
+                longest[id(tensor)] = max(before, default=0) + own
+    return longest[id(model.outputs[0])]

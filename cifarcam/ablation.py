@@ -1,0 +1,180 @@
+"""What each ingredient buys: trainings from the baseline to the speedrun, one change at a time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cifarcam import data, devices, experiment, files, models, prediction, runs, training
+from cifarcam.data import Dataset, Split
+from cifarcam.experiment import Augmentation, Experiment, Schedule
+from cifarcam.models import cost, speedrun
+
+EPOCHS = 8  # of every step
+FILTERS = (32, 128, 128)  # of the speedrun's network here: half as wide as its own or less
+SEEDS = (0, 1, 2)
+DROPOUT_EPOCHS = 16  # enough for the validation loss to turn
+VIEWS = "flip-and-shift"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the ablation: what it adds to the step before it, and the training it leads to.
+
+    Where `experiment` is that of the step before, only the predictor differs: it averages over
+    `VIEWS`.
+    """
+
+    ingredient: str
+    experiment: Experiment
+    views: bool = False
+
+
+def steps() -> list[Step]:
+    """From the baseline to a narrow speedrun; each step keeps what the steps before it added."""
+    final = experiment.find("speedrun")
+    baseline = experiment.find("baseline")
+    now = replace(baseline, training=replace(baseline.training, epochs=EPOCHS))
+    chain = [Step("baseline", now)]
+
+    def add(ingredient: str, **changes: Any) -> None:
+        nonlocal now
+        if "training" in changes:
+            changes["training"] = replace(now.training, **changes["training"])
+        now = replace(now, **changes)
+        chain.append(Step(ingredient, now))
+
+    add("batch normalisation", options=replace(now.options, batch_normalization=True))
+    add(
+        "one-cycle learning rate",
+        schedule=Schedule("one-cycle", warmup=0.2, start=0.1, end=0.0),
+        training={"learning_rate": 0.003},
+    )
+    add("flips and shifts", augmentation=Augmentation(flip="alternating", shift=2))
+    add("label smoothing", training={"label_smoothing": 0.1})
+    add(
+        "Muon, batches of 250",
+        training={
+            "optimizer": "muon",
+            "batch_size": 250,
+            "learning_rate": 0.1,
+            "vector_learning_rate": 0.003,
+            "momentum": 0.9,
+        },
+    )
+    add("bfloat16", training={"precision": "auto"})
+    plain = speedrun.Options(FILTERS, final.options.logit_scale, whitening=False)
+    add(
+        "speedrun's network and recipe",
+        architecture="speedrun",
+        options=plain,
+        schedule=final.schedule,
+        training={
+            "learning_rate": final.training.learning_rate,
+            "vector_learning_rate": final.training.vector_learning_rate,
+            "momentum": final.training.momentum,
+            "label_smoothing": final.training.label_smoothing,
+            "batch_size": final.training.batch_size // 2,
+        },
+    )
+    for ingredient, changes in (
+        ("whitening", {"whitening": True}),
+        ("kernels from the identity", {"identity": True}),
+        ("GELU", {"activation": "gelu"}),
+    ):
+        add(ingredient, options=replace(now.options, **changes))
+    chain.append(Step("mean over views", now, views=True))
+    return chain
+
+
+def dropout_experiments() -> dict[float, Experiment]:
+    """The baseline without dropout and with its own rate, long enough to overfit, by rate."""
+    baseline = experiment.find("baseline")
+    longer = replace(baseline, training=replace(baseline.training, epochs=DROPOUT_EPOCHS))
+    return {
+        rate: replace(longer, options=replace(longer.options, dropout=rate))
+        for rate in (0.0, baseline.options.dropout)
+    }
+
+
+def measure() -> dict[str, Any]:
+    """Train every step and both rates of dropout from every seed.
+
+    Accuracies are those of the final weights in float32 over the validation split and over as
+    many training images, dropout and augmentation off. The test split is not used. What was
+    measured before an interruption is taken from the cache.
+    """
+    chain, rates = steps(), dropout_experiments()
+    dataset = data.load()
+    return {
+        "inputs": [
+            wanted.fingerprint(dataset.digest)
+            for wanted in [*(step.experiment for step in chain), *rates.values()]
+        ],
+        "device": devices.describe()["device"],
+        "bfloat16_units": devices.bfloat16_units() or "none",
+        "epochs": EPOCHS,
+        "steps": [
+            {"ingredient": step.ingredient, "views": step.views}
+            | _over_seeds(step.experiment, dataset)
+            for step in chain
+        ],
+        "dropout_epochs": DROPOUT_EPOCHS,
+        "dropout": [
+            {"rate": rate} | _over_seeds(wanted, dataset) for rate, wanted in rates.items()
+        ],
+    }
+
+
+def _over_seeds(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
+    network = models.build(wanted.architecture, wanted.options)
+    return {
+        "parameters": network.count_params(),
+        "forward_flops": cost.forward_flops(network),
+        "trainings": [
+            {"seed": seed, **train_once(wanted.with_changes(seed=seed), dataset)} for seed in SEEDS
+        ],
+    }
+
+
+def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
+    """Train, and measure the final weights in float32; from the cache where that was done before.
+
+    Returns
+    -------
+    dict
+        ``validation``, ``validation_views`` and ``train`` (accuracies, 0-1), ``seconds`` of
+        training, ``precision``, and ``history``, an entry an epoch.
+    """
+    fingerprint = wanted.fingerprint(dataset.digest)
+    kept = files.cache_dir() / "trainings" / f"{fingerprint}.json"
+    if kept.is_file():
+        return dict(json.loads(kept.read_text()))
+    checkpoint = files.cache_dir() / "checkpoints" / f"{fingerprint}.safetensors"
+    trained = training.train(
+        wanted, dataset, checkpoint=checkpoint, report=runs.show_progress(wanted)
+    )
+    model = models.build(wanted.architecture, wanted.options)
+    model.set_weights(trained.model.get_weights())
+    held_out = dataset.validation
+    seen = Split(*(part[: len(held_out)] for part in (dataset.train.images, dataset.train.labels)))
+    views = prediction.predict_augmented(model, held_out.images, VIEWS)
+    found = {
+        "validation": _accuracy(prediction.predict(model, held_out.images), held_out),
+        "validation_views": _accuracy(views, held_out),
+        "train": _accuracy(prediction.predict(model, seen.images), seen),
+        "seconds": sum(epoch.seconds for epoch in trained.history),
+        "precision": devices.resolve_precision(wanted.training.precision),
+        "history": [asdict(epoch) for epoch in trained.history],
+    }
+    with files.writing_to(kept.parent), files.atomic_file(kept) as temporary:
+        temporary.write_text(json.dumps(found) + "\n")
+    checkpoint.unlink(missing_ok=True)
+    return found
+
+
+def _accuracy(probabilities: np.ndarray, split: Split) -> float:
+    return float((probabilities.argmax(axis=1) == split.labels).mean())

@@ -1,0 +1,66 @@
+"""The ablation: what its steps change, and what it measures."""
+
+import json
+from dataclasses import fields, replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from test_training import TINY
+
+from cifarcam import ablation, data, experiment, files, models, prediction, training
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def test_each_step_changes_one_thing_and_the_last_is_the_speedrun_but_for_size():
+    chain = ablation.steps()
+    first, last = chain[0].experiment, chain[-1].experiment
+    baseline, speedrun = experiment.find("baseline"), experiment.find("speedrun")
+    assert replace(first, training=baseline.training) == baseline
+    for before, step in pairwise(chain):
+        changed = [
+            field.name
+            for field in fields(step.experiment)
+            if getattr(before.experiment, field.name) != getattr(step.experiment, field.name)
+        ]
+        assert bool(changed) != step.views, step.ingredient
+        assert step.experiment.training.epochs == ablation.EPOCHS
+    assert replace(last.options, filters=speedrun.options.filters) == speedrun.options
+    assert (last.schedule, last.augmentation) == (speedrun.schedule, speedrun.augmentation)
+    same = {"epochs": speedrun.training.epochs, "batch_size": speedrun.training.batch_size}
+    assert replace(last.training, **same) == speedrun.training
+    for step in chain:
+        models.build(step.experiment.architecture, step.experiment.options)
+
+
+def test_a_training_is_measured_on_its_final_weights_and_then_taken_from_the_cache(monkeypatch):
+    sample = data.load("sample")
+    wanted = experiment.parse(TINY, "tiny", "tiny.toml")
+    found = ablation.train_once(wanted, sample)
+    model = training.train(wanted, sample).model
+    count = len(sample.validation)
+    for key, split in (("validation", sample.validation), ("train", sample.train)):
+        predicted = model.predict(split.images[:count], verbose=0).argmax(axis=1)
+        assert found[key] == pytest.approx(np.mean(predicted == split.labels[:count]))
+    views = prediction.predict_augmented(model, sample.validation.images, "flip-and-shift")
+    share = np.mean(views.argmax(axis=1) == sample.validation.labels)
+    assert found["validation_views"] == pytest.approx(share)
+    assert [epoch["epoch"] for epoch in found["history"]] == [1, 2, 3]
+    monkeypatch.setattr(training, "train", None)
+    assert ablation.train_once(wanted, sample) == found
+    (kept,) = (files.cache_dir() / "trainings").iterdir()
+    assert json.loads(kept.read_text()) == found
+    assert not list((files.cache_dir() / "checkpoints").glob("*.safetensors"))
+
+
+def test_dropout_is_measured_beside_the_baselines_own_rate():
+    rates = ablation.dropout_experiments()
+    baseline = experiment.find("baseline")
+    assert list(rates) == [0.0, baseline.options.dropout]
+    for rate, wanted in rates.items():
+        assert wanted.options == replace(baseline.options, dropout=rate)
+        assert wanted.training.epochs == ablation.DROPOUT_EPOCHS
