@@ -351,19 +351,26 @@ def _save_weights(model: keras.Model, path: Path) -> None:
     """
     half = model.count_params() > HALF_PRECISION_FROM
     weights = {
-        variable.path: variable.numpy().astype(
-            np.float16 if half and variable.trainable else np.float32
-        )
-        for variable in model.weights
+        name: variable.numpy().astype(np.float16 if half and variable.trainable else np.float32)
+        for name, variable in _named_weights(model).items()
     }
     save_file(weights, path)
+
+
+def _named_weights(model: keras.Model) -> dict[str, keras.Variable]:
+    """A network's weights by layer and name, in its own order.
+
+    Keras puts the network's name before the layer's in a Sequential model, not in a functional one.
+    """
+    prefix = f"{model.name}/"
+    return {variable.path.removeprefix(prefix): variable for variable in model.weights}
 
 
 def _with_weights(wanted: Experiment, path: Path) -> keras.Model:
     """The network of an experiment in float32, with stored weights."""
     model = models.build(wanted.architecture, wanted.options)
-    tensors = load_file(path)
-    model.set_weights([tensors[variable.path].astype(np.float32) for variable in model.weights])
+    tensors = {name.removeprefix(f"{model.name}/"): a for name, a in load_file(path).items()}
+    model.set_weights([tensors[name].astype(np.float32) for name in _named_weights(model)])
     return model
 
 

@@ -1,6 +1,7 @@
 """The command line, from training to explaining a picture."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,6 +12,8 @@ from test_training import TINY
 
 from cifarcam import cli, data, explain, runs
 from cifarcam.data import Split
+
+RUNS = Path(__file__).parents[1] / "runs"
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,20 @@ def home(tmp_path_factory):
 
 def call(*arguments):
     return CliRunner().invoke(cli.main, list(arguments))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "directory",
+    sorted(path.parent for path in RUNS.glob("*/weights.safetensors")),
+    ids=lambda path: path.name,
+)
+def test_committed_runs_load_and_are_as_accurate_as_they_say(directory):
+    run, sample = runs.read(directory), data.load("sample")
+    predicted = run.model().predict(sample.test.images, batch_size=500, verbose=0).argmax(axis=1)
+    # A thousand images of the test split: three standard errors at 73% are four points.
+    accuracy = float((predicted == sample.test.labels).mean())
+    assert accuracy == pytest.approx(run.metrics["test"]["accuracy"], abs=0.04)
 
 
 def test_a_run_keeps_heatmaps_of_the_first_image_of_each_class(home):

@@ -74,8 +74,8 @@ def draw():
             "confusion": figures.confusion(metrics["confusion"], NAMES),
             "confusions_by_network": figures.confusions_by_network(
                 {
-                    "cat – dog": {n: 3.0 for n in NAMES},
-                    "automobile – truck": {n: 1.0 for n in NAMES},
+                    "cat – dog": dict.fromkeys(NAMES, 3.0),
+                    "automobile – truck": dict.fromkeys(NAMES, 1.0),
                 }
             ),
             "correlations": figures.correlations(
