@@ -225,6 +225,24 @@ def test_the_cost_of_a_forward_pass_is_counted_by_layer():
     assert cost.forward_flops(models.build("vgg19", SMALL["vgg19"])) == 2 * 398_136_320
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 0.01)])
+def test_gelu_is_that_of_keras_in_value_and_slope(dtype, tolerance):
+    x = np.linspace(-6, 6, 241).astype(np.float32)
+    layer = layers.GELU(dtype=dtype)
+    given = tf.Variable(tf.cast(x, dtype))
+    plain = tf.Variable(tf.cast(given, tf.float32))
+    with tf.GradientTape(persistent=True) as tape:
+        ours = layer(given)
+        theirs = keras.activations.gelu(plain)
+    assert ours.dtype == dtype
+    np.testing.assert_allclose(tf.cast(ours, tf.float32), theirs, rtol=tolerance, atol=tolerance)
+    slopes = tape.gradient(ours, given), tape.gradient(theirs, plain)
+    np.testing.assert_allclose(tf.cast(slopes[0], tf.float32), slopes[1], atol=tolerance)
+    twice = keras.Sequential([keras.Input((3,)), layers.GELU()])
+    again = keras.Sequential.from_config(twice.get_config())
+    np.testing.assert_allclose(again(x[:3][None]), keras.activations.gelu(x[:3][None]), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "layers"),
     [

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from cifarcam.errors import CifarcamError
 from cifarcam.figures.style import (
@@ -62,9 +62,7 @@ def accuracy_by_cost(
                 linestyle="none",
                 label=name,
             )
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(_plain))
-        axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        _logarithmic(axes)
         axes.set_xlabel(label)
         axes.margins(x=0.12, y=0.08)
         axes.grid()
@@ -99,9 +97,7 @@ def learning_curves(histories: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
                 label=name,
             )
     for axes, title in zip(panels, ("training, as logged", "validation"), strict=True):
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(_plain))
-        axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        _logarithmic(axes)
         axes.set(title=title, xlabel="minutes of training")
         axes.grid()
     panels[0].set_ylabel("accuracy (%)")
@@ -193,6 +189,14 @@ def ablation(
 
 def _whole(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def _logarithmic(axes: Axes) -> None:
+    """A logarithmic horizontal axis that names 1, 2 and 5 of each power of ten."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(_plain))
 
 
 def _plain(value: float, _: object) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import keras
 
 from cifarcam import settings
-from cifarcam.models.layers import FusedBatchNormalization, PartialIdentity, Whitening
+from cifarcam.models.layers import GELU, FusedBatchNormalization, PartialIdentity, Whitening
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _first(options: Options) -> keras.layers.Layer:
 
 
 def _activation(options: Options, name: str) -> keras.layers.Layer:
-    return keras.layers.Activation(options.activation, name=name)
+    return GELU(name=name) if options.activation == "gelu" else keras.layers.ReLU(name=name)
 
 
 def _convolution(options: Options, filters: int, name: str) -> keras.layers.Layer:
