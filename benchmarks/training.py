@@ -36,7 +36,7 @@ ROUNDS = 5  # of each convolution
 def training_rate(wanted, dataset):
     """Images a second, the median of three epochs after one that sets up the kernels."""
     batch = wanted.training.batch_size
-    count = min(len(dataset.train), batch * max(2, 2000 // batch))
+    count = min(len(dataset.train), batch * max(2, 1000 // batch))
     none = data.Split(dataset.validation.images[:0], dataset.validation.labels[:0])
     few = data.Split(dataset.train.images[:count], dataset.train.labels[:count])
     short = replace(

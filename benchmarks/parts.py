@@ -1,0 +1,77 @@
+"""Our own parts of a training beside those of Keras, forward and backward pass, in turn.
+
+    python benchmarks/parts.py
+
+Prints for each part the median time of ours and of Keras's and their ratio.
+"""
+
+import statistics
+import time
+
+import keras
+import tensorflow as tf
+
+from cifarcam import devices, optimization
+from cifarcam.models import layers
+
+ROUNDS = 9
+SHAPE = (500, 15, 15, 256)  # a feature map of the speedrun
+KERNELS = ((4608, 512), (2304, 256))  # the largest ones of ResNet-18 and of the speedrun
+
+
+def both_ways(layer):
+    """A graph of a layer's output and gradient for a batch."""
+
+    @tf.function
+    def run(batch):
+        with tf.GradientTape() as tape:
+            tape.watch(batch)
+            result = layer(batch, training=True)
+        return tape.gradient(result, batch, output_gradients=batch)
+
+    return run
+
+
+def compare(name, ours, theirs, given):
+    """Print the median times of two functions, called in turn."""
+    times = ([], [])
+    for _ in range(ROUNDS + 1):
+        for taken, run in zip(times, (ours, theirs), strict=True):
+            started = time.perf_counter()
+            run(given)
+            taken.append(time.perf_counter() - started)
+    first, second = (1000 * statistics.median(taken[1:]) for taken in times)
+    print(f"{name:44s} {first:8.1f} ms {second:8.1f} ms {second / first:6.1f}", flush=True)
+
+
+def main():
+    """Measure every part."""
+    devices.prepare()
+    keras.utils.set_random_seed(0)
+    print(f"{devices.describe()['device']}, bfloat16 units: {devices.bfloat16_units()}")
+    print(f"{'':44s} {'ours':>11s} {'Keras':>11s} {'ratio':>6s}")
+    precision = devices.resolve_precision("auto")
+    policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+    batch = tf.cast(tf.random.normal(SHAPE), precision)
+    size = " x ".join(map(str, SHAPE))
+    for name, ours, theirs in (
+        ("GELU", layers.GELU(dtype=policy), keras.layers.Activation("gelu", dtype=policy)),
+        (
+            "batch normalisation",
+            layers.FusedBatchNormalization(dtype=policy),
+            keras.layers.BatchNormalization(dtype=policy),
+        ),
+    ):
+        compare(f"{name}, {precision}, {size}", both_ways(ours), both_ways(theirs), batch)
+    muons = optimization.Muon(), keras.optimizers.Muon()
+    for shape in KERNELS:
+        kernel = tf.random.normal(shape)
+        graphs = [
+            tf.function(lambda x, muon=muon: muon.zeropower_via_newtonschulz5(x, 5))
+            for muon in muons
+        ]
+        compare(f"orthogonalising {shape[0]} x {shape[1]}", *graphs, kernel)
+
+
+if __name__ == "__main__":
+    main()
