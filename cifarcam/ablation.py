@@ -14,7 +14,7 @@ from cifarcam.experiment import Augmentation, Experiment, Schedule
 from cifarcam.models import cost, speedrun
 
 EPOCHS = 8  # of every step
-FILTERS = (32, 128, 128)  # of the speedrun's network here: half as wide as its own or less
+FILTERS = (32, 128, 128)  # of the speedrun's network here, half of its own
 SEEDS = (0, 1, 2)
 DROPOUT_EPOCHS = 16  # enough for the validation loss to turn
 VIEWS = "flip-and-shift"

@@ -84,11 +84,6 @@ class Run:
         """SHA-256 of the experiment's canonical form and the dataset's digest."""
         return str(self.provenance["fingerprint"])
 
-    @property
-    def has_weights(self) -> bool:
-        """Whether the weights are kept with the run, which those of the largest are not."""
-        return (self.directory / store.WEIGHTS).is_file()
-
     def heatmaps(self, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Grad-CAM of the first test image of each class, for that class.
 

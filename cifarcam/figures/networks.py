@@ -21,6 +21,7 @@ from cifarcam.figures.style import (
     SKY,
     VERMILLION,
     WIDTH,
+    slant_names,
     styled,
 )
 
@@ -56,8 +57,7 @@ def accuracy_by_cost(
             axes.plot(
                 values[name],
                 height,
-                MARKS[index % len(MARKS)],
-                color=COLOURS[index % len(COLOURS)],
+                **_look(index),
                 markersize=6.5,
                 linestyle="none",
                 label=name,
@@ -67,8 +67,7 @@ def accuracy_by_cost(
         axes.margins(x=0.12, y=0.08)
         axes.grid()
     panels[0].set_ylabel("test accuracy (%)")
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=3)
+    _name_networks(figure, panels[0])
     return figure
 
 
@@ -90,8 +89,7 @@ def learning_curves(histories: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
             axes.plot(
                 minutes,
                 100 * history[f"{split}_accuracy"],
-                color=COLOURS[index % len(COLOURS)],
-                marker=MARKS[index % len(MARKS)],
+                **_look(index),
                 markersize=3.5,
                 linewidth=1.1,
                 label=name,
@@ -101,8 +99,7 @@ def learning_curves(histories: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
         axes.set(title=title, xlabel="minutes of training")
         axes.grid()
     panels[0].set_ylabel("accuracy (%)")
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=3)
+    _name_networks(figure, panels[0])
     return figure
 
 
@@ -130,9 +127,7 @@ def confusions_by_network(counts: Mapping[str, Mapping[str, float]]) -> Figure:
         )
     axes.set_ylim(bottom=0)
     axes.set_ylabel("test images confused,\nboth directions")
-    axes.tick_params(axis="x", length=0, rotation=30)
-    for label in axes.get_xticklabels():
-        label.set(ha="right", rotation_mode="anchor")
+    slant_names(axes)
     axes.grid()
     figure.legend(loc="outside upper center", ncols=len(counts))
     return figure
@@ -183,12 +178,19 @@ def ablation(
     for axes in (left, right):
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
-        _whole(axes)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     return figure
 
 
-def _whole(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+def _look(index: int) -> dict[str, str]:
+    """Colour and mark of the network at a place."""
+    return {"color": COLOURS[index % len(COLOURS)], "marker": MARKS[index % len(MARKS)]}
+
+
+def _name_networks(figure: Figure, axes: Axes) -> None:
+    """One legend over all panels, from the first of them."""
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=3)
 
 
 def _logarithmic(axes: Axes) -> None:

@@ -24,6 +24,7 @@ from cifarcam.figures.style import (
     TEXT,
     VERMILLION,
     WIDTH,
+    slant_names,
     styled,
 )
 
@@ -87,9 +88,7 @@ def class_histogram(counts: Mapping[str, Sequence[int]], class_names: Sequence[s
     axes.set_ylabel("images")
     axes.yaxis.set_major_formatter(FuncFormatter(_thousands))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.tick_params(axis="x", length=0, rotation=30)
-    for label in axes.get_xticklabels():
-        label.set(ha="right", rotation_mode="anchor")
+    slant_names(axes)
     axes.grid(axis="y")
     axes.margins(x=0.01)
     figure.legend(loc="outside upper center", ncols=len(counts))
