@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from cifarcam import data, devices, experiment, files, models, prediction, runs, training
+from cifarcam import augment, data, devices, experiment, files, models, prediction, runs, training
 from cifarcam.data import Dataset, Split
 from cifarcam.experiment import Augmentation, Experiment, Schedule
 from cifarcam.models import cost, speedrun
@@ -18,6 +19,8 @@ FILTERS = (32, 128, 128)  # of the speedrun's network here, half of its own
 SEEDS = (0, 1, 2)
 DROPOUT_EPOCHS = 16  # enough for the validation loss to turn
 VIEWS = "flip-and-shift"
+# What an image may go through and still show the same: pixels, degrees.
+DISTURBANCES = {"shifted": Augmentation(shift=4), "turned": Augmentation(rotation=15.0)}
 
 
 @dataclass(frozen=True)
@@ -146,8 +149,9 @@ def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``validation``, ``validation_views`` and ``train`` (accuracies, 0-1), ``seconds`` of
-        training, ``precision``, and ``history``, an entry an epoch.
+        ``validation``, ``validation_views``, ``validation_shifted``, ``validation_turned`` and
+        ``train`` (accuracies, 0-1), ``seconds`` of training, ``precision``, and ``history``, an
+        entry an epoch.
     """
     fingerprint = wanted.fingerprint(dataset.digest)
     kept = files.cache_dir() / "trainings" / f"{fingerprint}.json"
@@ -165,6 +169,10 @@ def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
     found = {
         "validation": _accuracy(prediction.predict(model, held_out.images), held_out),
         "validation_views": _accuracy(views, held_out),
+        **{
+            f"validation_{name}": _accuracy(prediction.predict(model, images), held_out)
+            for name, images in _disturbed(held_out).items()
+        },
         "train": _accuracy(prediction.predict(model, seen.images), seen),
         "seconds": sum(epoch.seconds for epoch in trained.history),
         "precision": devices.resolve_precision(wanted.training.precision),
@@ -174,6 +182,18 @@ def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
         temporary.write_text(json.dumps(found) + "\n")
     checkpoint.unlink(missing_ok=True)
     return found
+
+
+def _disturbed(split: Split) -> dict[str, np.ndarray]:
+    """The images, each shifted or turned by a draw of its own, the same for every training."""
+    count = tf.constant(len(split), tf.int64)
+    zero = tf.constant(0, tf.int64)
+    return {
+        name: augment.augment(
+            how, tf.constant(split.images), split.labels, tf.range(count), zero, 0, zero
+        ).images.numpy()
+        for name, how in DISTURBANCES.items()
+    }
 
 
 def _accuracy(probabilities: np.ndarray, split: Split) -> float:

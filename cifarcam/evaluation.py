@@ -268,6 +268,30 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     return float(array.mean()), float(stdtrit(array.size - 1, 0.975) * error)
 
 
+def difference_interval(
+    after: Sequence[float] | np.ndarray, before: Sequence[float] | np.ndarray
+) -> tuple[float, float]:
+    """The difference of the means of two independent samples and its 95% interval's half width.
+
+    By Welch's t-test (Welch 1947): the samples' variances may differ. The half width is NaN
+    where a sample has a single value, and 0 where all values of both agree.
+
+    Raises
+    ------
+    CifarcamError
+        When a sample is empty.
+    """
+    (high, _), (low, _) = mean_interval(after), mean_interval(before)
+    sizes = np.array([len(after), len(before)])
+    if sizes.min() == 1:
+        return high - low, math.nan
+    squares = np.array([np.var(after, ddof=1), np.var(before, ddof=1)]) / sizes
+    if not squares.sum():
+        return high - low, 0.0
+    freedom = squares.sum() ** 2 / (squares**2 / (sizes - 1)).sum()
+    return high - low, float(stdtrit(freedom, 0.975) * math.sqrt(squares.sum()))
+
+
 def verdict(*conditions: bool) -> str:
     """How a claim fared: ``"held"``, ``"in part"`` or ``"did not hold"``.
 

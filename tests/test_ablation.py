@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import fields, replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -50,11 +50,36 @@ def test_a_training_is_measured_on_its_final_weights_and_then_taken_from_the_cac
     share = np.mean(views.argmax(axis=1) == sample.validation.labels)
     assert found["validation_views"] == pytest.approx(share)
     assert [epoch["epoch"] for epoch in found["history"]] == [1, 2, 3]
+    shifted = ablation._disturbed(sample.validation)["shifted"]
+    right = prediction.predict(model, shifted).argmax(axis=1) == sample.validation.labels
+    assert found["validation_shifted"] == pytest.approx(right.mean())
     monkeypatch.setattr(training, "train", None)
     assert ablation.train_once(wanted, sample) == found
     (kept,) = (files.cache_dir() / "trainings").iterdir()
     assert json.loads(kept.read_text()) == found
     assert not list((files.cache_dir() / "checkpoints").glob("*.safetensors"))
+
+
+def test_images_are_disturbed_one_by_one_and_the_same_every_time():
+    split = data.load("sample").validation
+    found = ablation._disturbed(split)
+    assert list(found) == ["shifted", "turned"]
+    for name, images in found.items():
+        assert images.dtype == np.uint8
+        np.testing.assert_array_equal(images, ablation._disturbed(split)[name])
+    # Each shifted image is the original moved by at most four pixels each way, inside its middle.
+    middle = (slice(8, 24), slice(8, 24))
+    allowed = list(product(range(-4, 5), repeat=2))
+    moves = set()
+    for image, shifted in zip(split.images[:50], found["shifted"][:50], strict=True):
+        rolled = {move: np.roll(image, move, (0, 1))[middle] for move in allowed}
+        places = [move for move in allowed if np.array_equal(rolled[move], shifted[middle])]
+        assert places
+        moves.update(places)
+    assert len(moves) > 25
+    # A turn leaves the centre where it is, and the corners not.
+    change = np.abs(found["turned"].astype(int) - split.images).mean(axis=(0, 3))
+    assert change[14:18, 14:18].mean() < 0.5 * change[:4, :4].mean()
 
 
 def test_dropout_is_measured_beside_the_baselines_own_rate():

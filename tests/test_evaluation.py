@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from cifarcam import evaluation
 from cifarcam.data import CLASS_NAMES
@@ -241,6 +242,27 @@ def test_mean_interval_of_few_values():
     assert math.isnan(half)
     with pytest.raises(CifarcamError):
         evaluation.mean_interval([])
+
+
+def test_difference_interval_by_hand_and_against_scipy():
+    # Equal sizes and variances: 2 (n - 1) degrees of freedom; with 2 the quantile is in closed form.
+    quantile = 0.95 * math.sqrt(2 / (4 * 0.975 * 0.025))
+    difference, half = evaluation.difference_interval([4.0, 6.0], [1.0, 3.0])
+    assert difference == 3
+    assert half == pytest.approx(quantile * math.sqrt(2 / 2 + 2 / 2))
+    after, before = [70.1, 71.4, 69.8], [68.0, 68.1, 68.3, 66.9]
+    difference, half = evaluation.difference_interval(after, before)
+    expected = stats.ttest_ind(after, before, equal_var=False).confidence_interval()
+    assert (difference - half, difference + half) == pytest.approx((expected.low, expected.high))
+
+
+def test_difference_interval_of_samples_without_spread():
+    assert evaluation.difference_interval([3.0, 3.0], [1.0, 1.0]) == (2, 0)
+    difference, half = evaluation.difference_interval([3.0], [1.0, 2.0])
+    assert difference == 1.5
+    assert math.isnan(half)
+    with pytest.raises(CifarcamError):
+        evaluation.difference_interval([], [1.0])
 
 
 @pytest.mark.parametrize(
