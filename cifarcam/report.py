@@ -65,7 +65,7 @@ def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str,
     for row in rows:
         if len(row) != len(header):
             raise CifarcamError(f"table {name!r}: row {list(row)!r} has not {len(header)} cells")
-    lines = [f"```{{list-table}} {caption}", ":header-rows: 1", f":name: {name}", ""]
+    lines = [f":::{{list-table}} {caption}", ":header-rows: 1", f":name: {name}", ""]
     is_number = [
         not any(c.isalpha() for row in rows for c in str(row[k])) for k in range(len(header))
     ]
@@ -73,7 +73,7 @@ def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str,
         for index, cell in enumerate(row):
             text = f"[{cell}]{{.number}}" if is_number[index] and str(cell) else str(cell)
             lines.append(f"{'* -' if index == 0 else '  -'} {text}")
-    lines.append("```")
+    lines.append(":::")
     head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in header)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
