@@ -1,4 +1,5 @@
 # make report   sets everything up, executes what is stale, prints the page to open
+# make pdf      the same as one document, cifarcam.pdf
 # make test     sets everything up, runs lint, types and tests
 SUITABLE = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for python in python3.12 python3.13 python3.11 python3; do \
@@ -6,7 +7,7 @@ PYTHON ?= $(shell for python in python3.12 python3.13 python3.11 python3; do \
 BIN = .venv/bin
 DATASET ?=
 
-.PHONY: env report test lock clean
+.PHONY: env report pdf test lock clean
 
 env: .venv/installed
 
@@ -23,6 +24,13 @@ report: env
 	$(BIN)/jupyter-book build book
 	@echo "open book/_build/html/index.html"
 
+pdf: env
+	@command -v latexmk >/dev/null && command -v xelatex >/dev/null || { echo "make pdf needs LaTeX; on \
+	Debian or Ubuntu: sudo apt-get install --no-install-recommends $$(tr '\n' ' ' < apt.txt)" >&2; exit 1; }
+	$(if $(DATASET),$(BIN)/cifarcam report --dataset $(DATASET))
+	LATEXOPTS="-interaction=nonstopmode -halt-on-error" $(BIN)/jupyter-book build book --builder pdflatex
+	cp book/_build/latex/cifarcam.pdf cifarcam.pdf
+
 test: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -35,4 +43,4 @@ lock: env
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra explain --group dev pyproject.toml --upgrade -o requirements.txt
 
 clean:
-	rm -rf book/_build book/notebooks .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	rm -rf cifarcam.pdf book/_build book/notebooks .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -16,7 +16,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
-from cifarcam import chapters
+from cifarcam import chapters, latex
 from cifarcam.errors import CifarcamError
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _execute_chapters, priority=1)
     app.connect("config-inited", _adapt_theme, priority=2)
     app.connect("env-get-outdated", _pages_that_glue)
+    latex.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 

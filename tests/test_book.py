@@ -1,73 +1,13 @@
-"""The whole book, really built: on the sample, with a tiny training, in a copy of the checkout."""
+"""The pages of the built book."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from bs4 import BeautifulSoup
+from conftest import ROOT, pages, run
 
-ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
 SAMPLE_WORDS = "committed sample of 2,000 images"
-
-
-def tracked_files():
-    command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A copy of the checkout with an experiment of two epochs on two filters."""
-    copy = tmp_path_factory.mktemp("checkout")
-    for name in filter(None, tracked_files()):
-        if (ROOT / name).exists() and not name.startswith("runs/baseline"):
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, copy / name, follow_symlinks=False)
-    for name in ("baseline", "baseline-early-stopping"):
-        text = (ROOT / "experiments" / f"{name}.toml").read_text()
-        text = re.sub(r"epochs = \d+", "epochs = 3", text)
-        text = re.sub(r"learning_rate = [\d.]+", "learning_rate = 0.01", text)
-        text = re.sub(r"filters = \[.*\]", "filters = [8, 16]", text)
-        (copy / "experiments" / f"{name.replace('baseline', 'tiny')}.toml").write_text(text)
-    return copy
-
-
-def run(project, *command):
-    environment = os.environ | {
-        "XDG_CACHE_HOME": str(project / "cache"),
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-    }
-    done = subprocess.run(
-        [str(BIN / command[0]), *command[1:]],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def built(project):
-    said = run(project, "cifarcam", "report", "--dataset", "sample", "--run", "tiny")
-    log = run(project, "jupyter-book", "build", "book", "-n", "-W", "--keep-going")
-    return project, said, log
-
-
-def pages(project):
-    html = project / "book" / "_build" / "html"
-    names = ["index", "introduction", "conclusion", "bibliography"]
-    names += [f"notebooks/{p.stem}" for p in sorted((project / "notebooks").glob("*.md"))]
-    return {
-        name: BeautifulSoup((html / f"{name}.html").read_text(), "html.parser") for name in names
-    }
 
 
 @pytest.mark.slow

@@ -118,14 +118,15 @@ def heatmaps(
     if len(images) == 0:
         return nothing("no images to show")
     pictures = checked_pictures(images)
-    columns = min(columns, max(len(titles), 4))
     margin, gap = 0.68, 0.14
     width = (WIDTH - margin - (columns - 1) * gap) / columns
     rows = title_rows(titles, width + 0.06, columns)
     tile = width * pictures.shape[1] / pictures.shape[2]
     heads = [LINE * max(len(lines) for _, lines in row) + 0.06 for row in rows]
     band = 3 * tile + 0.1
-    figure, axes = sheet(sum(heads) + len(rows) * band + (len(rows) - 1) * 0.18 + 0.5)
+    # Few pictures are shown as large as many, on a narrower sheet that still has room for the bar.
+    right = margin + max(min(columns, len(titles)) * (width + gap) - gap, 2.4)
+    figure, axes = sheet(sum(heads) + len(rows) * band + (len(rows) - 1) * 0.18 + 0.5, right)
     top = 0.0
     for row, head in zip(rows, heads, strict=True):
         for step, name in enumerate(("picture", "heatmap", "overlay")):
@@ -138,7 +139,7 @@ def heatmaps(
             places = [(x, top + head + step * (tile + 0.05)) for step in range(3)]
             _triple(axes, pictures[index], heatmaps[index], places, width)
         top += head + band + 0.18
-    scale_bar(axes, margin, top - 0.1, WIDTH - margin)
+    scale_bar(axes, margin, top - 0.1, right - margin)
     return figure
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import wraps
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ParamSpec
@@ -12,7 +12,7 @@ from typing import Any, ParamSpec
 import matplotlib
 import numpy as np
 from IPython.core.getipython import get_ipython
-from IPython.core.pylabtools import select_figure_formats
+from IPython.core.pylabtools import print_figure
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -67,6 +67,7 @@ STYLE: Any = MappingProxyType(
         "legend.frameon": False,
         "image.composite_image": False,  # pictures keep their own pixels in SVG and PDF
         "svg.fonttype": "path",
+        "pdf.fonttype": 42,  # TrueType, which any reader can search
         "svg.hashsalt": "cifarcam",
     }
 )
@@ -79,17 +80,22 @@ METADATA: Mapping[str, Mapping[str, None]] = MappingProxyType(
 Arguments = ParamSpec("Arguments")
 
 
-def use_house_style(formats: Collection[str] = ("svg",)) -> None:
+def use_house_style() -> None:
     """Set Matplotlib's defaults, and in IPython how a figure is shown.
 
-    There, a `Figure` that is a cell's last expression is shown, once, in each of `formats`.
+    There, a `Figure` that is a cell's last expression is shown once, as SVG for screens and as
+    PDF for print.
     """
     matplotlib.rcParams.update(STYLE)
-    shell = get_ipython()
-    if shell is not None:
-        # One set of metadata goes to all formats, hence the only key that SVG needs.
-        options = {"metadata": METADATA["svg"]} if set(formats) == {"svg"} else {}
-        select_figure_formats(shell, set(formats), **options)
+    shell: Any = get_ipython()
+    if shell is None:
+        return
+    formatters = shell.display_formatter.formatters
+    for formatter in formatters.values():
+        formatter.pop(Figure, None)
+    for kind, mime in (("svg", "image/svg+xml"), ("pdf", "application/pdf")):
+        show = partial(print_figure, fmt=kind, base64=True, metadata=METADATA[kind])
+        formatters[mime].for_type(Figure, show)
 
 
 def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:

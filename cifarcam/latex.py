@@ -1,0 +1,190 @@
+"""The printed report: how the book's pages become a document of chapters and an appendix.
+
+Typography is in ``book/_latex/cifarcam.sty``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx_jupyterbook_latex.nodes import RootHeader
+
+SENTENCE_END = re.compile(r"(?<=[\w)%]\.)\s+(?=[A-Z])")
+ADDRESS = re.compile(r"(https?://[^\s)]+)")
+LONG_TABLE = 1400  # letters from which on a table may break over pages
+CODE = "code-appendix"
+PROVENANCE = "computed-from"  # the class of a chapter's last box; an appendix has it all
+BIBLIOGRAPHY = "bibliography"
+APPENDICES = ("notebooks/provenance",)
+
+
+def setup(app: Sphinx) -> None:
+    """Connect to Sphinx."""
+    for transform in (Typesetting, CodeToAppendix, Arrangement):
+        app.add_post_transform(transform)
+    # After sphinx-jupyterbook-latex, whose class asks for a gigabyte of fonts.
+    app.connect("config-inited", _use_the_plain_class, priority=900)
+
+
+def _use_the_plain_class(app: Sphinx, config: Config) -> None:
+    config["latex_theme"] = "manual"
+
+
+class Typesetting(SphinxPostTransform):
+    """Captions with a short form for the lists of figures and tables; columns that fit."""
+
+    default_priority = 350
+    formats = ("latex",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Change the document in place."""
+        for figure in self.document.findall(nodes.figure):
+            for caption in figure.findall(nodes.caption):
+                _mark_rest(caption)
+        for table in list(self.document.findall(nodes.table)):
+            for title in table.findall(nodes.title):
+                _mark_rest(title)
+            _set_columns(table)
+        for text in list(self.document.findall(nodes.Text)):
+            if isinstance(text.parent, nodes.paragraph) and "://" in text:
+                parts = ADDRESS.split(str(text))
+                text.parent.replace(
+                    text,
+                    [
+                        _latex(rf"\nolinkurl{{{part}}}") if index % 2 else nodes.Text(part)
+                        for index, part in enumerate(parts)
+                    ],
+                )
+
+
+class CodeToAppendix(SphinxPostTransform):
+    """Of each cell its chapter keeps what it made; the code goes to a section at the end."""
+
+    default_priority = 390  # before hidden cells are dropped
+    formats = ("latex",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Change the document in place."""
+        appendix = nodes.section("", nodes.title("", "Code"), ids=["code"], classes=[CODE])
+        for note in list(self.document.findall(nodes.Admonition)):
+            if PROVENANCE in note["classes"]:
+                note.parent.remove(note)
+        for page in self.document.findall(addnodes.start_of_file):
+            listings: list[nodes.Node] = []
+            for cell in _containers(page, "cell"):
+                for part in _containers(cell, "cell_input"):
+                    listings += part.children
+                made = [node for part in _containers(cell, "cell_output") for node in part.children]
+                cell.parent[cell.parent.index(cell) : cell.parent.index(cell) + 1] = made
+            if listings:
+                title = next(page.findall(nodes.title)).deepcopy()
+                appendix += nodes.section("", title, *listings, ids=[f"code-{page['docname']}"])
+        if len(appendix) > 1:
+            self.document += appendix
+
+
+class Arrangement(SphinxPostTransform):
+    """Title page, abstract, contents; chapters; bibliography; appendices."""
+
+    default_priority = 760  # after the theme's and Sphinx's own moves
+    formats = ("latex",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Change the document in place."""
+        document = self.document
+        front = next(document.findall(nodes.section))
+        subtitle = next(front.findall(nodes.paragraph))
+        front.replace(subtitle, [_latex(r"\reporttitle{"), *subtitle.children, _latex("}")])
+        for heading in list(front.findall(RootHeader)):
+            heading.replace_self(_latex(rf"\frontheading{{{heading.astext()}}}"))
+        front += _latex(r"\reportcontents")
+        moved: list[nodes.Node] = []
+        for page in list(document.findall(addnodes.start_of_file)):
+            if page["docname"] in APPENDICES:
+                moved.append(page)
+            if page["docname"] in (*APPENDICES, BIBLIOGRAPHY):
+                page.parent.remove(page)
+        moved += [node for node in document.children if CODE in node.get("classes", ())]
+        for node in moved:
+            if node.parent is document:
+                document.remove(node)
+        # Sphinx has put the works cited, which make their own heading, at the end.
+        document += [_latex(r"\appendix"), *moved]
+
+
+def _containers(parent: nodes.Element, kind: str) -> list[nodes.container]:
+    return [node for node in parent.findall(nodes.container) if kind in node["classes"]]
+
+
+def _mark_rest(caption: nodes.Element) -> None:
+    r"""Put all after a caption's first sentence into ``\captionrest``, which the lists leave out."""
+    for index, child in enumerate(caption.children):
+        if not isinstance(child, nodes.Text):
+            continue
+        parts = SENTENCE_END.split(str(child), maxsplit=1)
+        after = caption.children[index + 1 :]
+        if len(parts) == 2:
+            caption.children[index:] = [
+                nodes.Text(parts[0]),
+                _latex(r"\captionrest{ "),
+                nodes.Text(parts[1]),
+                *after,
+                _latex("}"),
+            ]
+            for node in caption.children:
+                node.parent = caption
+            return
+
+
+def _latex(text: str) -> nodes.raw:
+    return nodes.raw("", text, format="latex")
+
+
+def _set_columns(table: nodes.table) -> None:
+    """Numbers to the right and on one line, words to the left; a long table may break."""
+    rows = [list(row.findall(nodes.entry)) for row in table.findall(nodes.row)]
+    columns = list(zip(*rows, strict=True))
+    is_number = [
+        all(not entry.astext() or _is_number(entry) for entry in column[1:]) for column in columns
+    ]
+    longest = [
+        max(len(word) for entry in column for word in entry.astext().split() or [""])
+        for column in columns
+    ]
+    if len(table.astext()) < LONG_TABLE:
+        opening, closing = r"\begin{table}[htbp]", r"\end{table}"
+        widths = [
+            max(longest[k], *(len(entry.astext()) for entry in column[1:]))
+            for k, column in enumerate(columns)
+        ]
+        spec = "".join(
+            rf">{{\raggedleft\arraybackslash}}p{{{0.54 * width:.2f}em}}" if number else "L"
+            for number, width in zip(is_number, widths, strict=True)
+        )
+    else:
+        opening, closing = r"\begingroup", r"\endgroup"
+        table["classes"].append("longtable")
+        shares = [
+            max(longest[k] + 1, sum(len(entry.astext()) for entry in column) // len(column))
+            for k, column in enumerate(columns)
+        ]
+        spec = "".join(
+            rf">{{\{'raggedleft' if number else 'raggedright'}\arraybackslash}}"
+            rf"\X{{{share}}}{{{sum(shares)}}}"
+            for number, share in zip(is_number, shares, strict=True)
+        )
+    note = addnodes.tabular_col_spec()
+    note["spec"] = f"{{{spec}}}"
+    size = r"\widetable" if len(columns) > 5 else r"\narrowtable"
+    place = table.parent.index(table)
+    table.parent[place : place + 1] = [_latex(opening + size), note, table, _latex(closing)]
+
+
+def _is_number(entry: nodes.entry) -> bool:
+    return any("number" in node["classes"] for node in entry.findall(nodes.inline))

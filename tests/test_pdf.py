@@ -1,0 +1,133 @@
+"""The printed report, made from the sample and read again."""
+
+import re
+import shutil
+
+import nbformat
+import pypdf
+import pytest
+from conftest import run
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("latexmk") is None, reason="needs LaTeX, see apt.txt"),
+]
+CHAPTERS = [
+    "Introduction",
+    "Literature survey",
+    "Data sets",
+    "Methodology",
+    "Experimental results",
+    "Grad-CAM: what the network looks at",
+    "How far can the heatmaps be trusted?",
+    "Deeper networks",
+    "Summary and conclusion",
+]
+
+
+@pytest.fixture(scope="module")
+def printed(built):
+    """The document, and LaTeX's log."""
+    project = built[0]
+    run(project, "jupyter-book", "build", "book", "--builder", "pdflatex", "-W")
+    latex = project / "book" / "_build" / "latex"
+    return pypdf.PdfReader(latex / "cifarcam.pdf"), (latex / "cifarcam.log").read_text("latin-1")
+
+
+@pytest.fixture(scope="module")
+def text(printed):
+    """The document's text, a string a page, as one line each."""
+    return [re.sub(r"\s+", " ", page.extract_text()) for page in printed[0].pages]
+
+
+def letters(words):
+    """Only letters and digits: line breaks, hyphens and ligatures fall out."""
+    return re.sub(r"[^A-Za-z0-9]", "", words.replace("ﬁ", "fi").replace("ﬂ", "fl"))
+
+
+def outline(entries, depth=0):
+    for entry in entries:
+        if isinstance(entry, list):
+            yield from outline(entry, depth + 1)
+        else:
+            yield depth, str(entry.title)
+
+
+def test_chapters_stand_in_order_with_contents_before_and_appendices_after(printed, text):
+    titles = [title for depth, title in outline(printed[0].outline) if depth == 0]
+    expected = ["List of Figures", "List of Tables", *CHAPTERS]
+    expected += ["Bibliography", "What the numbers rest on", "Code"]
+    assert [re.sub(r"^(\d+|[A-Z]) ", "", title) for title in titles] == expected
+    assert "What a convolutional network looks at" in text[0]
+    assert "Abstract" in text[1]
+    assert text[2].startswith("Contents")
+
+
+def test_every_figure_and_every_caption_is_there(built, printed, text):
+    pages = [letters(words) for words in text]
+    lists = next(n for n, words in enumerate(text) if "1 Introduction" in words[:40])
+    captions = []
+    for path in (built[0] / "book" / "notebooks").glob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            figure = cell.metadata.get("mystnb", {}).get("figure")
+            if figure:
+                captions.append(re.sub(r"\{[\w:]+\}`[^`]*`|\$[^$]*\$", "", figure["caption"]))
+    assert len(captions) > 25
+    for caption in captions:
+        (place,) = (
+            n for n, page in enumerate(pages) if n >= lists and letters(caption)[:40] in page
+        )
+        # Figures are PDF files of their own, which a page includes as objects.
+        assert printed[0].pages[place]["/Resources"].get("/XObject"), caption
+        # The list of figures names it as well, by its first sentence.
+        sentence = letters(caption.split(". ")[0])[:40]
+        assert any(sentence in page for page in pages[:lists]), caption
+    tables = set(re.findall(r"Table ((?:\d+|A)\.\d+)\. ", " ".join(text)))
+    assert len(tables) > 20
+
+
+def test_nothing_is_unresolved_missing_or_over_the_margin(printed, text):
+    log = re.sub(r"\n(?=\S)", "", printed[1])
+    for complaint in ("Missing character", "undefined", "multiply defined", "LaTeX Error"):
+        assert complaint not in log, complaint
+    over = [float(points) for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt", printed[1])]
+    assert max(over, default=0) < 1
+    for number, words in enumerate(text):
+        assert "??" not in words, number
+        assert "{glue" not in words, number
+
+
+def test_chapters_have_no_code_and_the_appendix_has_all(built, text):
+    start = next(
+        n for n, words in enumerate(text) if re.search(r"A?\s?B Code", words[:200]) and n > 9
+    )
+    before, after = letters("".join(text[6:start])), letters("".join(text[start:]))
+    notebook = nbformat.read(built[0] / "book" / "notebooks" / "results.ipynb", as_version=4)
+    lines = [
+        line.strip()
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for line in cell.source.splitlines()
+        if len(line.strip()) > 30 and not re.match(r"\s*f?[\"']", line)
+    ]
+    assert len(lines) > 50
+    for line in lines:
+        assert letters(line) in after, line
+        assert letters(line) not in before, line
+
+
+def test_fonts_are_embedded(printed):
+    seen = set()
+    for page in printed[0].pages:
+        fonts = [page["/Resources"].get("/Font", {})]
+        for thing in page["/Resources"].get("/XObject", {}).values():
+            fonts.append(thing.get_object().get("/Resources", {}).get("/Font", {}))
+        for font in (entry.get_object() for group in fonts for entry in group.values()):
+            inner = font["/DescendantFonts"][0].get_object() if "/DescendantFonts" in font else font
+            if inner["/Subtype"] == "/Type3":
+                continue
+            descriptor = inner["/FontDescriptor"].get_object()
+            assert {"/FontFile", "/FontFile2", "/FontFile3"} & set(descriptor), font
+            seen.add(str(descriptor["/FontName"]))
+    assert any("Pagella" in name for name in seen)
+    assert any("DejaVuSans" in name for name in seen)
