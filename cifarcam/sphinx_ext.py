@@ -1,22 +1,28 @@
 """Lets ``jupyter-book build book`` execute stale chapters first, and keeps pages honest.
 
+It also gives the gallery's page the files that its chapter carries.
+
 Configuration (``book/_config.yml``, ``sphinx: config:``): none. The chapters' parameters are those
 that ``cifarcam report`` chose last.
 """
 
 from __future__ import annotations
 
+import base64
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import nbformat
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
-from cifarcam import chapters, latex
+from cifarcam import chapters, latex, store
 from cifarcam.errors import CifarcamError
 
 logger = logging.getLogger(__name__)
@@ -28,6 +34,8 @@ SAMPLE_NOTICE = (
     "Built from the committed sample of 2,000 images, not from the whole of CIFAR-10: "
     "the numbers on this page are not the report's."
 )
+GALLERY = "notebooks/gallery"
+GALLERY_ASSETS = ("gallery.css", "gallery.js")  # in book/_static
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -35,6 +43,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # Before sphinx-external-toc, whose table of contents names the executed chapters.
     app.connect("config-inited", _execute_chapters, priority=1)
     app.connect("config-inited", _adapt_theme, priority=2)
+    app.connect("config-inited", _keep_gallery_apart, priority=2)
+    app.connect("builder-inited", _unpack_gallery)
+    app.connect("html-page-context", _equip_gallery)
     app.connect("env-get-outdated", _pages_that_glue)
     latex.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -59,6 +70,36 @@ def _adapt_theme(app: Sphinx, config: Config) -> None:
     project = chapters.find_project(Path(app.srcdir))
     if chapters.read_parameters(project).dataset == "sample":
         options["announcement"] = SAMPLE_NOTICE
+
+
+def _keep_gallery_apart(app: Sphinx, config: Config) -> None:
+    """Jupyter Book puts all styles and scripts of ``_static`` on all pages; not the gallery's."""
+    for assets in (config.html_css_files, config.html_js_files):
+        assets[:] = [asset for asset in assets if asset not in GALLERY_ASSETS]
+
+
+def _unpack_gallery(app: Sphinx) -> None:
+    """Write the files that the gallery's executed chapter carries to ``_static/gallery``."""
+    copy = Path(app.srcdir) / f"{GALLERY}.ipynb"
+    if app.builder.format != "html" or not copy.is_file():
+        return
+    target = Path(app.outdir) / "_static" / "gallery"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for cell in nbformat.read(copy, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            for name, content in output.get("metadata", {}).get(store.FILES, {}).items():
+                (target / Path(name).name).write_bytes(base64.b64decode(content))
+
+
+def _equip_gallery(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Load the gallery's data, script and style on its own page alone."""
+    if page == GALLERY:
+        app.add_css_file("gallery.css")
+        app.add_js_file("gallery/data.js", loading_method="defer")
+        app.add_js_file("gallery.js", loading_method="defer")
 
 
 def _pages_that_glue(

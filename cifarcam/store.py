@@ -27,6 +27,8 @@ HEATMAPS = "heatmaps.npz"
 
 # Under this key of an output's metadata an executed chapter tells which runs and records it used.
 USED = "cifarcam_used"
+# Under this one it carries files for its page: their contents in base64, by name.
+FILES = "cifarcam_files"
 
 
 def places(given: Path | None = None, start: Path | None = None) -> list[Path]:

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT, pages, run
 
@@ -132,3 +133,33 @@ def test_pages_close_with_what_they_were_computed_from(built):
         for twin in ("", "-early-stopping")
         for seed in ("", "-seed1", "-seed2")
     }
+
+
+@pytest.mark.slow
+def test_the_gallery_shows_what_the_networks_predict_and_stays_small(built):
+    project = built[0]
+    html = project / "book" / "_build" / "html"
+    files = sorted((html / "_static" / "gallery").iterdir())
+    script = (html / "_static" / "gallery" / "data.js").read_text()
+    data = json.loads(script.removeprefix("window.cifarcamGallery = ").removesuffix(";\n"))
+    places, labels = np.array(data["places"]), np.array(data["labels"])
+    truth = json.loads((ROOT / "cifarcam" / "sample" / "labels.json").read_text())["test"]
+    assert np.array_equal(np.array(truth)[places], labels)
+    assert np.bincount(labels, minlength=10).min() >= 6
+    tiny = project / "cache" / "cifarcam" / "runs" / "tiny-sample" / "predictions.npz"
+    with np.load(tiny) as stored:
+        predicted = stored["test"][places]
+    baseline = data["networks"][0]
+    assert np.abs(np.array(baseline["probabilities"]) / data["units"] - predicted).max() < 1e-4
+    assert baseline["predicted"] == predicted.argmax(axis=1).tolist()
+    accuracy = {n["name"]: np.mean(n["predicted"] == labels) for n in data["networks"]}
+    assert accuracy["ResNet-18"] > 0.8
+    named = {
+        network["heatmaps"][m]["file"] for network in data["networks"] for m in data["methods"]
+    }
+    assert {name.split("?")[0] for name in named} | {"pictures.webp", "data.js"} == {
+        path.name for path in files
+    }
+    files += [html / "notebooks" / "gallery.html"]
+    files += [html / "_static" / name for name in ("gallery.js", "gallery.css")]
+    assert sum(path.stat().st_size for path in files) <= 1.5e6

@@ -1,0 +1,417 @@
+/* The gallery: a choice of images, and one of them large. Reads gallery/data.js; asks no server.
+
+   Everything follows from `state`, which the address's hash holds. `render` shows it. */
+(() => {
+  "use strict";
+
+  const data = window.cifarcamGallery;
+  const root = document.getElementById("gallery-app");
+  if (!data || !root) return; // the page says then what is missing
+  const home = new URL("gallery/", document.currentScript.src);
+  const count = data.places.length;
+  const names = data.networks.map((network) => network.name);
+
+  // What the address may hold, and what is meant where it says nothing.
+  const options = {
+    class: ["all", ...data.classes],
+    outcome: ["all", "right", "wrong"],
+    network: names,
+    method: data.methods,
+  };
+  const percents = { from: 0, to: 100, opacity: Math.round(100 * data.opacity) };
+  const usual = {
+    ...Object.fromEntries(Object.entries(options).map(([key, values]) => [key, values[0]])),
+    ...percents,
+    image: null,
+  };
+  const state = { ...usual };
+
+  /* ---- the address ---- */
+
+  const readAddress = () => {
+    const given = new URLSearchParams(location.hash.slice(1));
+    const known = [...given.keys()].some((key) => key in usual);
+    if (location.hash && !known) return; // a link to a heading, not to a view
+    Object.assign(state, usual);
+    for (const [key, values] of Object.entries(options)) {
+      if (values.includes(given.get(key))) state[key] = given.get(key);
+    }
+    for (const key of Object.keys(percents)) {
+      if (/^\d+$/.test(given.get(key) ?? "")) state[key] = Math.min(100, Number(given.get(key)));
+    }
+    const image = data.places.indexOf(Number(given.get("image") ?? NaN));
+    if (image >= 0) state.image = image;
+  };
+
+  const writeAddress = () => {
+    const kept = Object.entries(state).filter(([key, value]) => value !== usual[key]);
+    const hash = new URLSearchParams(
+      kept.map(([key, value]) => [key, key === "image" ? data.places[value] : value]),
+    );
+    const address = new URL(location.href);
+    address.hash = hash.toString();
+    history.replaceState(null, "", address);
+  };
+
+  const change = (changes) => {
+    Object.assign(state, changes);
+    render();
+    writeAddress();
+  };
+
+  /* ---- what is known of an image ---- */
+
+  const network = () => data.networks[names.indexOf(state.network)];
+  const predictedOf = (image) => network().predicted[image];
+  const isRight = (image) => predictedOf(image) === data.labels[image];
+  const confidence = (image) => share(network().probabilities[image][predictedOf(image)]);
+  const isBlank = (image) => network().heatmaps[state.method].blank.includes(image);
+  const share = (units) => (100 * units) / data.units;
+
+  const sentence = (image) => {
+    const label = data.classes[data.labels[image]];
+    const taken = isRight(image) ? "recognised" : `taken for ${data.classes[predictedOf(image)]}`;
+    return `${label}, ${taken} with ${confidence(image).toFixed(0)}%`;
+  };
+
+  const chosen = () =>
+    [...Array(count).keys()].filter(
+      (image) =>
+        (state.class === "all" || data.classes[data.labels[image]] === state.class) &&
+        (state.outcome === "all" || isRight(image) === (state.outcome === "right")) &&
+        confidence(image) >= state.from &&
+        confidence(image) <= state.to,
+    );
+
+  /* ---- building blocks ---- */
+
+  const element = (tag, attributes = {}, ...children) => {
+    const made = document.createElement(tag);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+      else made.setAttribute(key, value);
+    }
+    made.append(...children);
+    return made;
+  };
+
+  /* Live regions speak when they are written to, even what they hold already. */
+  const say = (region, text) => {
+    if (region.textContent !== text) region.textContent = text;
+  };
+
+  /* A part of the sprites: the picture, and the heatmap over it. */
+  const view = (image, { heat = true } = {}) => {
+    const rows = Math.ceil(count / data.columns);
+    const part = (index, all) => `${all > 1 ? (100 * index) / (all - 1) : 0}%`;
+    const x = part(image % data.columns, data.columns);
+    const y = part(Math.floor(image / data.columns), rows);
+    const size = `${100 * data.columns}% ${100 * rows}%`;
+    const style = `background-position: ${x} ${y}; background-size: ${size}`;
+    const made = element("span", { class: "gallery-view" });
+    made.append(element("span", { class: "gallery-picture", style }));
+    if (heat) made.append(element("span", { class: "gallery-heat", style }));
+    return made;
+  };
+
+  /* Controls show the state and change it; the same one may stand in two places. */
+  const shownBy = [];
+  let ids = 0;
+
+  const labelled = (text, input) => {
+    input.id = `gallery-control-${ids++}`;
+    return element(
+      "div",
+      { class: "gallery-control" },
+      element("label", { for: input.id }, text),
+      input,
+    );
+  };
+
+  const select = (key, text, titles = {}) => {
+    const input = element(
+      "select",
+      { name: key, onchange: () => change({ [key]: input.value }) },
+      ...options[key].map((value) => element("option", { value }, titles[value] ?? value)),
+    );
+    shownBy.push(() => (input.value = state[key]));
+    return labelled(text, input);
+  };
+
+  const range = (key, text, changes = () => ({})) => {
+    const input = element("input", { type: "range", name: key, min: 0, max: 100, step: 1 });
+    const value = element("span", { class: "gallery-value", "aria-hidden": "true" });
+    input.addEventListener("input", () => {
+      const percent = Number(input.value);
+      Object.assign(state, { [key]: percent, ...changes(percent) });
+      render();
+    });
+    // Browsers refuse to change the address as often as a slider moves.
+    input.addEventListener("change", writeAddress);
+    shownBy.push(() => {
+      input.value = state[key];
+      input.setAttribute("aria-valuetext", `${state[key]}%`);
+      value.textContent = `${state[key]}%`;
+    });
+    const made = labelled(text, input);
+    made.querySelector("label").append(" ", value);
+    return made;
+  };
+
+  const scale = () =>
+    element(
+      "p",
+      { class: "gallery-scale" },
+      "no evidence ",
+      element("span", { class: "gallery-colours", "aria-hidden": "true" }),
+      " the map's maximum",
+    );
+
+  /* ---- the page ---- */
+
+  const controls = element(
+    "form",
+    {
+      class: "gallery-controls",
+      "aria-label": "Choice of images",
+      onsubmit: (e) => e.preventDefault(),
+    },
+    select("class", "Class", { all: "all classes" }),
+    select("outcome", "The network is", { all: "right or wrong" }),
+    select("network", "Network"),
+    select("method", "Method"),
+    range("from", "Confidence at least", (percent) => ({ to: Math.max(percent, state.to) })),
+    range("to", "Confidence at most", (percent) => ({ from: Math.min(percent, state.from) })),
+    range("opacity", "Heatmap opacity"),
+    element(
+      "div",
+      { class: "gallery-control" },
+      element("button", { type: "button", onclick: () => change({ ...usual }) }, "Reset"),
+    ),
+  );
+  const status = element("p", { class: "gallery-status", role: "status" });
+  const failure = element("p", { class: "gallery-failure", role: "alert" });
+  const grid = element("ul", { class: "gallery-grid", role: "list", "aria-label": "Images" });
+
+  const tile = (image) => {
+    const mark = isRight(image) ? "✓" : `✗ ${data.classes[predictedOf(image)]}`;
+    const evidence = isBlank(image) ? "no positive evidence" : "";
+    const caption = element(
+      "span",
+      { class: "gallery-caption" },
+      element("b", {}, data.classes[data.labels[image]]),
+      element("span", {}, `${mark} ${confidence(image).toFixed(0)}%`),
+    );
+    if (evidence) caption.append(element("span", {}, evidence));
+    const button = element(
+      "button",
+      {
+        type: "button",
+        "aria-label": evidence ? `${sentence(image)}, ${evidence}` : sentence(image),
+        "data-image": data.places[image],
+        onclick: () => change({ image }),
+      },
+      view(image),
+      caption,
+    );
+    return element("li", {}, button);
+  };
+
+  /* ---- one image, large ---- */
+
+  const title = element("h2", { id: "gallery-title", tabindex: "-1" });
+  const about = element("p", {});
+  const large = element("div", { class: "gallery-large" });
+  const bars = element("tbody", {});
+  const caption = element("caption", {});
+  const position = element("span", {});
+  const bar = element(
+    "div",
+    { class: "gallery-bar" },
+    element("button", { type: "button", onclick: () => step(-1) }, "← Previous"),
+    position,
+    element("button", { type: "button", onclick: () => step(1) }, "Next →"),
+    element(
+      "button",
+      { type: "button", class: "gallery-close", onclick: () => dialog.close() },
+      "Close",
+    ),
+  );
+  const sides = element(
+    "div",
+    { class: "gallery-sides" },
+    element(
+      "div",
+      {},
+      large,
+      scale(),
+      element(
+        "div",
+        { class: "gallery-controls" },
+        select("network", "Network"),
+        select("method", "Method"),
+        range("opacity", "Heatmap opacity"),
+      ),
+    ),
+    element(
+      "table",
+      { class: "gallery-probabilities" },
+      caption,
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          element("th", { scope: "col" }, "Class"),
+          element("th", { scope: "col", colspan: 2 }, "Probability"),
+        ),
+      ),
+      bars,
+    ),
+  );
+  const dialog = element(
+    "dialog",
+    { class: "gallery-dialog", "aria-labelledby": "gallery-title" },
+    element(
+      "div",
+      { class: "gallery-sheet" },
+      bar,
+      element("div", { "aria-live": "polite" }, title, about),
+      sides,
+    ),
+  );
+
+  const step = (by) => {
+    const images = chosen();
+    if (!images.length) return;
+    const at = images.indexOf(state.image);
+    // From an image outside of the choice, go to the one after it or before it.
+    const after = images.filter((image) => image < state.image).length;
+    const next = at >= 0 ? at + by : by > 0 ? after : after - 1;
+    change({ image: images[(next + images.length) % images.length] });
+  };
+
+  const row = (image, index) => {
+    const percent = share(network().probabilities[image][index]);
+    const tags = [];
+    if (index === data.labels[image]) tags.push("true");
+    if (index === predictedOf(image)) tags.push("predicted");
+    const head = element("th", { scope: "row" }, data.classes[index]);
+    const said = element("span", { class: "gallery-tags" }, `(${tags.join(", ")})`);
+    if (tags.length) head.append(" ", said);
+    return element(
+      "tr",
+      { class: tags.map((tag) => `gallery-${tag}`).join(" ") },
+      head,
+      element("td", {}, element("span", { class: "gallery-share", style: `width: ${percent}%` })),
+      element("td", {}, `${percent.toFixed(1)}%`),
+    );
+  };
+
+  const renderLarge = (images) => {
+    const image = state.image;
+    if (image === null) {
+      if (dialog.open) dialog.close();
+      return;
+    }
+    const predicted = data.classes[predictedOf(image)];
+    const evidence = isBlank(image)
+      ? " It has no positive evidence: the map is zero everywhere."
+      : "";
+    say(title, sentence(image));
+    say(
+      about,
+      `Image ${data.places[image]} of the test split, counted from 0. Network: ${state.network}. ` +
+        `The heatmap by ${state.method} explains the class ${predicted}.${evidence}`,
+    );
+    const label = data.classes[data.labels[image]];
+    large.replaceChildren(
+      ...[
+        [view(image, { heat: false }), "Picture", `picture of class ${label}`],
+        [
+          view(image),
+          "With the heatmap",
+          `the same picture with the heatmap for ${predicted} over it`,
+        ],
+      ].map(([shown, text, alternative]) => {
+        shown.setAttribute("role", "img");
+        shown.setAttribute("aria-label", alternative);
+        return element("div", {}, shown, element("span", { "aria-hidden": "true" }, text));
+      }),
+    );
+    caption.textContent = `Probabilities by ${state.network}`;
+    bars.replaceChildren(...data.classes.map((_, index) => row(image, index)));
+    const at = images.indexOf(image);
+    position.textContent = at < 0 ? "outside of the choice" : `${at + 1} of ${images.length}`;
+    if (!dialog.open) {
+      dialog.showModal();
+      title.focus();
+    }
+  };
+
+  dialog.addEventListener("keydown", (event) => {
+    event.stopPropagation(); // Sphinx has shortcuts of its own, one of which swallows Escape
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.target.matches("input, select")) return; // theirs
+    event.preventDefault();
+    step(by);
+  });
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close(); // beside the sheet
+  });
+  dialog.addEventListener("close", () => {
+    if (state.image === null) return;
+    const place = data.places[state.image];
+    change({ image: null });
+    const button = grid.querySelector(`[data-image="${place}"]`);
+    (button ?? controls.querySelector("select")).focus();
+  });
+
+  /* ---- showing the state ---- */
+
+  const address = (file) => `url("${new URL(file, home).href}")`;
+
+  /* A sprite that does not load must not look like maps without evidence. */
+  const load = (property, file) => {
+    const value = address(file);
+    if (root.style.getPropertyValue(property) === value) return;
+    root.style.setProperty(property, value);
+    const probe = new Image();
+    probe.addEventListener("error", () => {
+      failure.textContent = `${file.split("?")[0]} cannot be loaded: what it holds is not shown.`;
+    });
+    probe.src = new URL(file, home).href;
+  };
+
+  let drawn = "";
+  const render = () => {
+    const images = chosen();
+    const right = images.filter(isRight).length;
+    load("--gallery-pictures", data.pictures);
+    load("--gallery-heatmaps", network().heatmaps[state.method].file);
+    root.style.setProperty("--gallery-opacity", state.opacity / 100);
+    for (const show of shownBy) show();
+    say(
+      status,
+      images.length
+        ? `${images.length} of ${count} images; the network ${state.network} is right on ${right}.`
+        : "No image fits this choice. Widen it, or reset it.",
+    );
+    const shown = JSON.stringify([images, state.network, state.method]);
+    if (shown !== drawn) grid.replaceChildren(...images.map(tile)); // else they keep the focus
+    drawn = shown;
+    renderLarge(images);
+  };
+
+  const stops = data.scale.map(([r, g, b, a]) => `rgb(${r} ${g} ${b} / ${(a / 255).toFixed(3)})`);
+  root.style.setProperty("--gallery-colours", `linear-gradient(to right, ${stops.join(", ")})`);
+  root.replaceChildren(controls, scale(), status, failure, grid, dialog);
+  window.addEventListener("hashchange", () => {
+    readAddress();
+    render();
+  });
+  readAddress();
+  render();
+})();
