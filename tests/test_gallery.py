@@ -3,15 +3,25 @@
 import io
 import json
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cifarcam import gallery
+from cifarcam import chapters, gallery
 from cifarcam.errors import CifarcamError
 
-# Twelve pictures of one
+ROOT = Path(__file__).parents[1]
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
+
+# Executed here and by the chapter of the small book that is built below: twelve pictures of one
 # colour each, three classes, two networks. By network a, pictures 1, 4, 7 and 10 are wrong; network
 # b is right on all. The map of picture 2 by method "first" of network a is zero.
 CODE = """
@@ -165,3 +175,415 @@ def test_networks_with_other_methods_or_negative_maps_are_refused(made):
     negative = gallery.Answers(probabilities, {"first": -maps["first"]})
     with pytest.raises(CifarcamError, match=">= 0"):
         gallery.encode(*arguments, {"c": negative})
+
+
+# ---- the page in a browser ----
+
+CHAPTER = f"""---
+jupytext:
+  formats: md:myst,ipynb
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+(chapter-gallery)=
+# Gallery
+
+Words before.
+
+```{{code-cell}} ipython3
+:tags: [parameters]
+
+dataset_name = "cifar10"
+run_name = "baseline"
+```
+
+```{{code-cell}} ipython3
+:tags: [hide-input]
+{CODE}
+gallery.show(files)
+```
+
+Words after.
+"""
+TOC = """format: jb-book
+root: index
+chapters:
+  - file: notebooks/gallery
+"""
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    """A book of two pages, built as the report is: executed by papermill, set by Jupyter Book."""
+    project = tmp_path_factory.mktemp("book")
+    for name in ("book", "notebooks"):
+        (project / name).mkdir()
+    shutil.copytree(ROOT / "book" / "_static", project / "book" / "_static")
+    for name in ("_config.yml", "references.bib"):
+        shutil.copy(ROOT / "book" / name, project / "book" / name)
+    (project / "book" / "_toc.yml").write_text(TOC)
+    (project / "book" / "index.md").write_text("# Top\n\nThe first page.\n")
+    for name in ("_config.yml", "_toc.yml"):
+        (project / name).symlink_to(f"book/{name}")
+    (project / "requirements.txt").write_text("numpy==1\n")
+    (project / "notebooks" / "gallery.md").write_text(CHAPTER)
+    chapters.write_pair(project / "notebooks" / "gallery.md")
+    for builder in ("html", "latex"):
+        command = [Path(sys.executable).parent / "jupyter-book", "build", "book"]
+        done = subprocess.run(
+            [*map(str, command), "--builder", builder],
+            cwd=project,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert "WARNING" not in done.stdout + done.stderr
+    return project / "book" / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    if BROWSER is None:
+        pytest.skip("no Chromium or Chrome is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER)
+        yield browser
+        browser.close()
+
+
+class Page:
+    """The gallery's page opened from the disk, with words for what a reader does and sees."""
+
+    def __init__(self, browser, html, address="", **options):
+        self.requests = []
+        self.errors = []
+        options = {"viewport": {"width": 1440, "height": 900}} | options
+        self.context = browser.new_context(offline=True, **options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.url = (html / "notebooks" / "gallery.html").as_uri()
+        self.page.goto(self.url + address)
+
+    def control(self, name):
+        return self.page.locator(f".gallery-controls >> nth=0 >> [name={name}]")
+
+    def choose(self, **values):
+        for name, value in values.items():
+            self.control(name).select_option(value)
+
+    def slide(self, name, value):
+        self.control(name).fill(str(value))
+
+    @property
+    def shown(self):
+        return [
+            int(button.get_attribute("data-image")) - 100
+            for button in self.page.locator(".gallery-grid button").all()
+        ]
+
+    @property
+    def status(self):
+        return self.page.locator(".gallery-status").inner_text()
+
+    @property
+    def hash(self):
+        return self.page.evaluate("location.hash")
+
+    def tile(self, image):
+        return self.page.locator(f".gallery-grid [data-image='{100 + image}']")
+
+    @property
+    def dialog(self):
+        return self.page.locator(".gallery-dialog")
+
+    @property
+    def title(self):
+        return self.dialog.locator("h2").inner_text()
+
+    def wait_for_focus(self, image):
+        test = f"document.activeElement.dataset.image === '{100 + image}'"
+        self.page.wait_for_function(test)
+
+    def colours(self, image):
+        """What the screen shows in the middle of each of a tile's 32 x 32 pixels."""
+        view = self.tile(image).locator(".gallery-view")
+        view.scroll_into_view_if_needed()
+        box = view.bounding_box()
+        assert (box["width"], box["height"]) == (96, 96)
+        seen = np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"))
+        x, y = (np.floor(box[side] + 3 * np.arange(32) + 1.5).astype(int) for side in "xy")
+        return seen[np.ix_(y, x)].astype(int)
+
+
+@pytest.fixture
+def open_page(chromium, html):
+    opened = []
+
+    def open_one(address="", place=html, **options):
+        opened.append(Page(chromium, place, address, **options))
+        return opened[-1]
+
+    yield open_one
+    for page in opened:
+        page.context.close()
+
+
+@pytest.mark.slow
+def test_the_files_are_beside_the_page_and_loaded_on_it_alone(html, made):
+    folder = html / "_static" / "gallery"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == made["files"]
+    page = (html / "notebooks" / "gallery.html").read_text()
+    for name in ("gallery.css", "gallery/data.js", "gallery.js"):
+        assert page.count(f"../_static/{name}?v=") == 1, name
+    assert "gallery.js" not in (html / "index.html").read_text()
+    assert "gallery.css" not in (html / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_print_and_pages_without_scripts_say_where_the_gallery_works(html, open_page):
+    sentence = gallery.FALLBACK.split(". ")[0]
+    latex = (html.parent / "latex" / "cifarcam.tex").read_text()
+    assert latex.count(sentence) == 1
+    assert "gallery-app" not in latex
+    page = open_page(java_script_enabled=False)
+    assert page.page.locator("#gallery-app p").inner_text() == gallery.FALLBACK
+    # The words around it stay with the script too.
+    text = open_page().page.locator("article").inner_text()
+    assert "Words before." in text
+    assert "Words after." in text
+    assert sentence not in text
+
+
+@pytest.mark.slow
+def test_nothing_is_asked_of_a_server_and_no_script_of_ours_fails(open_page, html):
+    page = open_page()
+    page.choose(network="b, second", method="other")
+    page.tile(3).click()
+    page.page.wait_for_timeout(300)
+    assert [url for url in page.requests if not url.startswith(html.as_uri())] == []
+    loaded = {
+        url.split("/gallery/")[1].split("?")[0] for url in page.requests if "/gallery/" in url
+    }
+    assert loaded == {
+        "data.js",
+        "pictures.webp",
+        *(f"heatmaps-{n}.webp" for n in ("0-0", "1-0", "1-1")),
+    }
+    # The theme declares a variable of its own twice on every page.
+    assert [error for error in page.errors if "THEBE_JS_URL" not in error] == []
+
+
+@pytest.mark.slow
+def test_filters_count_what_they_show(open_page):
+    page = open_page()
+    assert page.shown == list(range(12))
+    assert page.status == "12 of 12 images; the network a is right on 8."
+    page.choose(**{"class": "dog"})
+    assert page.shown == [4, 5, 6, 7]
+    page.choose(outcome="wrong")
+    assert page.shown == [4, 7]
+    assert page.status == "2 of 12 images; the network a is right on 0."
+    page.choose(network="b, second")
+    assert page.shown == []
+    assert page.status.startswith("No image fits")
+    page.choose(outcome="right")
+    assert page.shown == [4, 5, 6, 7]
+    page.page.get_by_role("button", name="Reset").click()
+    assert page.shown == list(range(12))
+    assert page.hash == ""
+
+
+@pytest.mark.slow
+def test_confidence_is_filtered_between_two_bounds_that_do_not_cross(open_page, made):
+    page = open_page()
+    page.slide("from", 60)
+    expected = [i for i, c in enumerate(made["confidence"]) if c >= 0.6]
+    assert page.shown == expected
+    page.slide("to", 80)
+    assert page.shown == [i for i in expected if made["confidence"][i] <= 0.8]
+    assert page.control("to").get_attribute("aria-valuetext") == "80%"
+    page.slide("from", 90)
+    assert page.control("to").input_value() == "90"
+    assert "from=90" in page.hash
+    # By the keyboard as well.
+    page.control("from").focus()
+    page.page.keyboard.press("ArrowRight")
+    assert page.control("from").input_value() == "91"
+
+
+@pytest.mark.slow
+def test_tiles_name_class_answer_and_confidence(open_page):
+    page = open_page()
+    names = [page.tile(image).get_attribute("aria-label") for image in (0, 1, 2)]
+    assert names == [
+        "cat, recognised with 45%",
+        "cat, taken for dog with 50%",
+        "cat, recognised with 54%, no positive evidence",
+    ]
+    assert "no positive evidence" in page.tile(2).inner_text()
+    page.choose(method="other")
+    assert page.tile(2).get_attribute("aria-label") == "cat, recognised with 54%"
+
+
+@pytest.mark.slow
+def test_pixels_on_the_screen_are_those_of_picture_and_overlay(open_page, made):
+    from cifarcam.figures.heatmaps import overlaid, scaled_for_display
+
+    page = open_page()
+    heat = made["maps"]["other"]
+    page.choose(method="other")
+    page.page.wait_for_load_state("networkidle")
+    for opacity in (0, 65):
+        page.slide("opacity", opacity)
+        page.page.wait_for_timeout(200)
+        for image in (0, 2, 9, 10, 11):
+            picture = made["pictures"][image]
+            expected = (
+                picture if not opacity else overlaid(picture, scaled_for_display(heat[image]))
+            )
+            difference = np.abs(page.colours(image) - expected)
+            assert difference.max() <= 6, (opacity, image, difference.max())
+
+
+@pytest.mark.slow
+def test_an_image_opens_large_and_closes_by_the_keyboard_alone(open_page, made):
+    page = open_page()
+    page.choose(**{"class": "dog"})
+    page.tile(7).focus()
+    page.page.keyboard.press("Enter")
+    assert page.dialog.is_visible()
+    assert page.title == "dog, taken for ship with 77%"
+    assert "Image 107 of the test split" in page.dialog.inner_text()
+    rows = [row.inner_text().split("\t") for row in page.dialog.locator("tbody tr").all()]
+    assert [[cell.strip() for cell in (row[0], row[-1])] for row in rows] == [
+        ["cat", "11.8%"],
+        ["dog (true)", "11.8%"],
+        ["ship (predicted)", "76.5%"],
+    ]
+    assert "4 of 4" in page.dialog.inner_text()
+    page.page.keyboard.press("ArrowRight")  # from the last on to the first
+    assert page.title == "dog, taken for ship with 63%"
+    page.page.keyboard.press("ArrowLeft")
+    page.page.keyboard.press("ArrowLeft")
+    assert page.title == "dog, recognised with 72%"
+    assert page.hash == "#class=dog&image=106"
+    page.page.keyboard.press("Escape")
+    assert not page.dialog.is_visible()
+    page.wait_for_focus(6)
+    assert page.hash == "#class=dog"
+
+
+@pytest.mark.slow
+def test_the_dialog_keeps_the_focus_and_its_controls_their_arrow_keys(open_page):
+    page = open_page("#image=104")
+    for _ in range(15):
+        page.page.keyboard.press("Tab")
+        inside = (
+            "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
+        )
+        assert page.page.evaluate(inside)
+    slider = page.dialog.locator("[name=opacity]")
+    slider.focus()
+    page.page.keyboard.press("ArrowRight")
+    assert page.title == "dog, taken for ship with 63%"
+    assert slider.input_value() == "66"
+    assert page.control("opacity").input_value() == "66"
+    page.dialog.locator("[name=network]").select_option("b, second")
+    assert page.title == "dog, recognised with 63%"
+
+
+@pytest.mark.slow
+def test_a_click_beside_the_dialog_closes_it_and_one_inside_does_not(open_page):
+    page = open_page()
+    page.tile(5).click()
+    page.dialog.locator("h2").click()
+    box = page.dialog.bounding_box()
+    page.page.mouse.click(box["x"] + 3, box["y"] + 3)
+    assert page.dialog.is_visible()
+    page.page.mouse.click(box["x"] - 10, box["y"] + 10)
+    assert not page.dialog.is_visible()
+    page.wait_for_focus(5)
+
+
+@pytest.mark.slow
+def test_an_address_brings_back_the_view(open_page):
+    page = open_page()
+    page.choose(**{"class": "ship"}, outcome="right", network="b, second", method="other")
+    page.slide("from", 85)
+    page.slide("opacity", 30)
+    page.tile(10).click()
+    again = open_page(page.hash)
+    assert again.shown == page.shown == [9, 10, 11]
+    assert again.title == page.title == "ship, recognised with 90%"
+    assert again.control("opacity").input_value() == "30"
+    again.page.keyboard.press("Escape")
+    again.wait_for_focus(10)
+
+
+@pytest.mark.slow
+def test_addresses_with_nonsense_or_another_meaning_change_nothing(open_page):
+    page = open_page("#class=unicorn&from=-3&to=1e9&image=7&network=b,+second")
+    assert page.shown == list(range(12))
+    assert not page.dialog.is_visible()
+    assert page.control("network").input_value() == "b, second"
+    page.page.evaluate("location.hash = '#chapter-gallery'")
+    assert page.control("network").input_value() == "b, second"
+    page.page.evaluate("location.hash = '#class=cat'")
+    page.page.wait_for_function("document.querySelectorAll('.gallery-grid li').length === 4")
+    assert page.control("network").input_value() == "a"
+
+
+@pytest.mark.slow
+def test_an_image_outside_of_the_choice_can_be_linked_and_left(open_page):
+    page = open_page("#class=cat&image=105")
+    assert "outside of the choice" in page.dialog.inner_text()
+    page.page.get_by_role("button", name="Next").click()
+    assert page.title == "cat, recognised with 45%"
+    page = open_page("#class=cat&image=105")
+    page.page.get_by_role("button", name="Previous").click()
+    assert page.title == "cat, recognised with 59%"
+
+
+@pytest.mark.slow
+def test_a_sprite_that_is_missing_is_said_not_shown_as_no_evidence(html, open_page, tmp_path):
+    copy = tmp_path / "html"
+    shutil.copytree(html, copy)
+    (copy / "_static" / "gallery" / "heatmaps-0-1.webp").unlink()
+    page = open_page(place=copy)
+    failure = page.page.locator(".gallery-failure")
+    assert not failure.is_visible()
+    page.choose(method="other")
+    failure.wait_for(state="visible")
+    assert "heatmaps-0-1.webp cannot be loaded" in failure.inner_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 768, 1440])
+def test_every_width_and_theme_is_readable_and_free_of_barriers(open_page, width, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    assert page.page.evaluate("document.documentElement.dataset.theme") == scheme
+    for opened in (False, True):
+        if opened:
+            page.tile(1).click()
+        wide = "[document.documentElement, document.querySelector('.gallery-dialog')]"
+        assert page.page.evaluate(f"{wide}.every((e) => e.scrollWidth <= e.clientWidth)")
+        found = Axe().run(page.page, context="article").response["violations"]
+        assert not [
+            (rule["id"], node["html"][:200], node["failureSummary"])
+            for rule in found
+            if rule["impact"] in ("serious", "critical")
+            for node in rule["nodes"]
+        ]
