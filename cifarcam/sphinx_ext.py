@@ -34,6 +34,7 @@ SAMPLE_NOTICE = (
     "Built from the committed sample of 2,000 images, not from the whole of CIFAR-10: "
     "the numbers on this page are not the report's."
 )
+FOLD_LABEL = ' aria-label="Toggle hidden content"'
 GALLERY = "notebooks/gallery"
 GALLERY_ASSETS = ("gallery.css", "gallery.js")  # in book/_static
 
@@ -46,6 +47,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _keep_gallery_apart, priority=2)
     app.connect("builder-inited", _unpack_gallery)
     app.connect("html-page-context", _equip_gallery)
+    app.connect("html-page-context", _name_folds)
     app.connect("env-get-outdated", _pages_that_glue)
     latex.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -100,6 +102,14 @@ def _equip_gallery(
         app.add_css_file("gallery.css")
         app.add_js_file("gallery/data.js", loading_method="defer")
         app.add_js_file("gallery.js", loading_method="defer")
+
+
+def _name_folds(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Folded code is named by the words that it shows, which MyST-NB hides behind a label."""
+    if "body" in context:
+        context["body"] = context["body"].replace(FOLD_LABEL, "")
 
 
 def _pages_that_glue(

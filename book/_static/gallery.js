@@ -180,8 +180,8 @@
     select("outcome", "The network is", { all: "right or wrong" }),
     select("network", "Network"),
     select("method", "Method"),
-    range("from", "Confidence at least", (percent) => ({ to: Math.max(percent, state.to) })),
-    range("to", "Confidence at most", (percent) => ({ from: Math.min(percent, state.from) })),
+    range("from", "Confidence from", (percent) => ({ to: Math.max(percent, state.to) })),
+    range("to", "Confidence to", (percent) => ({ from: Math.min(percent, state.from) })),
     range("opacity", "Heatmap opacity"),
     element(
       "div",
@@ -194,25 +194,22 @@
   const grid = element("ul", { class: "gallery-grid", role: "list", "aria-label": "Images" });
 
   const tile = (image) => {
-    const mark = isRight(image) ? "✓" : `✗ ${data.classes[predictedOf(image)]}`;
-    const evidence = isBlank(image) ? "no positive evidence" : "";
-    const caption = element(
-      "span",
-      { class: "gallery-caption" },
-      element("b", {}, data.classes[data.labels[image]]),
-      element("span", {}, `${mark} ${confidence(image).toFixed(0)}%`),
-    );
-    if (evidence) caption.append(element("span", {}, evidence));
+    // To the eye "cat ✗ dog 83%", to the ear "cat, taken for dog with 83%".
+    const heard = (text) => element("span", { class: "gallery-heard" }, text);
+    const seen = (text) => element("span", { "aria-hidden": "true" }, text);
+    const answer = isRight(image)
+      ? [heard("recognised with "), seen("✓ ")]
+      : [heard("taken for "), seen("✗ "), data.classes[predictedOf(image)], heard(" with"), " "];
+    const lines = [
+      element("b", {}, data.classes[data.labels[image]], heard(",")),
+      element("span", {}, ...answer, `${confidence(image).toFixed(0)}%`),
+    ];
+    if (isBlank(image)) lines.push(element("span", {}, heard(", "), "no positive evidence"));
     const button = element(
       "button",
-      {
-        type: "button",
-        "aria-label": evidence ? `${sentence(image)}, ${evidence}` : sentence(image),
-        "data-image": data.places[image],
-        onclick: () => change({ image }),
-      },
+      { type: "button", "data-image": data.places[image], onclick: () => change({ image }) },
       view(image),
-      caption,
+      element("span", { class: "gallery-caption" }, ...lines),
     );
     return element("li", {}, button);
   };
