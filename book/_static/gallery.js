@@ -164,7 +164,7 @@
       { class: "gallery-scale" },
       "no evidence ",
       element("span", { class: "gallery-colours", "aria-hidden": "true" }),
-      " the map's maximum",
+      " maximum",
     );
 
   /* ---- the page ---- */
