@@ -32,20 +32,29 @@ FILES = "cifarcam_files"
 
 
 def places(given: Path | None = None, start: Path | None = None) -> list[Path]:
-    """Where runs are looked for: the place given, ``runs/`` upwards from `start`, the cache."""
+    """Where runs are looked for.
+
+    The place given, ``runs/`` upwards from `start` (the working directory), the user's cache,
+    and the committed runs, as they came with the package or stand beside it in a checkout.
+    """
     here = start or Path.cwd()
-    upwards = [directory / "runs" for directory in (here, *here.parents)]
-    found = [place for place in upwards if place.is_dir()]
-    return [*([given] if given else []), *found, files.cache_dir() / "runs"]
+    package = Path(__file__).resolve().parent
+    wanted = [
+        *([given] if given else []),
+        *(directory / "runs" for directory in (here, *here.parents)),
+        files.cache_dir() / "runs",
+        package / "committed_runs",
+        package.parent / "runs",
+    ]
+    return [place for place in dict.fromkeys(wanted) if place.is_dir()]
 
 
 def run_directories(given: Path | None = None, start: Path | None = None) -> Iterator[Path]:
     """All whole runs, in the order in which they are looked up."""
     for place in places(given, start):
-        if place.is_dir():
-            for directory in sorted(place.iterdir()):
-                if all((directory / name).is_file() for name in RUN_FILES):
-                    yield directory
+        for directory in sorted(place.iterdir()):
+            if all((directory / name).is_file() for name in RUN_FILES):
+                yield directory
 
 
 def find_run(fingerprint: str, given: Path | None = None, start: Path | None = None) -> Path | None:
@@ -58,11 +67,9 @@ def find_run(fingerprint: str, given: Path | None = None, start: Path | None = N
 
 
 def find_record(name: str, start: Path | None = None) -> Path | None:
-    """The file of a measurement record: among the runs, or as it came with the package."""
-    package = Path(__file__).resolve().parent
-    directories = [place / "records" for place in places(start=start)]
-    for directory in (*directories, package / "records", package.parent / "runs" / "records"):
-        path = directory / f"{name}.json"
+    """The file of a measurement record: in ``records`` among the runs."""
+    for place in places(start=start):
+        path = place / "records" / f"{name}.json"
         if path.is_file():
             return path
     return None

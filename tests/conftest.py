@@ -19,20 +19,25 @@ def tracked_files():
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
 
 
-@pytest.fixture(scope="session")
-def project(tmp_path_factory):
-    """A copy of the checkout with an experiment of two epochs on two filters."""
-    copy = tmp_path_factory.mktemp("checkout")
-    for name in filter(None, tracked_files()):
-        if (ROOT / name).exists() and not name.startswith("runs/baseline"):
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, copy / name, follow_symlinks=False)
+def write_tiny_experiments(directory):
+    """Write the baseline and its twin with three epochs on two layers of filters, named tiny."""
     for name in ("baseline", "baseline-early-stopping"):
         text = (ROOT / "experiments" / f"{name}.toml").read_text()
         text = re.sub(r"epochs = \d+", "epochs = 3", text)
         text = re.sub(r"learning_rate = [\d.]+", "learning_rate = 0.01", text)
         text = re.sub(r"filters = \[.*\]", "filters = [8, 16]", text)
-        (copy / "experiments" / f"{name.replace('baseline', 'tiny')}.toml").write_text(text)
+        (directory / f"{name.replace('baseline', 'tiny')}.toml").write_text(text)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """A copy of the checkout with the tiny experiments."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in filter(None, tracked_files()):
+        if (ROOT / name).exists() and not name.startswith("runs/baseline"):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name, follow_symlinks=False)
+    write_tiny_experiments(copy / "experiments")
     return copy
 
 

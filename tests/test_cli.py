@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 from test_training import TINY
 
-from cifarcam import cli, data, explain, runs
+from cifarcam import cli, data, explain, runs, store
 from cifarcam.data import Split
 
 RUNS = Path(__file__).parents[1] / "runs"
@@ -47,6 +47,14 @@ def test_committed_runs_load_and_are_as_accurate_as_they_say(directory):
     # A thousand images of the test split: three standard errors at 73% are four points.
     accuracy = float((predicted == sample.test.labels).mean())
     assert accuracy == pytest.approx(run.metrics["test"]["accuracy"], abs=0.04)
+
+
+def test_committed_runs_are_found_from_anywhere_and_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert runs.load("baseline").directory == RUNS / "baseline"
+    assert store.find_record("classical") == RUNS / "records" / "classical.json"
+    inside = list(store.run_directories(start=RUNS.parent))
+    assert inside.count(RUNS / "baseline") == 1
 
 
 def test_a_run_keeps_heatmaps_of_the_first_image_of_each_class(home):
