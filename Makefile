@@ -1,13 +1,14 @@
 # make report   sets everything up, executes what is stale, prints the page to open
 # make pdf      the same as one document, cifarcam.pdf
 # make test     sets everything up, runs lint, types and tests
+# make colab REPO=owner/name   sets the repository that Colab opens the notebooks from
 SUITABLE = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for python in python3.12 python3.13 python3.11 python3; do \
   if $$python -c '$(SUITABLE)' 2>/dev/null; then echo $$python; break; fi; done)
 BIN = .venv/bin
 DATASET ?=
 
-.PHONY: env report pdf test lock clean
+.PHONY: env report pdf test colab lock clean
 
 env: .venv/installed
 
@@ -37,6 +38,10 @@ test: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+colab: env
+	$(if $(filter undefined,$(origin REPO)),$(error say make colab REPO=owner/name; REPO= takes the address away))
+	$(BIN)/cifarcam colab "$(REPO)"
 
 # Resolves the lock file anew, for all platforms and Python versions at once.
 lock: env

@@ -29,6 +29,8 @@ from cifarcam.errors import CifarcamError
 
 LOCK_FILE = "requirements.txt"
 PACKAGE = Path(__file__).resolve().parent
+# The tag of cells that serve notebooks opened alone, and are left out of the report.
+COLAB = "colab"
 
 
 @dataclass(frozen=True)
@@ -184,17 +186,22 @@ def _digest_of(content: Any) -> str:
 
 
 def read_chapter(project: Path, name: str) -> nbformat.NotebookNode:
-    """A chapter's notebook, from the newer file of its pair; the older one is brought up to it."""
+    """A chapter's notebook, from the newer file of its pair; the older one is brought up to it.
+
+    The cells that are tagged `COLAB` stay in the files alone.
+    """
     text, notebook = (project / "notebooks" / f"{name}.{ext}" for ext in ("md", "ipynb"))
-    from_text = jupytext.read(text)
-    if not notebook.is_file() or not _same_cells(from_text, jupytext.read(notebook)):
+    chapter = jupytext.read(text)
+    if not notebook.is_file() or not _same_cells(chapter, jupytext.read(notebook)):
         if notebook.is_file() and notebook.stat().st_mtime > text.stat().st_mtime:
             newer = jupytext.read(notebook)
-            newer.metadata["jupytext"] = from_text.metadata["jupytext"]
+            newer.metadata["jupytext"] = chapter.metadata["jupytext"]
             jupytext.write(newer, text, fmt="md:myst")
-            return newer
-        write_pair(text)
-    return from_text
+            chapter = newer
+        else:
+            write_pair(text)
+    chapter.cells = [c for c in chapter.cells if COLAB not in c.metadata.get("tags", [])]
+    return chapter
 
 
 def write_pair(text: Path) -> None:

@@ -233,6 +233,20 @@ def report(
         click.echo("every chapter is up to date")
 
 
+@main.command("colab")
+@click.argument("repository")
+def colab_command(repository: str) -> None:
+    """Set the REPOSITORY on GitHub, owner/name, from which Colab opens and installs.
+
+    Writes the address into the book's configuration, and a badge and a cell that installs the
+    library into every notebook; "" takes all of them away.
+    """
+    from cifarcam import chapters, colab
+
+    changed = colab.set_repository(chapters.find_project(), repository)
+    click.echo(f"written: {', '.join(changed)}" if changed else "every notebook agrees already")
+
+
 def _line(run: Any) -> str:
     test = run.metrics["test"]
     low, high = test["accuracy_interval"]

@@ -21,7 +21,7 @@ LONG_TABLE = 1400  # letters from which on a table may break over pages
 CODE = "code-appendix"
 PROVENANCE = "computed-from"  # the class of a chapter's last box; an appendix has it all
 BIBLIOGRAPHY = "bibliography"
-APPENDICES = ("notebooks/provenance",)
+APPENDICES = ("notebooks/gallery", "notebooks/provenance")
 
 
 def setup(app: Sphinx) -> None:

@@ -31,13 +31,14 @@ def write_tiny_experiments(directory):
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
-    """A copy of the checkout with the tiny experiments."""
+    """A copy of the checkout with the tiny experiments, and without a repository's address."""
     copy = tmp_path_factory.mktemp("checkout")
     for name in filter(None, tracked_files()):
         if (ROOT / name).exists() and not name.startswith("runs/baseline"):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, copy / name, follow_symlinks=False)
     write_tiny_experiments(copy / "experiments")
+    run(copy, "cifarcam", "colab", "")
     return copy
 
 

@@ -224,7 +224,8 @@ def html(tmp_path_factory):
     project = tmp_path_factory.mktemp("book")
     for name in ("book", "notebooks"):
         (project / name).mkdir()
-    shutil.copytree(ROOT / "book" / "_static", project / "book" / "_static")
+    for name in ("_static", "_mathjax", "_latex"):
+        shutil.copytree(ROOT / "book" / name, project / "book" / name)
     for name in ("_config.yml", "references.bib"):
         shutil.copy(ROOT / "book" / name, project / "book" / name)
     (project / "book" / "_toc.yml").write_text(TOC)
