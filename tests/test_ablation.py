@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_training import TINY
 
-from cifarcam import ablation, data, experiment, files, models, prediction, training
+from cifarcam import ablation, data, experiment, files, models, prediction, runs, training
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +80,19 @@ def test_images_are_disturbed_one_by_one_and_the_same_every_time():
     # A turn leaves the centre where it is, and the corners not.
     change = np.abs(found["turned"].astype(int) - split.images).mean(axis=(0, 3))
     assert change[14:18, 14:18].mean() < 0.5 * change[:4, :4].mean()
+
+
+def test_the_committed_record_is_of_these_experiments():
+    record = runs.load_record("ablation")
+    digest = runs.load("baseline").provenance["dataset_digest"]
+    chain, rates = ablation.steps(), ablation.dropout_experiments()
+    assert record["inputs"] == [
+        wanted.fingerprint(digest)
+        for wanted in [*(step.experiment for step in chain), *rates.values()]
+    ]
+    assert [line["ingredient"] for line in record["steps"]] == [step.ingredient for step in chain]
+    for line in [*record["steps"], *record["dropout"]]:
+        assert [training["seed"] for training in line["trainings"]] == list(ablation.SEEDS)
 
 
 def test_dropout_is_measured_beside_the_baselines_own_rate():

@@ -21,6 +21,7 @@ CHAPTERS = [
     "Grad-CAM: what the network looks at",
     "How far can the heatmaps be trusted?",
     "Deeper networks",
+    "What each ingredient buys",
     "Summary and conclusion",
 ]
 
