@@ -12,6 +12,19 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+# What a chapter's text begins with.
+HEAD = """---
+jupytext:
+  formats: md:myst,ipynb
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+"""
 
 
 def tracked_files():
@@ -42,19 +55,23 @@ def project(tmp_path_factory):
     return copy
 
 
-def run(project, *command):
-    environment = os.environ | {
-        "XDG_CACHE_HOME": str(project / "cache"),
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-    }
+def call(*command, cwd, **environment):
     done = subprocess.run(
-        [str(BIN / command[0]), *command[1:]],
-        cwd=project,
-        env=environment,
+        [str(part) for part in command],
+        cwd=cwd,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done
+
+
+def run(project, command, *arguments):
+    """What a command of the environment says in a project, whose own cache it uses."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    cache = str(project / "cache")
+    done = call(BIN / command, *arguments, cwd=project, XDG_CACHE_HOME=cache, PATH=path)
     return done.stdout + done.stderr
 
 

@@ -8,33 +8,22 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from conftest import HEAD
 
-from cifarcam import chapters, files
+from cifarcam import chapters, files, report
 from cifarcam.errors import CifarcamError
 
-ROOT = Path(__file__).parents[1]
-CHAPTER = """---
-jupytext:
-  formats: md:myst,ipynb
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
+CHAPTER = f"""{HEAD}
 # A chapter
 
-```{code-cell} ipython3
+```{{code-cell}} ipython3
 :tags: [parameters]
 
 dataset_name = "cifar10"
 run_name = "baseline"
 ```
 
-```{code-cell} ipython3
+```{{code-cell}} ipython3
 from cifarcam import report
 
 report.glue("a-value", ANSWER)
@@ -175,3 +164,10 @@ def test_the_closure_of_imports_is_followed_through_packages():
 def test_sphinx_stays_free_of_tensorflow():
     code = "import sys, cifarcam.sphinx_ext; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_mean_and_its_half_width_as_text():
+    assert report.plus_minus(71.626, 1.4501) == "71.6 ± 1.5"
+    assert report.plus_minus(-0.12446, 0.1016, 3, signed=True) == "−0.124 ± 0.102"
+    assert report.plus_minus(9.4844, 0.4, signed=True) == "+9.5 ± 0.4"
+    assert report.plus_minus(2.0, float("nan")) == "2.0 ± nan"

@@ -3,20 +3,19 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
 import yaml
 from click.testing import CliRunner
+from conftest import ROOT
 
 from cifarcam import chapters, cli, colab
 from cifarcam.chapters import Parameters
 from cifarcam.colab import Repository
 from cifarcam.errors import CifarcamError
 
-ROOT = Path(__file__).parents[1]
 NAMES = chapters.chapters(ROOT)
 
 

@@ -4,18 +4,15 @@ import io
 import json
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import HEAD, ROOT, run
 from PIL import Image
 
 from cifarcam import chapters, gallery
 from cifarcam.errors import CifarcamError
 
-ROOT = Path(__file__).parents[1]
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
     None,
@@ -179,18 +176,7 @@ def test_networks_with_other_methods_or_negative_maps_are_refused(made):
 
 # ---- the page in a browser ----
 
-CHAPTER = f"""---
-jupytext:
-  formats: md:myst,ipynb
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
+CHAPTER = f"""{HEAD}
 (chapter-gallery)=
 # Gallery
 
@@ -236,15 +222,7 @@ def html(tmp_path_factory):
     (project / "notebooks" / "gallery.md").write_text(CHAPTER)
     chapters.write_pair(project / "notebooks" / "gallery.md")
     for builder in ("html", "latex"):
-        command = [Path(sys.executable).parent / "jupyter-book", "build", "book"]
-        done = subprocess.run(
-            [*map(str, command), "--builder", builder],
-            cwd=project,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        assert "WARNING" not in done.stdout + done.stderr
+        assert "WARNING" not in run(project, "jupyter-book", "build", "book", "--builder", builder)
     return project / "book" / "_build" / "html"
 
 

@@ -9,10 +9,10 @@ import jupytext
 import nbformat
 import pytest
 import yaml
+from conftest import ROOT
 
 from cifarcam import chapters, explain
 
-ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
 LOCK = (ROOT / "requirements.txt").read_text()
 

@@ -1,33 +1,21 @@
 """The wheel, really built and installed: notebooks copied alone into an empty folder run with it."""
 
-import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 import venv
 import zipfile
+from functools import partial
 from pathlib import Path
 
+import conftest
 import pytest
 from conftest import ROOT, tracked_files, write_tiny_experiments
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PYPI_LIMIT = 100 * 10**6  # bytes that the Python Package Index takes for one file
-
-
-def call(*command, cwd, **environment):
-    # Nothing of the checkout may be found by way of PYTHONPATH.
-    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env=inherited | environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+# Nothing of the checkout may be found by way of PYTHONPATH.
+call = partial(conftest.call, PYTHONPATH="")
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +65,14 @@ def test_the_wheel_holds_what_is_committed_and_can_be_handed_on(wheel):
 @pytest.mark.slow
 def test_the_environment_has_the_wheel_and_not_the_checkout(home):
     script = "import cifarcam; print(cifarcam.__file__)"
-    found = Path(call(home / "venv" / "bin" / "python", "-c", script, cwd=home).strip())
+    found = Path(call(home / "venv" / "bin" / "python", "-c", script, cwd=home).stdout.strip())
     assert found.is_relative_to(home / "venv")
 
 
 @pytest.mark.slow
 def test_committed_runs_are_found_outside_a_checkout(home):
     cache = str(home / "cache")
-    listed = call(home / "venv" / "bin" / "cifarcam", "runs", cwd=home, XDG_CACHE_HOME=cache)
+    listed = call(home / "venv" / "bin" / "cifarcam", "runs", cwd=home, XDG_CACHE_HOME=cache).stdout
     committed = {path.parent.name for path in (ROOT / "runs").glob("*/provenance.json")}
     assert {line.split()[0] for line in listed.splitlines()} == committed
     assert str(ROOT) not in listed
