@@ -72,9 +72,6 @@ class CodeToAppendix(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         """Change the document in place."""
         appendix = nodes.section("", nodes.title("", "Code"), ids=["code"], classes=[CODE])
-        for note in list(self.document.findall(nodes.Admonition)):
-            if PROVENANCE in note["classes"]:
-                note.parent.remove(note)
         for page in self.document.findall(addnodes.start_of_file):
             listings: list[nodes.Node] = []
             for cell in _containers(page, "cell"):
@@ -104,18 +101,15 @@ class Arrangement(SphinxPostTransform):
         for heading in list(front.findall(RootHeader)):
             heading.replace_self(_latex(rf"\frontheading{{{heading.astext()}}}"))
         front += _latex(r"\reportcontents")
-        moved: list[nodes.Node] = []
-        for page in list(document.findall(addnodes.start_of_file)):
-            if page["docname"] in APPENDICES:
-                moved.append(page)
-            if page["docname"] in (*APPENDICES, BIBLIOGRAPHY):
-                page.parent.remove(page)
-        moved += [node for node in document.children if CODE in node.get("classes", ())]
-        for node in moved:
-            if node.parent is document:
-                document.remove(node)
+        closing = [n for n in document.findall(nodes.Admonition) if PROVENANCE in n["classes"]]
+        pages = {page["docname"]: page for page in document.findall(addnodes.start_of_file)}
+        appendices = [pages[name] for name in APPENDICES if name in pages]
+        appendices += [node for node in document.children if CODE in node.get("classes", ())]
+        cited = [pages[BIBLIOGRAPHY]] if BIBLIOGRAPHY in pages else []
+        for node in (*closing, *cited, *appendices):
+            node.parent.remove(node)
         # Sphinx has put the works cited, which make their own heading, at the end.
-        document += [_latex(r"\appendix"), *moved]
+        document += [_latex(r"\appendix"), *appendices]
 
 
 def _containers(parent: nodes.Element, kind: str) -> list[nodes.container]:

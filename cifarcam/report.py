@@ -41,6 +41,22 @@ def glue(name: str, value: float | int | str | np.generic) -> None:
     myst_glue(name, value, display=False)
 
 
+def plus_minus(mean: float, half: float, digits: int = 1, *, signed: bool = False) -> str:
+    """A mean and the half width of its interval as text, with a typeset minus.
+
+    Parameters
+    ----------
+    mean, half
+        The two numbers.
+    digits
+        Behind the point.
+    signed
+        Whether a positive mean has its sign, as differences do.
+    """
+    sign = "+" if signed else ""
+    return f"{mean:{sign}.{digits}f} ± {half:.{digits}f}".replace("-", "−")
+
+
 def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str, name: str) -> None:
     """Show a numbered table.
 
