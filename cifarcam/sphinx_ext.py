@@ -1,6 +1,7 @@
 """Lets ``jupyter-book build book`` execute stale chapters first, and keeps pages honest.
 
-It also gives the gallery's page the files that its chapter carries.
+It also gives the gallery's page the files that its chapter carries, offers the notebooks for
+download as they are before execution, and the PDF where it was made before.
 
 Configuration (``book/_config.yml``, ``sphinx: config:``): none. The chapters' parameters are those
 that ``cifarcam report`` chose last.
@@ -34,7 +35,12 @@ SAMPLE_NOTICE = (
     "Built from the committed sample of 2,000 images, not from the whole of CIFAR-10: "
     "the numbers on this page are not the report's."
 )
-FOLD_LABEL = ' aria-label="Toggle hidden content"'
+ROLES = {
+    # Folded code is named by the words that it shows, which MyST-NB hides behind a label.
+    ' aria-label="Toggle hidden content"': "",
+    # The items of the bibliography's list.
+    'role="doc-biblioentry"': 'role="listitem"',
+}
 GALLERY = "notebooks/gallery"
 GALLERY_ASSETS = ("gallery.css", "gallery.js")  # in book/_static
 
@@ -45,10 +51,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _execute_chapters, priority=1)
     app.connect("config-inited", _adapt_theme, priority=2)
     app.connect("config-inited", _keep_gallery_apart, priority=2)
+    app.connect("config-inited", _leave_out_thebe)
+    app.connect("config-inited", _add_pdf)
     app.connect("builder-inited", _unpack_gallery)
     app.connect("html-page-context", _equip_gallery)
-    app.connect("html-page-context", _name_folds)
+    app.connect("html-page-context", _mend_roles)
     app.connect("env-get-outdated", _pages_that_glue)
+    app.connect("build-finished", _offer_unexecuted)
     latex.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -80,6 +89,22 @@ def _keep_gallery_apart(app: Sphinx, config: Config) -> None:
         assets[:] = [asset for asset in assets if asset not in GALLERY_ASSETS]
 
 
+def _leave_out_thebe(app: Sphinx, config: Config) -> None:
+    """Jupyter Book readies every page for code cells run by a server; these have none."""
+    for listeners in app.events.listeners.values():
+        listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
+    styles = app.registry.css_files
+    styles[:] = [style for style in styles if style[0] != "sphinx-thebe.css"]
+
+
+def _add_pdf(app: Sphinx, config: Config) -> None:
+    """The report that ``make pdf`` made lies beside the pages; the first one names it."""
+    pdf = chapters.find_project(Path(app.srcdir)) / "cifarcam.pdf"
+    if pdf.is_file():
+        config.html_extra_path.append(str(pdf))
+        app.tags.add("with_pdf")
+
+
 def _unpack_gallery(app: Sphinx) -> None:
     """Write the files that the gallery's executed chapter carries to ``_static/gallery``."""
     copy = Path(app.srcdir) / f"{GALLERY}.ipynb"
@@ -104,12 +129,13 @@ def _equip_gallery(
         app.add_js_file("gallery.js", loading_method="defer")
 
 
-def _name_folds(
+def _mend_roles(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Folded code is named by the words that it shows, which MyST-NB hides behind a label."""
-    if "body" in context:
-        context["body"] = context["body"].replace(FOLD_LABEL, "")
+    """Say to screen readers what is seen, where others' markup says otherwise."""
+    for wrong, right in ROLES.items():
+        if "body" in context:
+            context["body"] = context["body"].replace(wrong, right)
 
 
 def _pages_that_glue(
@@ -122,6 +148,15 @@ def _pages_that_glue(
         for page in env.found_docs - fresh
         if {_resolve(page, name) for name in _glued_from(Path(env.doc2path(page)))} & fresh
     ]
+
+
+def _offer_unexecuted(app: Sphinx, error: Exception | None) -> None:
+    """What a page's download button gives is the notebook without its outputs, a tenth as large."""
+    folder = Path(app.outdir) / "_sources" / "notebooks"
+    if error is None and folder.is_dir():
+        project = chapters.find_project(Path(app.srcdir))
+        for copy in folder.glob("*.ipynb"):
+            shutil.copy(project / "notebooks" / copy.name, copy)
 
 
 def _glued_from(path: Path) -> set[str]:

@@ -12,6 +12,10 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
 # What a chapter's text begins with.
 HEAD = """---
 jupytext:
@@ -89,3 +93,55 @@ def pages(project):
     return {
         name: BeautifulSoup((html / f"{name}.html").read_text(), "html.parser") for name in names
     }
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if BROWSER is None:
+        pytest.skip("no Chromium or Chrome is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER)
+        yield browser
+        browser.close()
+
+
+class OpenPage:
+    """A page opened from the disk in a browser without a network, and what it asks for and reports."""
+
+    def __init__(self, browser, path, address="", **options):
+        self.requests = []
+        self.errors = []
+        options = {"viewport": {"width": 1440, "height": 900}} | options
+        self.context = browser.new_context(offline=True, **options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on(
+            "console",
+            lambda said: self.errors.append(said.text) if said.type == "error" else None,
+        )
+        self.page.goto(path.as_uri() + address)
+
+    def asked_outside(self, html):
+        """Addresses asked for that are not in a folder."""
+        inside = (html.as_uri() + "/", "data:", "blob:")
+        return [url for url in self.requests if not url.startswith(inside)]
+
+    def barriers(self, context=None):
+        """What axe-core finds that is serious or critical."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        # The rule is new: labels must hold the words that are seen.
+        rules = {"label-content-name-mismatch": {"enabled": True}}
+        # Without asking for the style sheets again, which a page from the disk may not.
+        options = {"resultTypes": ["violations"], "rules": rules, "preload": False}
+        found = Axe().run(self.page, context=context, options=options).response["violations"]
+        return [
+            (rule["id"], node["html"][:200], node["failureSummary"])
+            for rule in found
+            if rule["impact"] in ("serious", "critical")
+            for node in rule["nodes"]
+        ]

@@ -1,0 +1,138 @@
+"""Every page of the built book, opened from the disk in a browser without a network."""
+
+import re
+
+import pytest
+from conftest import OpenPage
+
+PAGES = [
+    "index",
+    "introduction",
+    *(
+        f"notebooks/{chapter}"
+        for chapter in (
+            *("literature", "datasets", "methodology", "results", "grad_cam", "trust"),
+            *("deeper", "ingredients", "gallery", "provenance"),
+        )
+    ),
+    "conclusion",
+    "bibliography",
+]
+MEGABYTE = 1e6
+
+
+@pytest.fixture(scope="module")
+def html(built):
+    return built[0] / "book" / "_build" / "html"
+
+
+@pytest.fixture
+def open_page(chromium, html):
+    opened = []
+
+    def open_one(name, address="", **options):
+        opened.append(OpenPage(chromium, html / f"{name}.html", address, **options))
+        return opened[-1]
+
+    yield open_one
+    for page in opened:
+        page.context.close()
+
+
+@pytest.mark.slow
+def test_these_are_all_pages(html):
+    found = {str(path.relative_to(html).with_suffix("")) for path in html.rglob("*.html")}
+    assert {name for name in found if not name.startswith("_")} - {"genindex", "search"} == set(
+        PAGES
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", [*PAGES, "search"])
+def test_a_page_is_whole_by_itself_and_free_of_barriers(open_page, html, name, scheme):
+    opened = open_page(name, color_scheme=scheme)
+    page = opened.page
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    # Every formula is set, and every image is there, those further down that wait for the reader too.
+    page.wait_for_function(
+        "[...document.querySelectorAll('.math')].every((f) => f.querySelector('mjx-container'))"
+    )
+    assert page.locator("mjx-container [data-mml-node=merror]").count() == 0
+    missing = page.evaluate(
+        """Promise.all([...document.images].map(async (image) => {
+             image.loading = 'eager';
+             try { await image.decode(); } catch { return image.src; }
+             return image.naturalWidth ? null : image.src;
+           })).then((all) => all.filter(Boolean))"""
+    )
+    assert missing == []
+    assert opened.barriers() == []
+    for width in (1440, 768, 375):
+        page.set_viewport_size({"width": width, "height": 900})
+        seen = page.evaluate("document.documentElement.clientWidth")
+        assert page.evaluate("document.documentElement.scrollWidth") <= seen, width
+    assert opened.asked_outside(html) == []
+    assert opened.errors == []
+
+
+@pytest.mark.slow
+def test_the_search_finds_airplane(open_page):
+    opened = open_page("index")
+    page = opened.page
+    page.keyboard.press("Control+k")
+    page.keyboard.type("airplane")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("search.html"))
+    results = page.locator("#search-results ul.search a")
+    results.first.wait_for()
+    assert results.count() >= 3
+    assert "6. Grad-CAM: what the network looks at" in results.all_inner_texts()
+    results.first.click()
+    page.wait_for_load_state()
+    assert "airplane" in page.locator("article").inner_text().lower()
+    assert opened.errors == []
+
+
+@pytest.mark.slow
+def test_the_code_of_a_cell_opens_and_closes(open_page):
+    page = open_page("notebooks/results").page
+    fold = page.locator("article details.hide").first
+    code = fold.locator("pre").first
+    assert not code.is_visible()
+    fold.locator("summary").click()
+    assert code.is_visible()
+    fold.locator("summary").click()
+    assert not code.is_visible()
+
+
+@pytest.mark.slow
+def test_the_theme_can_be_changed_and_stays_on_the_next_page(open_page):
+    page = open_page("index", color_scheme="light").page
+    theme = "document.documentElement.dataset.theme"
+    button = page.locator(".theme-switch-button").first
+    for _ in range(3):
+        if page.evaluate(theme) == "dark":
+            break
+        button.click()
+    assert page.evaluate(theme) == "dark"
+    page.locator("article a[href*='.html']").first.click()
+    page.wait_for_load_state()
+    assert page.evaluate(theme) == "dark"
+
+
+@pytest.mark.slow
+def test_pages_and_site_are_small(html):
+    """What belongs to one page; scripts, styles and fonts are shared by all."""
+    site = sum(path.stat().st_size for path in html.rglob("*") if path.is_file())
+    assert site <= 25 * MEGABYTE
+    for name in PAGES:
+        path = html / f"{name}.html"
+        text = path.read_text()
+        own = {
+            path,
+            *(path.parent / source for source in re.findall(r'src="([^"]*_images/[^"]*)"', text)),
+        }
+        if name == "notebooks/gallery":
+            own |= set((html / "_static" / "gallery").iterdir())
+        assert sum(part.stat().st_size for part in own) <= 1.5 * MEGABYTE, name
