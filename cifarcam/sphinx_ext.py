@@ -41,6 +41,8 @@ ROLES = {
     # The items of the bibliography's list.
     'role="doc-biblioentry"': 'role="listitem"',
 }
+FIGURE = re.compile(r'(<figure[^>]*>\s*)(<img [^>]*src="([^"]+)"[^>]*>)')
+ALONE = r'\1<a href="\3" title="Open the figure alone">\2</a>'
 GALLERY = "notebooks/gallery"
 GALLERY_ASSETS = ("gallery.css", "gallery.js")  # in book/_static
 
@@ -56,6 +58,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", _unpack_gallery)
     app.connect("html-page-context", _equip_gallery)
     app.connect("html-page-context", _mend_roles)
+    app.connect("html-page-context", _open_figures)
+    app.connect("doctree-resolved", _typeset_minus)
     app.connect("env-get-outdated", _pages_that_glue)
     app.connect("build-finished", _offer_unexecuted)
     latex.setup(app)
@@ -136,6 +140,21 @@ def _mend_roles(
     for wrong, right in ROLES.items():
         if "body" in context:
             context["body"] = context["body"].replace(wrong, right)
+
+
+def _open_figures(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """A figure opens alone on a click: on a phone its letters are small in the column."""
+    if "body" in context:
+        context["body"] = FIGURE.sub(ALONE, context["body"])
+
+
+def _typeset_minus(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Numbers from the chapters have a minus where Python writes a hyphen."""
+    for number in doctree.findall(nodes.inline):
+        if "pasted-text" in number["classes"] and number.astext().startswith("-"):
+            number[:] = [nodes.Text("−" + number.astext()[1:])]
 
 
 def _pages_that_glue(

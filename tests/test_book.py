@@ -168,3 +168,20 @@ def test_the_gallery_shows_what_the_networks_predict_and_stays_small(built):
     files += [html / "notebooks" / "gallery.html"]
     files += [html / "_static" / name for name in ("gallery.js", "gallery.css")]
     assert sum(path.stat().st_size for path in files) <= 1.5e6
+
+
+@pytest.mark.slow
+def test_negative_numbers_have_a_minus(built):
+    shown = [n.get_text() for page in pages(built[0]).values() for n in page.select(".pasted-text")]
+    assert not [number for number in shown if number.startswith("-")]
+    assert [number for number in shown if number.startswith("−")]
+
+
+@pytest.mark.slow
+def test_a_figure_opens_alone_and_a_download_is_the_notebook_without_outputs(built):
+    project = built[0]
+    for name, page in pages(project).items():
+        for figure in page.select("article figure"):
+            assert figure.find("a")["href"] == figure.find("img")["src"], name
+    copy = project / "book" / "_build" / "html" / "_sources" / "notebooks" / "results.ipynb"
+    assert copy.read_bytes() == (project / "notebooks" / "results.ipynb").read_bytes()

@@ -192,6 +192,11 @@ gallery.show(files)
 
 Words after.
 """
+# What the report's first page says of the document, and nothing else.
+FRONT = (
+    "# Top\n\nThe first page.\n\n"
+    + re.search(r"^:::.*?^:::", (ROOT / "book/index.md").read_text(), re.M | re.S)[0]
+)
 TOC = """format: jb-book
 root: index
 chapters:
@@ -210,7 +215,8 @@ def html(tmp_path_factory):
     for name in ("_config.yml", "references.bib"):
         shutil.copy(ROOT / "book" / name, project / "book" / name)
     (project / "book" / "_toc.yml").write_text(TOC)
-    (project / "book" / "index.md").write_text("# Top\n\nThe first page.\n")
+    (project / "book" / "index.md").write_text(FRONT)
+    (project / "cifarcam.pdf").write_bytes(b"a report")
     for name in ("_config.yml", "_toc.yml"):
         (project / name).symlink_to(f"book/{name}")
     (project / "requirements.txt").write_text("numpy==1\n")
@@ -305,6 +311,12 @@ def test_the_files_are_beside_the_page_and_loaded_on_it_alone(html, made):
         assert page.count(f"../_static/{name}?v=") == 1, name
     assert "gallery.js" not in (html / "index.html").read_text()
     assert "gallery.css" not in (html / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_document_that_was_made_before_lies_beside_the_pages(html):
+    assert (html / "cifarcam.pdf").read_bytes() == b"a report"
+    assert '<a href="cifarcam.pdf">' in (html / "index.html").read_text()
 
 
 @pytest.mark.slow

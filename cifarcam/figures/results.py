@@ -87,7 +87,7 @@ def class_histogram(counts: Mapping[str, Sequence[int]], class_names: Sequence[s
         below = below + heights
     axes.set_ylabel("images")
     axes.yaxis.set_major_formatter(FuncFormatter(_thousands))
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     slant_names(axes)
     axes.grid(axis="y")
     axes.margins(x=0.01)
