@@ -113,10 +113,11 @@ class OpenPage:
     def __init__(self, browser, path, address="", **options):
         self.requests = []
         self.errors = []
-        options = {"viewport": {"width": 1440, "height": 900}} | options
+        # Without motion a colour is what it will be, and not on its way there.
+        options = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"} | options
         self.context = browser.new_context(offline=True, **options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on(

@@ -171,6 +171,19 @@ def test_the_gallery_shows_what_the_networks_predict_and_stays_small(built):
 
 
 @pytest.mark.slow
+def test_tables_are_captioned_and_have_header_cells(built):
+    seen = 0
+    for name, page in pages(built[0]).items():
+        for table in page.select("article table"):
+            assert re.match(r"Table \d", table.find("caption").get_text()), name
+            header = table.select("thead th")
+            assert header, name
+            assert {len(row.select("td, th")) for row in table.select("tbody tr")} == {len(header)}
+            seen += 1
+    assert seen >= 20
+
+
+@pytest.mark.slow
 def test_negative_numbers_have_a_minus(built):
     shown = [n.get_text() for page in pages(built[0]).values() for n in page.select(".pasted-text")]
     assert not [number for number in shown if number.startswith("-")]
