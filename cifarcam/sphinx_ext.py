@@ -57,8 +57,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _add_pdf)
     app.connect("builder-inited", _unpack_gallery)
     app.connect("html-page-context", _equip_gallery)
-    app.connect("html-page-context", _mend_roles)
-    app.connect("html-page-context", _open_figures)
+    app.connect("html-page-context", _mend_body)
     app.connect("doctree-resolved", _typeset_minus)
     app.connect("env-get-outdated", _pages_that_glue)
     app.connect("build-finished", _offer_unexecuted)
@@ -133,21 +132,19 @@ def _equip_gallery(
         app.add_js_file("gallery.js", loading_method="defer")
 
 
-def _mend_roles(
+def _mend_body(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Say to screen readers what is seen, where others' markup says otherwise."""
+    """Say to screen readers what is seen, and let a figure open alone on a click.
+
+    On a phone a figure's letters are small in the column.
+    """
+    if "body" not in context:
+        return
+    body = FIGURE.sub(ALONE, context["body"])
     for wrong, right in ROLES.items():
-        if "body" in context:
-            context["body"] = context["body"].replace(wrong, right)
-
-
-def _open_figures(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
-    """A figure opens alone on a click: on a phone its letters are small in the column."""
-    if "body" in context:
-        context["body"] = FIGURE.sub(ALONE, context["body"])
+        body = body.replace(wrong, right)
+    context["body"] = body
 
 
 def _typeset_minus(app: Sphinx, doctree: nodes.document, page: str) -> None:

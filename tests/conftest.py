@@ -12,6 +12,10 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+PAGES = [
+    *("index", "introduction", "conclusion", "bibliography"),
+    *(f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.md"))),
+]
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
     None,
@@ -88,10 +92,8 @@ def built(project):
 
 def pages(project):
     html = project / "book" / "_build" / "html"
-    names = ["index", "introduction", "conclusion", "bibliography"]
-    names += [f"notebooks/{p.stem}" for p in sorted((project / "notebooks").glob("*.md"))]
     return {
-        name: BeautifulSoup((html / f"{name}.html").read_text(), "html.parser") for name in names
+        name: BeautifulSoup((html / f"{name}.html").read_text(), "html.parser") for name in PAGES
     }
 
 

@@ -3,21 +3,8 @@
 import re
 
 import pytest
-from conftest import OpenPage
+from conftest import PAGES, OpenPage
 
-PAGES = [
-    "index",
-    "introduction",
-    *(
-        f"notebooks/{chapter}"
-        for chapter in (
-            *("literature", "datasets", "methodology", "results", "grad_cam", "trust"),
-            *("deeper", "ingredients", "gallery", "provenance"),
-        )
-    ),
-    "conclusion",
-    "bibliography",
-]
 MEGABYTE = 1e6
 
 
