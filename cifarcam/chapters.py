@@ -10,8 +10,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import multiprocessing
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,9 @@ LOCK_FILE = "requirements.txt"
 PACKAGE = Path(__file__).resolve().parent
 # The tag of cells that serve notebooks opened alone, and are left out of the report.
 COLAB = "colab"
+# Chapters executed at a time: while one starts its kernel or draws, another computes. More would
+# want more memory for little time.
+AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def execute_stale(
     only: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> list[str]:
-    """Execute the chapters that are stale, and return their names.
+    """Execute the chapters that are stale, `AT_ONCE` at a time, and return their names.
 
     Parameters
     ----------
@@ -105,12 +111,13 @@ def execute_stale(
     only
         Chapters to look at; all when empty.
     say
-        Receives a line for each chapter that is executed, with the reason.
+        Receives a line for each chapter that is stale, with the reason, and one when it is done.
 
     Raises
     ------
     CifarcamError
-        When a chapter is unknown or fails. Its last good copy stays in place.
+        When a chapter is unknown or fails. Its last good copy stays in place; those that were
+        being executed beside it are finished, the others are not begun.
     """
     known = chapters(project)
     for name in only:
@@ -118,18 +125,33 @@ def execute_stale(
             raise CifarcamError(f"no chapter named {name!r}; there are {', '.join(known)}")
     target = project / "book" / "notebooks"
     target.mkdir(parents=True, exist_ok=True)
-    executed = []
     with FileLock(target / ".lock"):
         for copy in target.glob("*.ipynb"):
             if copy.stem not in known:
                 copy.unlink()
-        for name in only or known:
-            reason = _why_stale(project, name, parameters)
-            if reason is not None:
-                say(f"chapter {name}: {reason}, executing")
-                _execute(project, name, parameters)
-                executed.append(name)
-    return executed
+        reasons = {name: _why_stale(project, name, parameters) for name in only or known}
+        stale = [name for name, reason in reasons.items() if reason is not None]
+        for name in stale:
+            say(f"chapter {name}: {reasons[name]}, executing")
+        if stale:
+            _execute_all(project, stale, parameters, say)
+    return stale
+
+
+def _execute_all(
+    project: Path, names: Sequence[str], parameters: Parameters, say: Callable[[str], None]
+) -> None:
+    # Processes, because papermill changes the working directory, and started anew, because a
+    # process with TensorFlow's threads must not be forked.
+    workers = min(AT_ONCE, len(names), os.cpu_count() or 1)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    try:
+        begun = {pool.submit(_execute, project, name, parameters): name for name in names}
+        for done in as_completed(begun):
+            done.result()
+            say(f"chapter {begun[done]}: executed")
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _parameters_path(project: Path) -> Path:

@@ -7,7 +7,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,6 +136,9 @@ def load(
 ) -> Run:
     """The run of an experiment; trained now where none is found.
 
+    Where another process is training it already, as when two notebooks need it at once, that
+    one's end is waited for.
+
     Parameters
     ----------
     name
@@ -156,11 +160,15 @@ def load(
     )
     fingerprint = wanted.fingerprint(data.DIGESTS[wanted.data.dataset])
     directory = store.find_run(fingerprint, place)
-    if directory is None:
-        print(f"no run of {wanted.run_name} is at hand; it is trained now", file=sys.stderr)
+    if directory is not None:
+        return read(directory)
+    print(f"no run of {wanted.run_name} is at hand; it is trained now", file=sys.stderr)
+    with _training_lock(wanted, fingerprint, wait=True):
+        directory = store.find_run(fingerprint, place)  # made by another process meanwhile
+        if directory is not None:
+            return read(directory)
         directory = files.cache_dir() / "runs" / wanted.run_name
         return make(wanted, directory, dataset=dataset, report=show_progress(wanted))
-    return read(directory)
 
 
 def read(directory: Path) -> Run:
@@ -212,23 +220,12 @@ def make(
     if dataset is None or dataset.split_seed != wanted.data.split_seed:
         dataset = data.load(wanted.data.dataset, seed=wanted.data.split_seed)
     fingerprint = wanted.fingerprint(dataset.digest)
-    checkpoint = files.cache_dir() / "checkpoints" / f"{fingerprint}.safetensors"
-    with files.writing_to(checkpoint.parent):
-        lock = FileLock(checkpoint.with_suffix(".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise CifarcamError(
-                f"{wanted.run_name} is being trained by another process; wait until it ends"
-            ) from error
-    try:
+    with _training_lock(wanted, fingerprint, wait=False) as checkpoint:
         started = datetime.now(UTC)
         trained = training.train(wanted, dataset, checkpoint=checkpoint, report=report)
         with files.writing_to(directory.parent), files.atomic_directory(directory) as temporary:
             _write(temporary, wanted, dataset, trained, started)
         checkpoint.unlink()
-    finally:
-        lock.release()
     return read(directory)
 
 
@@ -282,6 +279,24 @@ def load_record(name: str) -> dict[str, Any]:
     if path is None:
         raise CifarcamError(f"no record of {name!r}; make it by `cifarcam measure {name}`")
     return store.read_record(path)
+
+
+@contextmanager
+def _training_lock(wanted: Experiment, fingerprint: str, *, wait: bool) -> Iterator[Path]:
+    """Hold an experiment's lock, which its holder may take again, and yield its checkpoint."""
+    checkpoint = files.cache_dir() / "checkpoints" / f"{fingerprint}.safetensors"
+    with files.writing_to(checkpoint.parent):
+        lock = FileLock(checkpoint.with_suffix(".lock"), is_singleton=True)
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout as error:
+            raise CifarcamError(
+                f"{wanted.run_name} is being trained by another process; wait until it ends"
+            ) from error
+    try:
+        yield checkpoint
+    finally:
+        lock.release()
 
 
 def _write(

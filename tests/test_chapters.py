@@ -51,9 +51,12 @@ def write(project, answer, name="one"):
 
 
 def execute(project, **changes):
+    """The chapters executed, and what was said beforehand."""
     said = []
     parameters = chapters.Parameters(**changes)
     executed = chapters.execute_stale(project, parameters, say=said.append)
+    done = [said.pop() for _ in executed]
+    assert sorted(done) == [f"chapter {name}: executed" for name in executed]
     return executed, said
 
 
@@ -107,6 +110,33 @@ def test_a_failing_chapter_is_named_with_cell_and_error_and_the_last_copy_stays(
     assert "chapter one failed in cell" in message
     assert "ZeroDivisionError: division by zero" in message
     assert (project / "book" / "notebooks" / "one.ipynb").read_bytes() == before
+
+
+MEETING = """import time
+from pathlib import Path
+Path("OWN").touch()
+end = time.monotonic() + 60
+while not Path("OTHER").exists():
+    assert time.monotonic() < end, "not executed together"
+    time.sleep(0.05)
+from cifarcam import report"""
+
+
+def test_two_chapters_are_executed_together_and_one_s_failure_leaves_the_other(project):
+    # Each waits until the other has begun.
+    for own, other in (("one", "two"), ("two", "one")):
+        write(project, "42", name=own)
+        path = project / "notebooks" / f"{own}.md"
+        waiting = MEETING.replace("OWN", own).replace("OTHER", other)
+        path.write_text(path.read_text().replace("from cifarcam import report", waiting, 1))
+        chapters.write_pair(path)
+    assert execute(project)[0] == ["one", "two"]
+
+    write(project, "1 / 0")
+    write(project, "6 * 7", name="two")
+    with pytest.raises(CifarcamError, match="chapter one failed"):
+        execute(project)
+    assert "42" in json.dumps(outputs(project, "two")[1][0]["data"])
 
 
 def test_unknown_chapters_and_kernels_are_refused_by_name(project):

@@ -10,8 +10,9 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from filelock import FileLock
 
-from cifarcam import data, experiment, models, runs, training
+from cifarcam import data, experiment, files, models, runs, training
 from cifarcam.data import Split
 from cifarcam.errors import CifarcamError
 from cifarcam.models import custom_cnn
@@ -146,6 +147,33 @@ def test_a_killed_process_resumes_to_the_bits_of_an_unbroken_training(tmp_path, 
     assert killed == whole
     history = runs.read(tmp_path / "killed" / "tiny-seed3-sample").history
     assert history["epoch"].tolist() == list(range(1, 61))
+
+
+@pytest.mark.slow
+def test_of_two_that_need_a_run_at_once_one_trains_it_and_the_other_waits(
+    tmp_path, monkeypatch, sample
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    tiny = experiment.find(str(path))
+
+    def start(*command):
+        command = [sys.executable, *command]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    checkpoints = files.cache_dir() / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    lock = checkpoints / f"{tiny.fingerprint(sample.digest)}.lock"
+    with FileLock(lock, is_singleton=True):  # as `runs.make` takes it, here and in the others
+        second = start("-c", f"from cifarcam import runs; print(runs.load({str(path)!r}).name)")
+        assert any("no run of tiny" in line for line in second.stderr)  # read up to that line
+        refused = start("-m", "cifarcam", "train", str(path))
+        assert "trained by another process; wait" in refused.communicate()[1]
+        assert refused.returncode != 0
+        runs.make(tiny, files.cache_dir() / "runs" / tiny.run_name, dataset=sample)
+    assert "epoch" not in second.communicate()[1]
+    assert second.returncode == 0
 
 
 def test_early_stopping_keeps_the_lowest_validation_loss_and_stops_after_patience(tiny, sample):
