@@ -164,10 +164,11 @@ def _set_columns(table: nodes.table) -> None:
     else:
         opening, closing = r"\begingroup", r"\endgroup"
         table["classes"].append("longtable")
-        shares = [
-            max(longest[k] + 1, sum(len(entry.astext()) for entry in column) // len(column))
-            for k, column in enumerate(columns)
-        ]
+        shares = []
+        for number, longest_word, column in zip(is_number, longest, columns, strict=True):
+            lengths = [len(entry.astext()) for entry in column]
+            wanted = max(lengths[1:]) if number else sum(lengths) // len(lengths)
+            shares.append(max(longest_word, wanted) + 1)
         spec = "".join(
             rf">{{\{'raggedleft' if number else 'raggedright'}\arraybackslash}}"
             rf"\X{{{share}}}{{{sum(shares)}}}"

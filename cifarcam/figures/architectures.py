@@ -45,9 +45,8 @@ KINDS = {
     "output": (VERMILLION, "output"),
 }
 PER_ROW = 8
-BOX_ROOM = 1.15  # inches a row gives to its boxes
 SLANT = 0.28  # of a box's height: how far its side goes back
-STACK = 0.3  # inches above the boxes, for repeats and shortcuts
+STACK = 0.27  # inches above the boxes, for repeats and shortcuts
 
 
 class Block(Protocol):
@@ -85,13 +84,14 @@ class _Scale:
     largest: int
     deepest: int
 
-    def box(self, shape: tuple[int, ...]) -> tuple[float, float]:
-        """Width and height of a box's front."""
+    def box(self, shape: tuple[int, ...]) -> tuple[float, float, float]:
+        """Width and height of a box's front, and how far its side goes back."""
         channels = math.log2(1 + shape[-1]) / math.log2(1 + self.deepest)
         if len(shape) == 1:  # units have no place: a narrow bar, its height by their number
-            return 0.07, 0.2 + 0.7 * channels
+            return 0.07, 0.2 + 0.5 * channels, 0.05
         spatial = math.log2(1 + shape[0]) / math.log2(1 + self.largest)
-        return 0.06 + 0.3 * channels**2, 0.1 + 0.75 * spatial**2
+        height = 0.1 + 0.65 * spatial**2
+        return 0.06 + 0.3 * channels**2, height, SLANT * height
 
 
 @styled
@@ -132,21 +132,24 @@ def architecture(
     rows = [
         range(start, min(start + per_row, len(blocks))) for start in range(0, len(blocks), per_row)
     ]
+    # What a row gives to its boxes.
+    rooms = [max(sum(scale.box(blocks[i].output_shape)[1:]) for i in row) + 0.06 for row in rows]
     heads = [STACK if any(_marked(blocks[i]) for i in row) else 0.08 for row in rows]
-    feet = [LINE * max(len(texts[i]) for i in row) + 0.1 for row in rows]
+    feet = [LINE * max(len(texts[i]) for i in row) + 0.06 for row in rows]
     top = 0.25 if title else 0.0
-    gap = 0.28
-    height = top + sum(heads) + sum(feet) + len(rows) * (BOX_ROOM + gap) + 0.2
+    gap = 0.18
+    height = top + sum(heads) + sum(rooms) + sum(feet) + len(rows) * gap + 0.2
     figure, axes = sheet(height)
     if title:
         axes.text(WIDTH / 2, 0.02, title, ha="center", va="top", size=9, weight="bold")
-    for row, head, foot in zip(rows, heads, feet, strict=True):
-        base = top + head + BOX_ROOM
-        _row(axes, [blocks[i] for i in row], [texts[i] for i in row], slot, base, scale)
-        top = base + foot + gap
+    for index, row in enumerate(rows):
+        middle = top + heads[index] + rooms[index] / 2
+        base = top + heads[index] + rooms[index]
+        _row(axes, [blocks[i] for i in row], [texts[i] for i in row], slot, middle, base, scale)
+        top = base + feet[index] + gap
         if row is not rows[-1]:
-            next_middle = top + heads[rows.index(row) + 1] + BOX_ROOM / 2
-            _turn(axes, slot * len(row), base - BOX_ROOM / 2, top - gap / 2, next_middle)
+            next_middle = top + heads[index + 1] + rooms[index + 1] / 2
+            _turn(axes, slot * len(row), middle, top - gap / 2, next_middle)
     _legend(axes, blocks, height - 0.1, shortcut)
     return figure
 
@@ -171,16 +174,15 @@ def _row(
     blocks: Sequence[Block],
     texts: Sequence[list[tuple[str, str]]],
     slot: float,
+    middle: float,
     base: float,
     scale: _Scale,
 ) -> None:
-    """Boxes around one line, their texts below, arrows between."""
-    middle = base - BOX_ROOM / 2
+    """Boxes around the height of their middles, their texts below a base, arrows between."""
     edges = []
     for index, (block, lines) in enumerate(zip(blocks, texts, strict=True)):
         centre = slot * (index + 0.5)
-        width, height = scale.box(block.output_shape)
-        back = SLANT * height if len(block.output_shape) > 1 else 0.05
+        width, height, back = scale.box(block.output_shape)
         left = centre - (width + back) / 2
         _box(axes, left, middle, width, height, back, KINDS[block.kind][0])
         edges.append((left, left + width + back))
