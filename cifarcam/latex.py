@@ -109,7 +109,7 @@ class Arrangement(SphinxPostTransform):
         for node in (*closing, *cited, *appendices):
             node.parent.remove(node)
         # Sphinx has put the works cited, which make their own heading, at the end.
-        document += [_latex(r"\appendix"), *appendices]
+        document += [_latex(r"\reportappendix"), *appendices]
 
 
 def _containers(parent: nodes.Element, kind: str) -> list[nodes.container]:

@@ -141,7 +141,7 @@ def test_pages_close_with_what_they_were_computed_from(built):
 
 
 @pytest.mark.slow
-def test_the_gallery_shows_what_the_networks_predict_and_stays_small(built):
+def test_the_gallery_shows_what_the_networks_predict(built):
     project = built[0]
     html = project / "book" / "_build" / "html"
     files = sorted((html / "_static" / "gallery").iterdir())
@@ -165,9 +165,6 @@ def test_the_gallery_shows_what_the_networks_predict_and_stays_small(built):
     assert {name.split("?")[0] for name in named} | {"pictures.webp", "data.js"} == {
         path.name for path in files
     }
-    files += [html / "notebooks" / "gallery.html"]
-    files += [html / "_static" / name for name in ("gallery.js", "gallery.css")]
-    assert sum(path.stat().st_size for path in files) <= 1.5e6
 
 
 @pytest.mark.slow

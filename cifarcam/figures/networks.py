@@ -113,7 +113,7 @@ def confusions_by_network(counts: Mapping[str, Mapping[str, float]]) -> Figure:
         For each pair, the mistakes by network; all pairs with the same networks in one order.
     """
     networks = list(next(iter(counts.values())))
-    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     axes = figure.add_subplot()
     for index, (pair, values) in enumerate(counts.items()):
         axes.plot(
