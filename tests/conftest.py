@@ -35,6 +35,17 @@ kernelspec:
 """
 
 
+def pytest_collection_modifyitems(items):
+    """For `pytest -n 2 --dist loadgroup`: tests of one file, and all of the built book, together.
+
+    The two longest groups come first, so that neither worker is left with one at the end.
+    """
+    group = {item: "book" if "built" in item.fixturenames else item.path.stem for item in items}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group[item]))
+    items.sort(key=lambda item: group[item] not in ("book", "test_wheel"))
+
+
 def tracked_files():
     command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
