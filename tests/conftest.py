@@ -35,6 +35,7 @@ kernelspec:
 """
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
 def pytest_collection_modifyitems(items):
     """For `pytest -n 2 --dist loadgroup`: tests of one file, and all of the built book, together.
 

@@ -416,7 +416,7 @@ def test_the_real_cifar10_is_fetched_verified_and_split(tmp_path):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "all six batches match their published MD5" in done.stdout
+    assert "all six batches match their published MD5" in done.stderr
     assert "Downloading" not in done.stderr
     environment_before = os.environ.get("XDG_CACHE_HOME")
     os.environ["XDG_CACHE_HOME"] = str(tmp_path)
