@@ -37,7 +37,7 @@ test: env
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 colab: env
 	$(if $(filter undefined,$(origin REPO)),$(error say make colab REPO=owner/name; REPO= takes the address away))

@@ -1,5 +1,6 @@
 """The whole book, really built once: on the sample, with a tiny training, in a copy of the checkout."""
 
+import functools
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -35,16 +37,25 @@ kernelspec:
 """
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
-def pytest_collection_modifyitems(items):
-    """For `pytest -n 2 --dist loadgroup`: tests of one file, and all of the built book, together.
+@functools.cache
+def uses_the_book(path):
+    return "(built" in path.read_text()
 
-    The two longest groups come first, so that neither worker is left with one at the end.
-    """
-    group = {item: "book" if "built" in item.fixturenames else item.path.stem for item in items}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group[item]))
-    items.sort(key=lambda item: group[item] not in ("book", "test_wheel"))
+
+def pytest_collection_modifyitems(items):
+    """The longest tests first, so that of two workers neither is left with them at the end."""
+    items.sort(key=lambda item: not (uses_the_book(item.path) or item.path.stem == "test_wheel"))
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """For `pytest -n 2`: a file's tests go to one worker, and those of the built book as well."""
+    return Together(config, log)
+
+
+class Together(LoadScopeScheduling):
+    def _split_scope(self, nodeid):
+        path = nodeid.split("::")[0]
+        return "book" if uses_the_book(ROOT / path) else path
 
 
 def tracked_files():
