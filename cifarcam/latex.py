@@ -151,12 +151,12 @@ def _set_columns(table: nodes.table) -> None:
         max(len(word) for entry in column for word in entry.astext().split() or [""])
         for column in columns
     ]
+    widths = [
+        max(longest[k], *(len(entry.astext()) for entry in column[1:]))
+        for k, column in enumerate(columns)
+    ]
     if len(table.astext()) < LONG_TABLE:
         opening, closing = r"\begin{table}[htbp]", r"\end{table}"
-        widths = [
-            max(longest[k], *(len(entry.astext()) for entry in column[1:]))
-            for k, column in enumerate(columns)
-        ]
         spec = "".join(
             rf">{{\raggedleft\arraybackslash}}p{{{0.54 * width:.2f}em}}" if number else "L"
             for number, width in zip(is_number, widths, strict=True)
@@ -164,11 +164,11 @@ def _set_columns(table: nodes.table) -> None:
     else:
         opening, closing = r"\begingroup", r"\endgroup"
         table["classes"].append("longtable")
-        shares = []
-        for number, longest_word, column in zip(is_number, longest, columns, strict=True):
-            lengths = [len(entry.astext()) for entry in column]
-            wanted = max(lengths[1:]) if number else sum(lengths) // len(lengths)
-            shares.append(max(longest_word, wanted) + 1)
+        shares = [
+            1
+            + (width if number else max(word, sum(len(e.astext()) for e in column) // len(column)))
+            for number, width, word, column in zip(is_number, widths, longest, columns, strict=True)
+        ]
         spec = "".join(
             rf">{{\{'raggedleft' if number else 'raggedright'}\arraybackslash}}"
             rf"\X{{{share}}}{{{sum(shares)}}}"
