@@ -199,3 +199,19 @@ def rotate(images: tf.Tensor, degrees: tf.Tensor) -> tf.Tensor:
 def mix(images: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
     """``share`` of some images and the rest of others, float32 (Zhang et al. 2018, eq. 1)."""
     return share * tf.cast(images, tf.float32) + (1 - share) * tf.cast(others, tf.float32)
+
+
+def shrink(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Images of `size` pixels a side, float32 (progressive resizing; Tan and Le 2021, section 4).
+
+    Each new pixel is a mean over the old ones, weighted by a triangle twice as wide as a new
+    pixel, so that no fine pattern turns into a coarse one.
+
+    Parameters
+    ----------
+    images
+        N x H x W x C.
+    size
+        At most H and W.
+    """
+    return tf.image.resize(tf.cast(images, tf.float32), (size, size), antialias=True)

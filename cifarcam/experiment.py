@@ -34,6 +34,8 @@ class TrainingSettings:
     `learning_rate` is the peak where there is a schedule. `vector_learning_rate` is that of
     AdamW for all that Muon does not update. `weight_decay` is decoupled: a step takes this much
     times the learning rate off a weight. `precision` is that of activations; weights are float32.
+    `image_sizes` is for progressive resizing: the side in pixels, epoch by epoch, that augmented
+    images are shrunk to; the epochs after its last entry see them as they are.
     """
 
     seed: int = settings.whole_number(0, 2**31 - 1)
@@ -46,6 +48,7 @@ class TrainingSettings:
     weight_decay: float = settings.number(0.0, 10.0, default=0.0)
     vector_learning_rate: float = settings.number(0.0, 10.0, default=0.001)
     label_smoothing: float = settings.number(0.0, 0.9, default=0.0)
+    image_sizes: tuple[int, ...] = settings.whole_numbers((0, 1000), 8, 32, default=())
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import time
@@ -18,7 +19,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from cifarcam import devices, files, models, optimization
-from cifarcam.augment import augment
+from cifarcam.augment import augment, shrink
 from cifarcam.data import Dataset, Split
 from cifarcam.errors import CifarcamError
 from cifarcam.experiment import Experiment, TrainingSettings
@@ -155,13 +156,15 @@ def train(
     fingerprint = experiment.fingerprint(dataset.digest)
     if checkpoint is not None and checkpoint.exists():
         _restore(state, checkpoint, fingerprint)
-    run_steps = _compile_steps(experiment, state, train)
+    images, labels = tf.constant(train.images), tf.constant(train.labels)
+    compiled = functools.cache(functools.partial(_compile_steps, experiment, state, images, labels))
     evaluate = _compile_evaluation(state.model)
     settings, epochs = experiment.training, experiment.training.epochs
     while len(state.history) < epochs and not _stopped(experiment, state):
         number = len(state.history) + 1
         started = time.perf_counter()
         loss, accuracy = math.nan, math.nan
+        run_steps = compiled(*settings.image_sizes[number - 1 : number])
         for part in _train_epoch(run_steps, settings, number, len(train)):
             share, loss, accuracy = part
             if report is not None and share < 1.0:
@@ -227,12 +230,20 @@ def _stopped(experiment: Experiment, state: _State) -> bool:
 
 
 def _compile_steps(
-    experiment: Experiment, state: _State, train: Split
+    experiment: Experiment,
+    state: _State,
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    size: int | None = None,
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-    """A graph that runs a range of steps and returns the summed loss and the number correct."""
+    """A graph that runs a range of steps and returns the summed loss and the number correct.
+
+    Images are shrunk to `size` pixels a side after augmentation; None leaves them as they are.
+    """
     model, optimizer, settings = state.model, state.optimizer, experiment.training
     to_logits = keras.Model(model.inputs, model.get_layer("logits").output)
-    images, labels = tf.constant(train.images), tf.constant(train.labels)
+    if size is not None:
+        to_logits = _for_size(to_logits, size, experiment)
     classes = model.output_shape[-1]
 
     def cross_entropy(truth: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -258,8 +269,9 @@ def _compile_steps(
                 settings.seed,
                 tf.convert_to_tensor(optimizer.iterations),
             )
+            shown = batch.images if size is None else shrink(batch.images, size)
             with tf.GradientTape() as tape:
-                logits = to_logits(batch.images, training=True)
+                logits = to_logits(shown, training=True)
                 losses = cross_entropy(batch.labels, logits)
                 if experiment.augmentation is not None and experiment.augmentation.mixup:
                     others = cross_entropy(batch.others, logits)
@@ -274,6 +286,20 @@ def _compile_steps(
         return loss_sum, correct
 
     return run_steps
+
+
+def _for_size(model: keras.Model, size: int, experiment: Experiment) -> keras.Model:
+    """A model for images of another size, made of the same layers."""
+    image = keras.Input((size, size, model.input_shape[-1]))
+    try:
+        return keras.models.clone_model(
+            model, input_tensors=[image], clone_function=lambda layer: layer
+        )
+    except ValueError as error:
+        raise CifarcamError(
+            f"{experiment.name}: training.image_sizes: {experiment.architecture} does not take "
+            f"images of {size} x {size} pixels; leave image_sizes out"
+        ) from error
 
 
 def _train_epoch(

@@ -138,6 +138,26 @@ def test_rotation_turns_each_image_by_its_own_small_angle():
     assert len(np.unique(angles.round(2))) > 120
 
 
+def test_shrinking_to_half_weighs_four_pixels_by_1_3_3_1():
+    image = np.zeros((1, 16, 16, 3), np.uint8)
+    image[:, 6] = 160  # one row
+    found = augment.shrink(image, 8).numpy()
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[0, :, 0, 0], [0, 0, 20, 60, 0, 0, 0, 0], atol=1e-4)
+    assert np.ptp(found, axis=2).max() < 1e-4
+
+
+def test_shrinking_keeps_what_is_plain_and_greys_a_pattern_too_fine():
+    plain = np.full((1, 32, 32, 3), 77, np.uint8)
+    stripes = np.tile(np.array([0, 200], np.uint8), 16)[None, None, :, None]
+    stripes = np.broadcast_to(stripes, (1, 32, 32, 3))
+    for size in (20, 24, 32):
+        np.testing.assert_allclose(augment.shrink(plain, size), 77, rtol=1e-6)
+    inner = augment.shrink(stripes, 16).numpy()[:, :, 1:-1]
+    np.testing.assert_allclose(inner, 100, rtol=1e-6)
+    np.testing.assert_array_equal(augment.shrink(stripes, 32), stripes)
+
+
 def test_mixup_is_a_weighted_mean_with_the_labels_of_both(images):
     found, labels, others, share = apply(Augmentation(mixup=1.0), images)
     partner = [np.flatnonzero(others[i] == np.arange(40) % 10) for i in range(40)]

@@ -30,6 +30,7 @@ def test_committed_experiments_read_and_survive_writing(path):
         ("epochs = 50\n", "", "training.epochs: missing"),
         ('"adam"', '"sgdd"', "training.optimizer: 'sgdd' is not one of adam"),
         ("dropout =", "dropout = 2 #", "model.dropout: 2 is not a number from 0 to 0.9"),
+        ("epochs = 50", "epochs = 50\nimage_sizes = [20, 64]", "training.image_sizes: [20, 64] is"),
         ("[data]", "[dta]", "dta: unknown section"),
         ('"custom_cnn"', '"vgg"', "model.architecture: 'vgg' is not one of custom_cnn"),
         ('"cifar10"', '"mnist"', "data.dataset: 'mnist' is not one of cifar10, sample"),

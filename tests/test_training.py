@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from cifarcam import data, experiment, files, models, runs, training
+from cifarcam import augment, data, experiment, files, models, runs, training
 from cifarcam.data import Split
 from cifarcam.errors import CifarcamError
 from cifarcam.models import custom_cnn
@@ -45,6 +45,15 @@ def sample():
 @pytest.fixture
 def tiny():
     return experiment.parse(TINY, "tiny", "tiny.toml")
+
+
+@pytest.fixture
+def growing():
+    """A network that takes any size, on images of 8 and 16 pixels, then as they are."""
+    text = TINY.replace("filters = [4, 4]\ndense = 8\ndropout = 0.5", "filters = [8, 8]")
+    text = text.replace("custom_cnn", "speedrun").replace("[data]", "logit_scale = 0.1\n[data]")
+    text = text.replace("seed = 3", "seed = 3\nimage_sizes = [8, 16]")
+    return experiment.parse(text, "growing", "growing.toml")
 
 
 def weights_of(trained):
@@ -101,15 +110,57 @@ def test_one_epoch_equals_a_plain_keras_training_in_the_same_order(tiny, sample)
     assert trained.history[0].validation_loss == pytest.approx(truth, rel=1e-3)
 
 
-def test_an_exception_in_the_middle_of_an_epoch_costs_that_epoch_only(tiny, sample, tmp_path):
-    tiny = replace(tiny, training=replace(tiny.training, batch_size=8))
-    whole = training.train(tiny, sample)
+def test_each_epoch_sees_images_of_its_size(growing, sample):
+    still = replace(growing.training, optimizer="sgd", learning_rate=1e-8, batch_size=850)
+    assert len(sample.train) == still.batch_size
+    trained = training.train(replace(growing, training=still), sample)
+    logits = keras.Model(trained.model.inputs, trained.model.get_layer("logits").output)
+    losses = []
+    for size in (8, 16, 32):
+        flexible = keras.models.clone_model(
+            logits,
+            input_tensors=[keras.Input((size, size, 3))],
+            clone_function=lambda layer: layer,
+        )
+        shown = augment.shrink(sample.train.images, size)
+        found = flexible(shown, training=True)
+        cross_entropy = keras.losses.sparse_categorical_crossentropy(
+            sample.train.labels, found, from_logits=True
+        )
+        losses.append(float(np.mean(cross_entropy)))
+    assert len({round(loss, 3) for loss in losses}) == 3
+    assert [epoch.train_loss for epoch in trained.history] == pytest.approx(losses, rel=1e-4)
+
+
+def test_smaller_images_train_the_very_weights_that_are_kept(growing, sample):
+    small = replace(growing.training, image_sizes=(16,) * 12, epochs=12)
+    trained = training.train(replace(growing, training=small), sample)
+    assert trained.history[-1].validation_accuracy > 0.2  # at full size; chance is 0.1
+
+
+def test_a_network_that_takes_one_size_alone_is_refused_in_one_sentence(tiny, sample):
+    shrinking = replace(tiny, training=replace(tiny.training, image_sizes=(16,)))
+    with pytest.raises(CifarcamError) as refusal:
+        training.train(shrinking, sample)
+    assert str(refusal.value) == (
+        "tiny: training.image_sizes: custom_cnn does not take images of 16 x 16 pixels; "
+        "leave image_sizes out"
+    )
+
+
+@pytest.mark.parametrize("name", ["tiny", "growing"])
+def test_an_exception_in_the_middle_of_an_epoch_costs_that_epoch_only(
+    name, request, sample, tmp_path
+):
+    small = request.getfixturevalue(name)
+    small = replace(small, training=replace(small.training, batch_size=8))
+    whole = training.train(small, sample)
     checkpoint = tmp_path / "checkpoint.safetensors"
     with pytest.raises(Interrupt):
-        training.train(tiny, sample, checkpoint=checkpoint, report=interrupting(2, 0.4))
+        training.train(small, sample, checkpoint=checkpoint, report=interrupting(2, 0.4))
     seen = []
     resumed = training.train(
-        tiny, sample, checkpoint=checkpoint, report=lambda p: seen.append(p.epoch)
+        small, sample, checkpoint=checkpoint, report=lambda p: seen.append(p.epoch)
     )
     assert min(seen) == 2
     assert_same_bits(weights_of(whole), weights_of(resumed))
