@@ -42,7 +42,7 @@ def training_rate(wanted, dataset):
     short = replace(
         wanted,
         data=replace(wanted.data, fit="train"),
-        training=replace(wanted.training, epochs=4),
+        training=replace(wanted.training, epochs=4, image_sizes=()),
         early_stopping=None,
     )
     trained = training.train(short, replace(dataset, train=few, validation=none))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -144,7 +145,9 @@ def _over_seeds(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
 
 
 def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
-    """Train, and measure the final weights in float32; from the cache where that was done before.
+    """Train, and measure the final weights in float32.
+
+    What was measured before by the same software on the same device is taken from the cache.
 
     Returns
     -------
@@ -154,7 +157,9 @@ def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
         entry an epoch.
     """
     fingerprint = wanted.fingerprint(dataset.digest)
-    kept = files.cache_dir() / "trainings" / f"{fingerprint}.json"
+    made_with = json.dumps([fingerprint, devices.versions(), devices.describe()], sort_keys=True)
+    digest = hashlib.sha256(made_with.encode()).hexdigest()
+    kept = files.cache_dir() / "trainings" / f"{digest}.json"
     if kept.is_file():
         return dict(json.loads(kept.read_text()))
     checkpoint = files.cache_dir() / "checkpoints" / f"{fingerprint}.safetensors"

@@ -174,6 +174,9 @@ def explain(
         raise CifarcamError(f"method {method!r} is not one of {', '.join(explainers.METHODS)}")
     if output.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise CifarcamError(f"{output}: give a name that ends in .png, .svg or .pdf")
+    for path in images:
+        if not path.is_file():  # told before a run is trained
+            raise CifarcamError(f"{path}: no such file")
     model = runs.load(name).model() if model_file is None else explainers.read_model(model_file)
     classifier = explainers.Classifier(model, head)
     names = explainers.class_names(classifier, classes_file, is_own=model_file is not None)
@@ -224,6 +227,10 @@ def report(
     from cifarcam import chapters
 
     project = chapters.find_project()
+    if run is not None:  # before it is stored
+        with _quiet_tensorflow():
+            from cifarcam import experiment as experiments
+        experiments.find(run)
     given = {"kernel": kernel, "dataset": dataset, "run": run}
     parameters = chapters.choose_parameters(
         project, {key: value for key, value in given.items() if value is not None}

@@ -24,7 +24,7 @@ from sklearn.model_selection import train_test_split
 from tqdm.auto import tqdm
 
 from cifarcam import files
-from cifarcam.errors import CifarcamError
+from cifarcam.errors import CifarcamError, first_line
 
 # Its lines about each download; those that say which source is tried and served are ours.
 pooch.get_logger().setLevel("WARNING")
@@ -279,12 +279,12 @@ def _fetch_toronto(scratch: Path) -> Batches:
         raise _Unreachable("no answer within 10 seconds") from error
     except requests.exceptions.ChunkedEncodingError as error:
         raise _Corrupt("the download broke off") from error
-    except requests.HTTPError as error:
-        raise _Unreachable(str(error)) from error
     except requests.ConnectionError as error:
         if "timed out" in str(error):
             raise _Unreachable("it stopped answering") from error
         raise _Unreachable("no connection") from error
+    except requests.RequestException as error:
+        raise _Unreachable(first_line(error)) from error
     except ValueError as error:
         raise _Corrupt("the archive differs from its published SHA-256") from error
     return _open_toronto(Path(archive))

@@ -155,12 +155,20 @@ class Experiment:
         return self.name + seed + dataset
 
     def with_changes(self, *, seed: int | None = None, dataset: str | None = None) -> Experiment:
-        """The same experiment from another seed or on another dataset."""
+        """The same experiment from another seed or on another dataset.
+
+        Raises
+        ------
+        CifarcamError
+            When the seed or the dataset is refused.
+        """
         training, data = self.training, self.data
         if seed is not None:
-            training = dataclasses.replace(training, seed=seed)
+            changed = settings.given(training) | {"seed": seed}
+            training = settings.read(TrainingSettings, changed, f"{self.name}: training")
         if dataset is not None:
-            data = dataclasses.replace(data, dataset=dataset)
+            changed = settings.given(data) | {"dataset": dataset}
+            data = settings.read(DataSettings, changed, f"{self.name}: data")
         return dataclasses.replace(self, training=training, data=data)
 
 
@@ -200,7 +208,7 @@ def parse(text: str, name: str, source: str) -> Experiment:
         raise CifarcamError(f"{source}: model: expected a table with `architecture`")
     options = dict(table["model"])
     architecture = options.pop("architecture", None)
-    return Experiment(
+    found = Experiment(
         name=name,
         description=table["description"],
         architecture=str(architecture),
@@ -213,6 +221,17 @@ def parse(text: str, name: str, source: str) -> Experiment:
             if name in table
         },
     )
+    if found.early_stopping is not None and found.data.fit != "train":
+        raise CifarcamError(
+            f"{source}: early_stopping: with data.fit = {found.data.fit!r} no validation images are "
+            "left to stop by; leave one of the two out"
+        )
+    if found.training.optimizer == "muon" and found.training.weight_decay:
+        raise CifarcamError(
+            f"{source}: training.weight_decay: muon keeps the norm of its kernels, so that it would "
+            "have no effect on them; leave it out"
+        )
+    return found
 
 
 def serialize(experiment: Experiment) -> str:
@@ -247,12 +266,12 @@ def find(name: str, start: Path | None = None) -> Experiment:
         if not path.is_file():
             raise CifarcamError(f"{path}: no such file")
         return parse(path.read_text(), path.stem, str(path))
-    base, _, seed = name.partition("-seed")
+    base, ending, seed = name.partition("-seed")
     known: dict[str, Path] = {}
     for directory in _directories(start or Path.cwd()):
         for file in sorted(directory.glob("*.toml")):
             known.setdefault(file.stem, file)
-    if base not in known or (seed and not seed.isdigit()):
+    if base not in known or (ending and not seed.isdecimal()):
         raise CifarcamError(
             f"no experiment named {name!r}; there are {', '.join(known)} (or give a .toml file)"
         )

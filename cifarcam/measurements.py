@@ -82,7 +82,7 @@ def architecture_search() -> dict[str, Any]:
 
     Each is judged at the last epoch by its distance in percentage points from the original's
     training and test accuracy; the validation accuracy stands in for the latter. The test split
-    is not used. Members already trained are taken from their checkpoints.
+    is not used. A member whose training was interrupted goes on from its checkpoint.
     """
     baseline = experiment.find("baseline")
     dataset = data.load(baseline.data.dataset, seed=baseline.data.split_seed)

@@ -31,8 +31,8 @@ def optimizer(
         case _:
             return Muon(
                 rate,
-                weight_decay=decay,
-                adam_weight_decay=decay,
+                weight_decay=None,
+                adam_weight_decay=None,
                 momentum=training.momentum,
                 adam_lr_ratio=training.vector_learning_rate / training.learning_rate,
                 rms_rate=None,

@@ -225,7 +225,7 @@ def make(
         trained = training.train(wanted, dataset, checkpoint=checkpoint, report=report)
         with files.writing_to(directory.parent), files.atomic_directory(directory) as temporary:
             _write(temporary, wanted, dataset, trained, started)
-        checkpoint.unlink()
+        checkpoint.unlink(missing_ok=True)  # a training of one epoch makes none
     return read(directory)
 
 

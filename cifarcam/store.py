@@ -50,10 +50,15 @@ def places(given: Path | None = None, start: Path | None = None) -> list[Path]:
 
 
 def run_directories(given: Path | None = None, start: Path | None = None) -> Iterator[Path]:
-    """All whole runs, in the order in which they are looked up."""
+    """All whole runs, in the order in which they are looked up.
+
+    Hidden directories are runs that are being written.
+    """
     for place in places(given, start):
         for directory in sorted(place.iterdir()):
-            if all((directory / name).is_file() for name in RUN_FILES):
+            if not directory.name.startswith(".") and all(
+                (directory / name).is_file() for name in RUN_FILES
+            ):
                 yield directory
 
 

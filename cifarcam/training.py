@@ -137,7 +137,8 @@ def train(
     dataset
         Its `train` and `validation` are used, its `test` is not.
     checkpoint
-        A file that holds all state after each epoch. Where it exists, training goes on from it.
+        A file that holds all state after each epoch but the last. Where it exists, training goes
+        on from it.
     report
         Called several times an epoch.
 
@@ -177,6 +178,12 @@ def train(
             )
         with state.averaged():
             validation_loss, validation_accuracy = evaluate(watched)
+            if experiment.early_stopping is not None and not math.isfinite(validation_loss):
+                raise CifarcamError(
+                    f"{experiment.name}: the validation loss of epoch {number} is "
+                    f"{validation_loss}, so that early stopping cannot go by it; "
+                    "lower training.learning_rate"
+                )
             seconds = time.perf_counter() - started
             state.history.append(
                 Epoch(number, loss, accuracy, validation_loss, validation_accuracy, seconds)

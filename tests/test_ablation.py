@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_training import TINY
 
-from cifarcam import ablation, data, experiment, files, models, prediction, runs, training
+from cifarcam import ablation, data, devices, experiment, files, models, prediction, runs, training
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,9 @@ def test_a_training_is_measured_on_its_final_weights_and_then_taken_from_the_cac
     assert found["validation_shifted"] == pytest.approx(right.mean())
     monkeypatch.setattr(training, "train", None)
     assert ablation.train_once(wanted, sample) == found
+    monkeypatch.setattr(devices, "versions", lambda: {"keras": "another"})
+    with pytest.raises(TypeError):  # what another software measured is not taken
+        ablation.train_once(wanted, sample)
     (kept,) = (files.cache_dir() / "trainings").iterdir()
     assert json.loads(kept.read_text()) == found
     assert not list((files.cache_dir() / "checkpoints").glob("*.safetensors"))

@@ -67,6 +67,38 @@ def test_names_tell_seed_and_dataset():
         experiment.find("bseline")
 
 
+@pytest.mark.parametrize("name", ["baseline-seed", "baseline-seedone", "baseline-seed-1"])
+def test_a_seed_in_a_name_is_a_whole_number(name):
+    with pytest.raises(CifarcamError, match="no experiment named"):
+        experiment.find(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": -1}, "baseline: training.seed: -1 is not a whole number from 0 to 2147483647"),
+        ({"seed": 2**31}, "baseline: training.seed: 2147483648 is not a whole number"),
+        ({"dataset": "mnist"}, "baseline: data.dataset: 'mnist' is not one of cifar10, sample"),
+    ],
+)
+def test_a_refused_change_is_named_with_what_is_allowed(changes, words):
+    with pytest.raises(CifarcamError) as refusal:
+        experiment.find("baseline").with_changes(**changes)
+    assert words in str(refusal.value)
+
+
+def test_settings_that_undo_each_other_are_refused():
+    text = BASELINE.replace("[data]", '[data]\nfit = "train+validation"')
+    assert experiment.parse(text, "x", "x.toml").data.fit == "train+validation"
+    with pytest.raises(CifarcamError, match=r"early_stopping: .* no validation images are left"):
+        experiment.parse(text + "\n[early_stopping]\npatience = 3\n", "x", "x.toml")
+    muon = BASELINE.replace('"adam"', '"muon"').replace(
+        "[training]", "[training]\nweight_decay = 0.1"
+    )
+    with pytest.raises(CifarcamError, match=r"training\.weight_decay: muon keeps the norm"):
+        experiment.parse(muon, "x", "x.toml")
+
+
 def test_the_early_stopping_twin_differs_from_the_baseline_in_that_alone():
     twin = experiment.find("baseline-early-stopping")
     assert twin.early_stopping is not None

@@ -40,6 +40,13 @@ PERFECT = np.broadcast_to(REGION.astype(float), (3, 8, 8))
 WORST = 1 - PERFECT
 
 
+@pytest.mark.parametrize("measure", [faithfulness.deletion, faithfulness.insertion])
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3), (0, 8, 8, 3)])
+def test_curves_of_what_are_not_images_are_refused(toy, measure, shape):
+    with pytest.raises(CifarcamError, match="images"):
+        measure(toy, np.zeros(shape), np.zeros((1, 8, 8)))
+
+
 def test_deletion_of_the_perfect_and_of_the_worst_map(toy, images):
     steps = np.arange(17)
     gone = np.minimum(4 * steps, 16)  # pixels of the region gone: all after a quarter

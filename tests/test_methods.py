@@ -111,8 +111,19 @@ def test_hires_cam_sums_to_the_score_of_a_linear_head(images):
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), scores[:, 2] - 3.0, rtol=1e-4, atol=1e-5)
 
 
-def test_score_cam_agrees_with_one_mask_at_a_time(images):
+def with_dead_channels():
+    """One channel of conv2 is zero everywhere and one constant."""
     model = cnn()
+    kernel, bias = model.get_layer("conv2").get_weights()
+    kernel[..., 0], bias[0] = 0, -1  # dead behind its ReLU
+    kernel[..., 1], bias[1] = 0, 2
+    model.get_layer("conv2").set_weights([kernel, bias])
+    return model
+
+
+@pytest.mark.parametrize("network", [cnn, with_dead_channels])
+def test_score_cam_agrees_with_one_mask_at_a_time(images, network):
+    model = network()
     explainer = explain.METHODS["score-cam"](model, "conv2")
     (activations, _, _), _ = parts(model, images, 1)
     for n, image in enumerate(images.astype(np.float32)):
@@ -130,9 +141,10 @@ def test_score_cam_agrees_with_one_mask_at_a_time(images):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("network", [cnn, with_dead_channels])
 @pytest.mark.parametrize("target", [0, 3])
-def test_ablation_cam_agrees_with_one_channel_at_a_time(images, target):
-    model = cnn()
+def test_ablation_cam_agrees_with_one_channel_at_a_time(images, target, network):
+    model = network()
     (activations, _, scores), head = parts(model, images, target)
     weights = np.zeros((len(images), 6))
     for k in range(6):
@@ -145,15 +157,8 @@ def test_ablation_cam_agrees_with_one_channel_at_a_time(images, target):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-6 * np.abs(weights).max())
 
 
-def test_dead_channels_are_skipped_without_effect(images):
-    """A channel that is zero everywhere, and one that is constant, as the definitions treat them."""
-    model = cnn()
-    kernel, bias = model.get_layer("conv2").get_weights()
-    kernel[..., 0], bias[0] = 0, -1  # dead behind its ReLU
-    kernel[..., 1], bias[1] = 0, 2  # constant
-    model.get_layer("conv2").set_weights([kernel, bias])
-    test_score_cam = explain.METHODS["score-cam"](model, "conv2").signed_maps(images, 1)
-    assert np.isfinite(test_score_cam).all()
+def test_dead_channels_make_no_map_infinite(images):
+    model = with_dead_channels()
     for name in CAMS:
         assert np.isfinite(explain.METHODS[name](model, "conv2")(images)).all(), name
 
@@ -215,6 +220,22 @@ def test_lime_ranks_the_patches_of_an_additive_score(images):
     found = explain.LIME(model).signed_maps(images, 0)[:, ::4, ::4]
     for n in range(5):
         assert np.corrcoef(found[n].ravel(), parts_[n].ravel())[0, 1] > 0.99
+
+
+def test_lime_sees_every_channel_of_images_that_are_not_pictures():
+    """Four channels, of which the third alone counts."""
+    images = np.random.default_rng(4).integers(0, 256, (2, 8, 8, 4)).astype(np.uint8)
+    model = keras.Sequential(
+        [keras.Input((8, 8, 4)), layers.Flatten(), layers.Dense(2, name="logits")]
+    )
+    kernel = np.zeros((8, 8, 4, 2), np.float32)
+    kernel[:, :, 2, 0] = np.random.default_rng(5).normal(size=(8, 8))
+    model.get_layer("logits").set_weights([kernel.reshape(-1, 2), np.zeros(2)])
+    weighed = (images * kernel[..., 0]).sum(axis=-1)
+    expected = weighed.reshape(2, 2, 4, 2, 4).sum(axis=(2, 4))
+    found = explain.LIME(model).signed_maps(images, 0)[:, ::4, ::4]
+    for n in range(2):
+        assert np.corrcoef(found[n].ravel(), expected[n].ravel())[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("name", list(explain.METHODS))
@@ -446,7 +467,7 @@ def ends(dense, end):
     if end == "softmax, then a linear layer":
         dense.activation = softmax["softmax"]
         return [dense, layers.Activation("linear", dtype="float32")]
-    dense.activation = softmax[end]
+    dense.activation = tf.nn.softmax if end == "TensorFlow's softmax" else softmax[end]
     return [dense]
 
 
@@ -458,6 +479,7 @@ def ends(dense, end):
         "separate softmax",
         "separate sigmoid",
         "softmax, then a linear layer",
+        "TensorFlow's softmax",
     ],
 )
 def test_ends(end, images):
@@ -473,6 +495,46 @@ def test_ends(end, images):
     np.testing.assert_allclose(
         classifier.probabilities(images), model.predict(images, verbose=0), rtol=1e-4, atol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ([layers.ReLU(name="end")], "'end' through relu"),
+        ([layers.Lambda(keras.ops.softmax, name="end")], "'end' through lambda"),
+        ([layers.Activation("log_softmax", name="end")], "'end' through log_softmax"),
+        (
+            [layers.EinsumDense("ab,bc->ac", CLASSES, activation="softmax", name="end")],
+            "'end' (EinsumDense) with a softmax of its own",
+        ),
+    ],
+)
+def test_ends_without_a_known_score_are_refused(end, words):
+    with pytest.raises(CifarcamError) as refusal:
+        explain.GradCAM(keras.Sequential([keras.Input((8, 12, 3)), *body(), *top("logits"), *end]))
+    assert words in str(refusal.value)
+
+
+def test_a_function_that_ends_a_model_is_looked_through_or_refused(images):
+    reference = cnn("logits")
+    ended = {
+        name: keras.Model(reference.inputs, end(reference.outputs[0]))
+        for name, end in (("softmax", keras.ops.softmax), ("log", keras.ops.log_softmax))
+    }
+    same_maps(ended["softmax"], images, reference)
+    with pytest.raises(CifarcamError, match="through logsoftmax"):
+        explain.GradCAM(ended["log"])
+
+
+def test_a_call_that_fails_without_a_word_is_told_by_its_kind():
+    class Unfinished(keras.Model):
+        def call(self, x):
+            raise NotImplementedError
+
+    model = Unfinished()
+    model.build((None, 8, 12, 3))
+    with pytest.raises(CifarcamError, match="cannot be followed: NotImplementedError"):
+        explain.GradCAM(model)
 
 
 def test_one_sigmoid_unit_stands_for_two_classes(images):

@@ -1,5 +1,6 @@
 """Training: the same weights every time, whatever interrupts it, and the right ones."""
 
+import math
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from cifarcam import augment, data, experiment, files, models, runs, training
+from cifarcam import augment, data, experiment, files, models, runs, store, training
 from cifarcam.data import Split
 from cifarcam.errors import CifarcamError
 from cifarcam.models import custom_cnn
@@ -264,6 +265,27 @@ def test_a_checkpoint_of_another_experiment_is_refused(tiny, sample, tmp_path):
     training.train(tiny, sample, checkpoint=checkpoint)
     with pytest.raises(CifarcamError, match="another experiment"):
         training.train(tiny.with_changes(seed=9), sample, checkpoint=checkpoint)
+
+
+def test_early_stopping_by_a_loss_that_is_no_number_is_refused(tiny, sample, monkeypatch):
+    evaluation = training._compile_evaluation
+
+    def infinite(model):
+        return lambda split: (math.inf, evaluation(model)(split)[1])
+
+    monkeypatch.setattr(training, "_compile_evaluation", infinite)
+    stopping = replace(tiny, early_stopping=experiment.EarlyStopping(patience=2))
+    with pytest.raises(CifarcamError, match="validation loss of epoch 1 is inf"):
+        training.train(stopping, sample)
+
+
+def test_a_run_of_one_epoch_is_whole_and_one_being_written_is_not_found(tiny, sample, tmp_path):
+    short = replace(tiny, training=replace(tiny.training, epochs=1))
+    made = runs.make(short, tmp_path / "runs" / "tiny", dataset=sample)
+    fingerprint = short.fingerprint(sample.digest)
+    assert store.find_run(fingerprint, tmp_path / "runs") == made.directory
+    made.directory.rename(made.directory.with_name(".tiny.x7"))  # as `files.atomic_directory` does
+    assert store.find_run(fingerprint, tmp_path / "runs") is None
 
 
 def test_a_diverging_training_says_which_setting_to_lower(tiny, sample):

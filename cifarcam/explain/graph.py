@@ -16,11 +16,21 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cifarcam.errors import CifarcamError
+from cifarcam.errors import CifarcamError, first_line
 
 _Symbol = Any  # a symbolic tensor; one that leads nowhere else is known by its id
 _Node = Any  # one call of an operation in a Keras graph; Keras gives the class no public name
 _Key = int  # a tensor of the flat list
+
+# Classes, in small letters, of layers and of ``keras.ops`` that are no part of a linear score.
+# fmt: off
+_NOT_LINEAR = {
+    "relu", "relu6", "leakyrelu", "prelu", "elu", "celu", "selu", "gelu", "silu", "mish",
+    "softplus", "softsign", "softshrink", "tanh", "tanhshrink", "hardtanh", "hardshrink",
+    "hardsigmoid", "hardsilu", "logsoftmax", "logsigmoid", "sparsemax", "sparseplus",
+    "squareplus", "threshold", "glu", "exp", "log", "lambda",
+}
+# fmt: on
 
 INPUT = ""  # stands for the images themselves where a layer is named
 
@@ -291,7 +301,7 @@ class _Opener:
                 inputs, outputs, nodes = _followed(operation, node.arguments, node.input_tensors)
             # A stranger's `call` may raise anything; the layer then stays whole.
             except Exception as error:
-                self.closed[path] = str(error).strip().splitlines()[0][:200]
+                self.closed[path] = first_line(error)
                 return None
         fits = len(inputs) == len(node.input_tensors) and len(outputs) == len(node.outputs)
         return (inputs, outputs, nodes) if fits else None
@@ -344,9 +354,8 @@ def _graph(
     try:
         inputs, outputs, nodes = _followed(model, None, [symbol])
     except Exception as error:
-        first = str(error).strip().splitlines()[0][:200]
         raise CifarcamError(
-            f"the subclassed model {model.name!r} cannot be followed: {first}; "
+            f"the subclassed model {model.name!r} cannot be followed: {first_line(error)}; "
             "its call must be made of Keras layers and keras.ops"
         ) from error
     names = [str(k) for k in range(len(outputs))]
@@ -447,6 +456,12 @@ def _before_activation(opened: _Opener, end: _Key) -> tuple[_Key, str]:
             Call(layer, last.inputs, (score,), lambda values: [_linear_part(layer, values[0])])
         )
         return score, name
+    if getattr(last.operation, "weights", []):
+        raise CifarcamError(
+            f"the model's scores come out of layer {last.operation.name!r} "
+            f"({type(last.operation).__name__}) with a {name} of its own; end the model in a Dense "
+            "layer, or in a linear layer and an activation after it"
+        )
     before = past_nothing(last.inputs[0])
     inner = _activation_name(makers[before].operation)
     if inner != "linear":
@@ -470,10 +485,11 @@ def _activation_name(operation: Any) -> str:
     """The activation that an operation ends with, ``"linear"`` for one without."""
     # By the class's name, because ``keras.ops.softmax`` makes one that is not public.
     kind = type(operation).__name__.lower()
-    if kind in ("softmax", "sigmoid"):
+    if kind in ("softmax", "sigmoid") or kind in _NOT_LINEAR:
         return kind
     activation = getattr(operation, "activation", keras.activations.linear)
-    return str(getattr(activation, "__name__", getattr(activation, "name", activation)))
+    name = str(getattr(activation, "__name__", getattr(activation, "name", activation)))
+    return "softmax" if name == "softmax_v2" else name  # TensorFlow's name of its tf.nn.softmax
 
 
 def _linear_part(layer: keras.layers.Dense, features: Any) -> Any:

@@ -55,17 +55,13 @@ class LIME(PatchExplainer):
         from lime import lime_image
 
         segments = self._segments(image.shape[0], image.shape[1])
-        # LIME wants three channels and hands its perturbed copies on as they are.
-        channels = image.shape[-1]
-        shown = image if channels == 3 else np.repeat(image[..., :1], 3, axis=-1)
 
         def score(perturbed: np.ndarray) -> np.ndarray:
-            inputs = np.asarray(perturbed, np.float32)[..., :channels]
-            return self.classifier.scores(inputs)[:, [target]]
+            return self.classifier.scores(np.asarray(perturbed, np.float32))[:, [target]]
 
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar cannot be turned off
             found = lime_image.LimeImageExplainer(random_state=seed).explain_instance(
-                shown.astype(np.float64),
+                image.astype(np.float64),
                 score,
                 labels=(0,),
                 top_labels=None,

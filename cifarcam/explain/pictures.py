@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from cifarcam.data import CLASS_NAMES
-from cifarcam.errors import CifarcamError
+from cifarcam.errors import CifarcamError, first_line
 from cifarcam.explain.base import Explainer
 from cifarcam.explain.classifier import Classifier
 
@@ -55,8 +55,9 @@ def read_model(path: Path) -> keras.Model:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     # A stranger's file may fail in any way; what Keras says of it is passed on in one line.
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        raise CifarcamError(f"{path}: not a model that Keras can read safely: {reason}") from error
+        raise CifarcamError(
+            f"{path}: not a model that Keras can read safely: {first_line(error)}"
+        ) from error
     if not isinstance(model, keras.Model):
         raise CifarcamError(f"{path}: holds a {type(model).__name__}, not a model")
     return model

@@ -25,9 +25,7 @@ from cifarcam.figures.style import (
     PURPLE,
     SKY,
     TEXT,
-    VERMILLION,
     WIDTH,
-    YELLOW,
     fitted,
     sheet,
     styled,
@@ -38,11 +36,9 @@ KINDS = {
     "input": (PALE, "input"),
     "convolution": (SKY, "convolution"),
     "pooling": (ORANGE, "pooling"),
-    "normalisation": (YELLOW, "normalisation"),
     "block": (GREEN, "block"),
     "dense": (PURPLE, "dense"),
     "dropout": ("#F2F2F2", "dropout"),
-    "output": (VERMILLION, "output"),
 }
 PER_ROW = 8
 SLANT = 0.28  # of a box's height: how far its side goes back

@@ -71,7 +71,7 @@ def deletion(
     CifarcamError
         When images, heatmaps and targets do not fit each other or the model.
     """
-    pixels = np.asarray(images, np.float32)
+    pixels = np.asarray(classifier.checked_images(images), np.float32)
     ground = np.broadcast_to(pixels.mean(axis=(1, 2), keepdims=True), pixels.shape)
     return _curve(classifier, pixels, ground, heatmaps, targets, steps, seed)
 
@@ -90,7 +90,7 @@ def insertion(
     After Petsiuk et al. (2018), RISE, Section 4.2. The blur is Gaussian with a standard deviation
     of an eighth of the image's height and width. Parameters and errors are those of `deletion`.
     """
-    pixels = np.asarray(images, np.float32)
+    pixels = np.asarray(classifier.checked_images(images), np.float32)
     sigma = (0, pixels.shape[1] / 8, pixels.shape[2] / 8, 0)
     ground = ndimage.gaussian_filter(pixels, sigma, mode="nearest")
     return _curve(classifier, ground, pixels, heatmaps, targets, steps, seed, whole=pixels)

@@ -45,6 +45,8 @@ def make_scenes(images: np.ndarray, labels: np.ndarray, count: int, seed: int = 
         Classes, N, at least two different ones.
     count
         Scenes to make.
+    seed
+        Of the draws.
 
     Raises
     ------
