@@ -5,7 +5,8 @@
 Prints, for every experiment: images a second of training (augmentation, forward and backward
 pass, update), floating-point operations an image (three times those of the forward pass), the
 rate achieved, the rate of the same convolutions run one by one (forward, both gradients) at the
-same batch size and precision, and the ratio of the two rates.
+same batch size and precision, and the ratio of the two rates. Where an experiment has smaller images
+in its first epochs, it also prints the images a second at their sizes.
 """
 
 import statistics
@@ -33,8 +34,11 @@ EXPERIMENTS = (
 ROUNDS = 5  # of each convolution
 
 
-def training_rate(wanted, dataset):
-    """Images a second, the median of three epochs after one that sets up the kernels."""
+def training_rate(wanted, dataset, size=None):
+    """Images a second, the median of three epochs after one that sets up the kernels.
+
+    `size` is what the images are shrunk to.
+    """
     batch = wanted.training.batch_size
     count = min(len(dataset.train), batch * max(2, 1000 // batch))
     none = data.Split(dataset.validation.images[:0], dataset.validation.labels[:0])
@@ -42,7 +46,7 @@ def training_rate(wanted, dataset):
     short = replace(
         wanted,
         data=replace(wanted.data, fit="train"),
-        training=replace(wanted.training, epochs=4, image_sizes=()),
+        training=replace(wanted.training, epochs=4, image_sizes=(size,) * 4 if size else ()),
         early_stopping=None,
     )
     trained = training.train(short, replace(dataset, train=few, validation=none))
@@ -100,6 +104,12 @@ def main(names):
             f"{achieved / peak:6.2f}",
             flush=True,
         )
+        for size in dict.fromkeys(wanted.training.image_sizes):
+            smaller = training_rate(wanted, dataset, size)
+            print(
+                f"  at {size} x {size} pixels {smaller:14.0f}, {smaller / rate:.2f} times",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
