@@ -84,8 +84,7 @@ def choose_parameters(project: Path, changes: dict[str, str]) -> Parameters:
     CifarcamError
         When a value is refused.
     """
-    values = asdict(read_parameters(project)) | changes
-    parameters = settings.read(Parameters, values, "report")
+    parameters = settings.changed(read_parameters(project), changes, "report")
     path = _parameters_path(project)
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.atomic_file(path) as temporary:

@@ -50,6 +50,10 @@ class TrainingSettings:
     label_smoothing: float = settings.number(0.0, 0.9, default=0.0)
     image_sizes: tuple[int, ...] = settings.whole_numbers((0, 1000), 8, 32, default=())
 
+    def image_size(self, epoch: int) -> int | None:
+        """The side that images are shrunk to in an epoch (from 1); None leaves them as they are."""
+        return self.image_sizes[epoch - 1] if epoch <= len(self.image_sizes) else None
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -164,11 +168,9 @@ class Experiment:
         """
         training, data = self.training, self.data
         if seed is not None:
-            changed = settings.given(training) | {"seed": seed}
-            training = settings.read(TrainingSettings, changed, f"{self.name}: training")
+            training = settings.changed(training, {"seed": seed}, f"{self.name}: training")
         if dataset is not None:
-            changed = settings.given(data) | {"dataset": dataset}
-            data = settings.read(DataSettings, changed, f"{self.name}: data")
+            data = settings.changed(data, {"dataset": dataset}, f"{self.name}: data")
         return dataclasses.replace(self, training=training, data=data)
 
 

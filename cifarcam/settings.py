@@ -92,6 +92,11 @@ def given(values: Any) -> dict[str, Any]:
     }
 
 
+def changed(values: _Settings, changes: Mapping[str, Any], where: str) -> _Settings:
+    """The settings with some of them changed, refused as by `read`."""
+    return read(type(values), given(values) | dict(changes), where)
+
+
 def read(cls: type[_Settings], values: Any, where: str) -> _Settings:
     """Make an instance of a settings dataclass from a TOML table.
 

@@ -165,7 +165,7 @@ def train(
         number = len(state.history) + 1
         started = time.perf_counter()
         loss, accuracy = math.nan, math.nan
-        run_steps = compiled(*settings.image_sizes[number - 1 : number])
+        run_steps = compiled(settings.image_size(number))
         for part in _train_epoch(run_steps, settings, number, len(train)):
             share, loss, accuracy = part
             if report is not None and share < 1.0:
@@ -241,7 +241,7 @@ def _compile_steps(
     state: _State,
     images: tf.Tensor,
     labels: tf.Tensor,
-    size: int | None = None,
+    size: int | None,
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """A graph that runs a range of steps and returns the summed loss and the number correct.
 

@@ -131,8 +131,7 @@ def road(
     given = np.asarray(shares, np.float64)
     if given.ndim != 1 or len(given) < 2 or (given <= 0).any() or (given >= 1).any():
         raise CifarcamError(f"shares are {shares}; give at least two between 0 and 1")
-    pixels = np.asarray(images, np.float32)
-    classifier.checked_images(pixels)
+    pixels = np.asarray(classifier.checked_images(images), np.float32)
     maps = checked_pair(pixels, heatmaps, signed=True)
     order = pixel_order(-maps if least_first else maps, seed)
     classes = target_classes(classifier, pixels, targets)
@@ -163,7 +162,6 @@ def _curve(
     """From `start` to `end`, the heatmap's highest pixels first."""
     if steps < 1:
         raise CifarcamError(f"steps is {steps}; give at least 1")
-    classifier.checked_images(start)
     maps = checked_pair(start, heatmaps, signed=True)
     classes = target_classes(classifier, start if whole is None else whole, targets)
     order = pixel_order(maps, seed)
