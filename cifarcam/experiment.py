@@ -89,6 +89,18 @@ class Averaging:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Train on the images that are still hard (Jiang et al. 2019, with losses of earlier epochs).
+
+    From epoch `first` on, an epoch sees only the `share` of the images whose loss was highest
+    when each was last trained on.
+    """
+
+    share: float = settings.number(0.01, 1.0)
+    first: int = settings.whole_number(2, 100_000)  # epoch, from 1
+
+
+@dataclass(frozen=True)
 class Prediction:
     """A second predictor beside the plain one: the mean of the logits over views of an image."""
 
@@ -107,6 +119,7 @@ OPTIONAL: dict[str, type] = {
     "schedule": Schedule,
     "augmentation": Augmentation,
     "averaging": Averaging,
+    "selection": Selection,
     "prediction": Prediction,
     "early_stopping": EarlyStopping,
 }
@@ -125,6 +138,7 @@ class Experiment:
     schedule: Schedule | None = None
     augmentation: Augmentation | None = None
     averaging: Averaging | None = None
+    selection: Selection | None = None
     prediction: Prediction | None = None
     early_stopping: EarlyStopping | None = None
 
@@ -150,6 +164,12 @@ class Experiment:
     def fingerprint(self, dataset_digest: str) -> str:
         """SHA-256 of the canonical form and the dataset's digest, hexadecimal."""
         return hashlib.sha256(f"{self.canonical()}\n{dataset_digest}".encode()).hexdigest()
+
+    def images_seen(self, epoch: int, images: int) -> int:
+        """How many of the images an epoch (from 1) trains on: all, or the share selected."""
+        if self.selection is None or epoch < self.selection.first:
+            return images
+        return max(1, round(self.selection.share * images))
 
     @property
     def run_name(self) -> str:

@@ -22,7 +22,7 @@ from cifarcam import devices, files, models, optimization
 from cifarcam.augment import augment, shrink
 from cifarcam.data import Dataset, Split
 from cifarcam.errors import CifarcamError
-from cifarcam.experiment import Experiment, TrainingSettings
+from cifarcam.experiment import Experiment
 
 STEPS_PER_CALL = 50  # at most, between two reports of progress and two chances to interrupt
 IMAGES_PER_CALL = 3200  # the same for larger batches
@@ -34,9 +34,9 @@ EVALUATION_BATCH = 500
 class Epoch:
     """One line of the history. Losses are cross-entropies in nats, accuracies 0-1.
 
-    The training figures are as logged: means over the epoch's batches, while the weights move,
-    with dropout, augmentation and label smoothing. Those of validation are NaN where the
-    validation images are trained on.
+    The training figures are as logged: means over the images that the epoch saw, while the
+    weights move, with dropout, augmentation and label smoothing. Those of validation are NaN
+    where the validation images are trained on.
     """
 
     epoch: int
@@ -88,6 +88,7 @@ class _State:
     model: keras.Model
     optimizer: keras.Optimizer
     averages: optimization.Averages | None
+    losses: tf.Variable | None  # each image's when last seen; where the experiment selects by it
     history: list[Epoch] = field(default_factory=list)
     kept_epoch: int = 0
     kept_weights: list[np.ndarray] = field(default_factory=list)
@@ -96,7 +97,8 @@ class _State:
     def variables(self) -> list[Any]:
         # `model.variables`, not `model.weights`: the latter leave out dropout's seeds.
         slow = self.averages.variables if self.averages else []
-        return [*self.model.variables, *self.optimizer.variables, *slow]
+        seen = [self.losses] if self.losses is not None else []
+        return [*self.model.variables, *self.optimizer.variables, *slow, *seen]
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -166,7 +168,8 @@ def train(
         started = time.perf_counter()
         loss, accuracy = math.nan, math.nan
         run_steps = compiled(settings.image_size(number))
-        for part in _train_epoch(run_steps, settings, number, len(train)):
+        order = _order(experiment, state, number, len(train))
+        for part in _train_epoch(run_steps, order, settings.batch_size, number):
             share, loss, accuracy = part
             if report is not None and share < 1.0:
                 elapsed = time.perf_counter() - started
@@ -218,12 +221,26 @@ def _fresh_state(experiment: Experiment, train: Split) -> _State:
     precision = devices.resolve_precision(settings.precision)
     model = models.build(experiment.architecture, experiment.options, precision)
     models.adapt(model, train.images[:ADAPTING_IMAGES])
-    steps = settings.epochs * math.ceil(len(train) / settings.batch_size)
+    counts = [experiment.images_seen(n, len(train)) for n in range(1, settings.epochs + 1)]
+    steps = sum(math.ceil(count / settings.batch_size) for count in counts)
     optimizer = optimization.optimizer(settings, experiment.schedule, steps)
     optimization.build(optimizer, model)
     averaging = experiment.averaging
     averages = optimization.Averages(averaging, model) if averaging is not None else None
-    return _State(model, optimizer, averages)
+    losses = None
+    if experiment.selection is not None:
+        losses = tf.Variable(tf.zeros(len(train)), trainable=False)
+    return _State(model, optimizer, averages, losses)
+
+
+def _order(experiment: Experiment, state: _State, epoch: int, images: int) -> np.ndarray:
+    """The images that an epoch (from 1) trains on, shuffled: those of highest loss, or all."""
+    order = np.random.default_rng([experiment.training.seed, epoch]).permutation(images)
+    count = experiment.images_seen(epoch, images)
+    if state.losses is None or count == images:
+        return order
+    hardest = np.argsort(-state.losses.numpy(), kind="stable")[:count]
+    return order[np.isin(order, hardest)]
 
 
 def _lowest_loss(history: list[Epoch]) -> float:
@@ -288,6 +305,8 @@ def _compile_steps(
             optimizer.apply(gradients, model.trainable_variables)
             if state.averages is not None:
                 state.averages.update(tf.convert_to_tensor(optimizer.iterations))
+            if state.losses is not None:
+                state.losses.scatter_nd_update(chosen[:, tf.newaxis], losses)
             loss_sum += tf.reduce_sum(losses)
             correct += tf.math.count_nonzero(tf.argmax(logits, axis=1) == batch.labels)
         return loss_sum, correct
@@ -311,25 +330,23 @@ def _for_size(model: keras.Model, size: int, experiment: Experiment) -> keras.Mo
 
 def _train_epoch(
     run_steps: Callable[..., tuple[tf.Tensor, tf.Tensor]],
-    training: TrainingSettings,
+    order: np.ndarray,
+    batch_size: int,
     epoch: int,
-    count: int,
 ) -> Iterator[tuple[float, float, float]]:
     """Run one epoch; yield its finished share, and the mean loss and accuracy so far."""
-    order = np.random.default_rng([training.seed, epoch]).permutation(count)
-    steps = min(STEPS_PER_CALL, max(1, IMAGES_PER_CALL // training.batch_size))
-    chunk = steps * training.batch_size
+    chunk = min(STEPS_PER_CALL, max(1, IMAGES_PER_CALL // batch_size)) * batch_size
     loss_sum, correct = 0.0, 0
-    for start in range(0, count, chunk):
+    for start in range(0, len(order), chunk):
         part = order[start : start + chunk]
-        whole = len(part) // training.batch_size * training.batch_size
-        for batches in (part[:whole].reshape(-1, training.batch_size), part[whole:][np.newaxis]):
+        whole = len(part) // batch_size * batch_size
+        for batches in (part[:whole].reshape(-1, batch_size), part[whole:][np.newaxis]):
             if batches.size:
                 part_loss, part_correct = run_steps(batches, epoch)
                 loss_sum += float(part_loss)
                 correct += int(part_correct)
         done = start + len(part)
-        yield done / count, loss_sum / done, correct / done
+        yield done / len(order), loss_sum / done, correct / done
 
 
 def _compile_evaluation(model: keras.Model) -> Callable[[Split], tuple[float, float]]:

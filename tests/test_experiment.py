@@ -32,6 +32,8 @@ def test_committed_experiments_read_and_survive_writing(path):
         ("dropout =", "dropout = 2 #", "model.dropout: 2 is not a number from 0 to 0.9"),
         ("epochs = 50", "epochs = 50\nimage_sizes = [20, 64]", "training.image_sizes: [20, 64] is"),
         ("[data]", "[dta]", "dta: unknown section"),
+        ("[data]", "[selection]\nshare = 0\nfirst = 2\n[data]", "selection.share: 0 is not a num"),
+        ("[data]", "[selection]\nshare = 1\nfirst = 1\n[data]", "selection.first: 1 is not a who"),
         ('"custom_cnn"', '"vgg"', "model.architecture: 'vgg' is not one of custom_cnn"),
         ('"cifar10"', '"mnist"', "data.dataset: 'mnist' is not one of cifar10, sample"),
         ("seed = 0\nepochs", "seed = \nepochs", "x.toml: not valid TOML"),

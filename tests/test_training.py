@@ -57,6 +57,14 @@ def growing():
     return experiment.parse(text, "growing", "growing.toml")
 
 
+@pytest.fixture
+def selective():
+    """Without dropout, and from its second epoch on with the harder half of the images."""
+    text = TINY.replace("dropout = 0.5", "dropout = 0.0").replace("epochs = 3", "epochs = 4")
+    text += "[selection]\nshare = 0.5\nfirst = 2\n"
+    return experiment.parse(text, "selective", "selective.toml")
+
+
 def weights_of(trained):
     return [np.asarray(w) for w in trained.model.get_weights()]
 
@@ -149,7 +157,39 @@ def test_a_network_that_takes_one_size_alone_is_refused_in_one_sentence(tiny, sa
     )
 
 
-@pytest.mark.parametrize("name", ["tiny", "growing"])
+def test_selection_trains_on_the_images_whose_last_loss_was_highest(selective, sample):
+    trained = training.train(selective, sample)
+    keras.utils.set_random_seed(selective.training.seed)
+    model = models.build("custom_cnn", selective.options)
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    images, labels = sample.train.images, sample.train.labels
+    last, means, sets = np.zeros(len(labels)), [], []
+    for epoch in (1, 2, 3, 4):
+        order = np.random.default_rng([selective.training.seed, epoch]).permutation(len(labels))
+        if epoch > 1:
+            hardest = set(np.lexsort((np.arange(len(labels)), -last))[: len(labels) // 2])
+            order = np.array([image for image in order if image in hardest])
+        for start in range(0, len(order), 64):
+            batch = order[start : start + 64]
+            truth = model.predict(images[batch], verbose=0)[np.arange(len(batch)), labels[batch]]
+            last[batch] = -np.log(truth)
+            model.train_on_batch(images[batch], labels[batch])
+        means.append(last[order].mean())
+        sets.append(set(order))
+    assert sets[1] != sets[2] != sets[3]  # an image left out comes back once the others are easier
+    # Two images whose losses agree to a rounding may change places in the order.
+    assert [e.train_loss for e in trained.history] == pytest.approx(means, rel=2e-3)
+
+
+def test_a_schedule_ends_with_the_last_of_the_selected_images(selective, sample):
+    falling = replace(selective, schedule=experiment.Schedule("linear", 0.0, 1.0, 0.0))
+    state = training._fresh_state(falling, sample.train)
+    assert state.optimizer._learning_rate.steps == 14 + 3 * 7  # of 64 of 850 and of 425 images
+    assert [falling.images_seen(epoch, 850) for epoch in (1, 2, 4)] == [850, 425, 425]
+    assert falling.images_seen(2, 1) == 1
+
+
+@pytest.mark.parametrize("name", ["tiny", "growing", "selective"])
 def test_an_exception_in_the_middle_of_an_epoch_costs_that_epoch_only(
     name, request, sample, tmp_path
 ):
