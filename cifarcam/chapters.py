@@ -23,7 +23,7 @@ import jupytext
 import nbformat
 import papermill
 from filelock import FileLock
-from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
@@ -85,6 +85,8 @@ def choose_parameters(project: Path, changes: dict[str, str]) -> Parameters:
         When a value is refused.
     """
     parameters = settings.changed(read_parameters(project), changes, "report")
+    if "kernel" in changes and parameters.kernel not in KernelSpecManager().find_kernel_specs():
+        raise _no_kernel(parameters.kernel)
     path = _parameters_path(project)
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.atomic_file(path) as temporary:
@@ -317,14 +319,17 @@ def _execute(project: Path, name: str, parameters: Parameters) -> None:
                 f"chapter {name}: its kernel died, most often for want of memory"
             ) from error
         except NoSuchKernel as error:
-            raise CifarcamError(
-                f"no Jupyter kernel named {parameters.kernel!r}; "
-                "`jupyter kernelspec list` shows those at hand"
-            ) from error
+            raise _no_kernel(parameters.kernel) from error
         notebook = nbformat.read(executed, as_version=4)
     _finish(notebook, inputs, project)
     with files.atomic_file(_copy_path(project, name)) as temporary:
         nbformat.write(notebook, temporary)
+
+
+def _no_kernel(name: str) -> CifarcamError:
+    return CifarcamError(
+        f"no Jupyter kernel named {name!r}; `jupyter kernelspec list` shows those at hand"
+    )
 
 
 def _finish(notebook: nbformat.NotebookNode, inputs: dict[str, str], project: Path) -> None:

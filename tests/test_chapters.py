@@ -146,6 +146,9 @@ def test_unknown_chapters_and_kernels_are_refused_by_name(project):
         execute(project, kernel="nosuch")
     with pytest.raises(CifarcamError, match="'mnist' is not one of cifar10, sample"):
         chapters.choose_parameters(project, {"dataset": "mnist"})
+    with pytest.raises(CifarcamError, match="no Jupyter kernel named 'nosuch'"):
+        chapters.choose_parameters(project, {"kernel": "nosuch"})
+    assert chapters.read_parameters(project) == chapters.Parameters()  # nothing was stored
 
 
 def test_the_copy_of_a_removed_chapter_goes(project):
