@@ -48,6 +48,7 @@ def training_rate(wanted, dataset, size=None):
         data=replace(wanted.data, fit="train"),
         training=replace(wanted.training, epochs=4, image_sizes=(size,) * 4 if size else ()),
         early_stopping=None,
+        selection=None,
     )
     trained = training.train(short, replace(dataset, train=few, validation=none))
     return count / statistics.median(epoch.seconds for epoch in trained.history[1:])
