@@ -236,9 +236,9 @@ def _fresh_state(experiment: Experiment, train: Split) -> _State:
 def _order(experiment: Experiment, state: _State, epoch: int, images: int) -> np.ndarray:
     """The images that an epoch (from 1) trains on, shuffled: those of highest loss, or all."""
     order = np.random.default_rng([experiment.training.seed, epoch]).permutation(images)
-    count = experiment.images_seen(epoch, images)
-    if state.losses is None or count == images:
+    if state.losses is None:
         return order
+    count = experiment.images_seen(epoch, images)
     hardest = np.argsort(-state.losses.numpy(), kind="stable")[:count]
     return order[np.isin(order, hardest)]
 
