@@ -12,7 +12,9 @@ import pytest
 from bs4 import BeautifulSoup
 from xdist.scheduler import LoadScopeScheduling
 
-ROOT = Path(__file__).parents[1]
+import cifarcam  # before the tests' own imports of TensorFlow, which reads what it sets
+
+ROOT = Path(cifarcam.__file__).parents[1]
 BIN = Path(sys.executable).parent
 PAGES = [
     *("index", "introduction", "conclusion", "bibliography"),

@@ -2,6 +2,7 @@
 
 import math
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -332,3 +333,19 @@ def test_a_diverging_training_says_which_setting_to_lower(tiny, sample):
     wild = replace(tiny, training=replace(tiny.training, learning_rate=1e38))
     with pytest.raises(CifarcamError, match=r"lower training\.learning_rate"):
         training.train(wild, sample)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="switched on x86 alone")
+@pytest.mark.parametrize(("wanted", "used"), [(None, True), ("0", False)])
+def test_convolutions_are_those_of_onednn_unless_it_is_switched_off(wanted, used, monkeypatch):
+    monkeypatch.setenv("ONEDNN_VERBOSE", "1")
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if wanted is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", wanted)
+    convolve = """
+import cifarcam, tensorflow as tf
+tf.function(tf.nn.conv2d)(tf.ones([2, 8, 8, 16]), tf.ones([3, 3, 16, 32]), 1, "SAME")
+"""
+    command = [sys.executable, "-c", convolve]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert ("exec,cpu,convolution" in told) == used
