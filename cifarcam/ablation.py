@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,8 @@ def _over_seeds(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
 def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
     """Train, and measure the final weights in float32.
 
-    What was measured before by the same software on the same device is taken from the cache.
+    What was measured before by the same code and versions on the same device is taken from the
+    cache.
 
     Returns
     -------
@@ -157,7 +159,10 @@ def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
         entry an epoch.
     """
     fingerprint = wanted.fingerprint(dataset.digest)
-    made_with = json.dumps([fingerprint, devices.versions(), devices.describe()], sort_keys=True)
+    code = files.sha256_of_all(sorted(Path(__file__).parent.rglob("*.py")))
+    made_with = json.dumps(
+        [fingerprint, code, devices.versions(), devices.describe()], sort_keys=True
+    )
     digest = hashlib.sha256(made_with.encode()).hexdigest()
     kept = files.cache_dir() / "trainings" / f"{digest}.json"
     if kept.is_file():

@@ -176,10 +176,10 @@ def _why_stale(project: Path, name: str, parameters: Parameters) -> str | None:
     for key in [*now, *before]:
         if now.get(key) != before.get(key):
             return f"{key} changed"
+    for used in [*record["runs"], *record["experiments"]]:
+        if _experiment_digest(project, used["experiment"]) != used["experiment_file"]:
+            return f"experiment {used['experiment']} changed"
     for run in record["runs"]:
-        path = project / "experiments" / f"{run['experiment']}.toml"
-        if (files.sha256(path) if path.is_file() else None) != run["experiment_file"]:
-            return f"experiment {run['experiment']} changed"
         directory = store.find_run(run["fingerprint"], start=project / "notebooks")
         if directory is None or store.run_digest(directory) != run["digest"]:
             return f"run {run['name']} changed"
@@ -187,7 +187,15 @@ def _why_stale(project: Path, name: str, parameters: Parameters) -> str | None:
         record_path = store.find_record(entry["name"], start=project / "notebooks")
         if record_path is None or files.sha256(record_path) != entry["digest"]:
             return f"record {entry['name']} changed"
+    told = record["inventory"]
+    if told is not None and told != store.inventory(project / "notebooks"):
+        return "the runs or records at hand changed"
     return None
+
+
+def _experiment_digest(project: Path, name: str) -> str | None:
+    path = project / "experiments" / f"{name}.toml"
+    return files.sha256(path) if path.is_file() else None
 
 
 def _inputs(project: Path, name: str, parameters: Parameters) -> dict[str, str]:
@@ -335,7 +343,8 @@ def _no_kernel(name: str) -> CifarcamError:
 def _finish(notebook: nbformat.NotebookNode, inputs: dict[str, str], project: Path) -> None:
     """Make an executed notebook a page: no paths of this machine, and what it was made from."""
     notebook.metadata.pop("papermill", None)
-    made_from: dict[str, Any] = {"inputs": inputs, "runs": [], "records": []}
+    made_from: dict[str, Any] = {"inputs": inputs, "runs": [], "records": [], "experiments": []}
+    made_from["inventory"] = None
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
@@ -348,11 +357,11 @@ def _finish(notebook: nbformat.NotebookNode, inputs: dict[str, str], project: Pa
         for output in cell.outputs:
             used = output.get("metadata", {}).get(store.USED)
             if used is not None:
-                made_from["runs"] += used["runs"]
-                made_from["records"] += used["records"]
+                for key in ("runs", "records", "experiments"):
+                    made_from[key] += used[key]
+                made_from["inventory"] = used["inventory"] or made_from["inventory"]
             if "text/markdown" in output.get("data", {}):
                 cell.metadata.setdefault("mystnb", {})["markdown_format"] = "myst"
-    for run in made_from["runs"]:
-        path = project / "experiments" / f"{run['experiment']}.toml"
-        run["experiment_file"] = files.sha256(path) if path.is_file() else None
+    for used in [*made_from["runs"], *made_from["experiments"]]:
+        used["experiment_file"] = _experiment_digest(project, used["experiment"])
     notebook.metadata["cifarcam"] = made_from

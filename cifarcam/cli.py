@@ -113,7 +113,7 @@ class _Methods(click.Command):
 
 @main.command(cls=_Methods)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--run", "name", default="baseline", show_default=True, help="The run to explain.")
+@click.option("--run", "name", help="The run to explain.  [default: baseline]")
 @click.option(
     "--model",
     "model_file",
@@ -151,7 +151,7 @@ class _Methods(click.Command):
 )
 def explain(
     images: tuple[Path, ...],
-    name: str,
+    name: str | None,
     model_file: Path | None,
     classes_file: Path | None,
     scale: float,
@@ -177,7 +177,17 @@ def explain(
     for path in images:
         if not path.is_file():  # told before a run is trained
             raise CifarcamError(f"{path}: no such file")
-    model = runs.load(name).model() if model_file is None else explainers.read_model(model_file)
+    if model_file is None and scale != 1:
+        raise CifarcamError(
+            "--scale is for a --model; the network of a run takes pixels as they are"
+        )
+    if model_file is not None and name is not None:
+        raise CifarcamError("--run and --model both say what to explain; give one of them")
+    model = (
+        runs.load(name or "baseline").model()
+        if model_file is None
+        else explainers.read_model(model_file)
+    )
     classifier = explainers.Classifier(model, head)
     names = explainers.class_names(classifier, classes_file, is_own=model_file is not None)
     pictures = [explainers.read_picture(path, classifier.image_shape[:2]) for path in images]
@@ -230,7 +240,10 @@ def report(
     if run is not None:  # before it is stored
         with _quiet_tensorflow():
             from cifarcam import experiment as experiments
+        if run.endswith(".toml"):
+            raise CifarcamError(f"{run}: give the name of an experiment, not its file")
         experiments.find(run)
+        experiments.find(f"{run}-early-stopping")  # the chapters compare the two
     given = {"kernel": kernel, "dataset": dataset, "run": run}
     parameters = chapters.choose_parameters(
         project, {key: value for key, value in given.items() if value is not None}

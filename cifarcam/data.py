@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -324,7 +325,7 @@ def _progress(description: str, unit: str) -> tqdm:
         desc=description,
         unit=unit,
         unit_scale=unit == "B",
-        total=0 if unit == "B" else None,
+        total=1 if unit == "B" else None,  # pooch sets it; a bar of 0 it takes for none
         leave=False,
         disable=None,  # where standard error is no terminal
         file=sys.stderr,
@@ -389,7 +390,7 @@ def _archive(path: Path) -> Iterator[tarfile.TarFile]:
     try:
         with tarfile.open(path, "r:gz") as archive:
             yield archive
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise _Corrupt(f"the archive is damaged ({error})") from error
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -248,12 +249,26 @@ def parse(text: str, name: str, source: str) -> Experiment:
             f"{source}: early_stopping: with data.fit = {found.data.fit!r} no validation images are "
             "left to stop by; leave one of the two out"
         )
-    if found.training.optimizer == "muon" and found.training.weight_decay:
+    for setting, reason in _without_effect(found):
         raise CifarcamError(
-            f"{source}: training.weight_decay: muon keeps the norm of its kernels, so that it would "
-            "have no effect on them; leave it out"
+            f"{source}: {setting}: {reason}, so that it would have no effect; leave it out"
         )
     return found
+
+
+def _without_effect(found: Experiment) -> Iterator[tuple[str, str]]:
+    """Settings that would change the fingerprint and nothing else, each with the reason."""
+    training, given = found.training, settings.given(found.training)
+    if training.optimizer == "muon" and training.weight_decay:
+        yield "training.weight_decay", "muon keeps the norm of its kernels"
+    if training.optimizer in ("adam", "adamw") and "momentum" in given:
+        yield "training.momentum", f"{training.optimizer} has moments of its own"
+    if training.optimizer != "muon" and "vector_learning_rate" in given:
+        yield "training.vector_learning_rate", f"{training.optimizer} has one rate for all"
+    if len(training.image_sizes) > training.epochs:
+        yield "training.image_sizes", f"it has more entries than the {training.epochs} epochs"
+    if found.selection is not None and found.selection.first > training.epochs:
+        yield "selection.first", f"it is beyond the last epoch, {training.epochs}"
 
 
 def serialize(experiment: Experiment) -> str:
@@ -287,7 +302,7 @@ def find(name: str, start: Path | None = None) -> Experiment:
     if path.suffix == ".toml":
         if not path.is_file():
             raise CifarcamError(f"{path}: no such file")
-        return parse(path.read_text(), path.stem, str(path))
+        return parse(_text(path), path.stem, str(path))
     base, ending, seed = name.partition("-seed")
     known: dict[str, Path] = {}
     for directory in _directories(start or Path.cwd()):
@@ -297,8 +312,15 @@ def find(name: str, start: Path | None = None) -> Experiment:
         raise CifarcamError(
             f"no experiment named {name!r}; there are {', '.join(known)} (or give a .toml file)"
         )
-    found = parse(known[base].read_text(), base, known[base].name)
+    found = parse(_text(known[base]), base, known[base].name)
     return found.with_changes(seed=int(seed)) if seed else found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except UnicodeDecodeError as error:
+        raise CifarcamError(f"{path}: not a text in UTF-8; save it as one") from error
 
 
 def _directories(start: Path) -> list[Path]:

@@ -7,12 +7,13 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import pooch
+from safetensors import SafetensorError
 
 from cifarcam.errors import CifarcamError
 
@@ -29,13 +30,13 @@ def writing_to(directory: Path) -> Iterator[None]:
     Raises
     ------
     CifarcamError
-        When an `OSError` is raised inside the block.
+        When writing fails inside the block.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         yield
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise CifarcamError(
             f"cannot write to {directory}: {reason}; free space there, make it writable, "
             "or point XDG_CACHE_HOME at another directory"
@@ -87,6 +88,14 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file's contents, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_all(paths: Iterable[Path]) -> str:
+    """SHA-256 over the contents of files in the order given, hexadecimal."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @contextmanager

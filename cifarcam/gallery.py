@@ -79,6 +79,7 @@ def choose(
     """
     if first < 0:
         raise CifarcamError(f"the first {first} images cannot be chosen; give 0 or more")
+    evaluation.most_confident_mistakes(probabilities, labels, mistakes)  # refuses what does not fit
     chosen: list[int] = []
     for label in np.unique(labels):
         of_class = np.flatnonzero(labels == label)

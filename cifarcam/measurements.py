@@ -86,13 +86,13 @@ def architecture_search() -> dict[str, Any]:
     """
     baseline = experiment.find("baseline")
     dataset = data.load(baseline.data.dataset, seed=baseline.data.split_seed)
-    members = []
-    inputs = []
+    members, inputs, checkpoints = [], [], []
     for options in SEARCH_MEMBERS:
         member = replace(baseline, options=options, early_stopping=None)
         fingerprint = member.fingerprint(dataset.digest)
         inputs.append(fingerprint)
         checkpoint = files.cache_dir() / "checkpoints" / f"{fingerprint}.safetensors"
+        checkpoints.append(checkpoint)
         trained = training.train(
             member, dataset, checkpoint=checkpoint, report=runs.show_progress(member)
         )
@@ -110,6 +110,8 @@ def architecture_search() -> dict[str, Any]:
                 "chosen": options == baseline.options,
             }
         )
+    for checkpoint in checkpoints:  # one is the baseline's, which a run would go on from
+        checkpoint.unlink(missing_ok=True)
     members.sort(key=lambda found: found["distance"])
     return {"inputs": inputs, "members": members}
 
@@ -118,7 +120,7 @@ def classical_baselines() -> dict[str, Any]:
     """Fit a linear SVM and a random forest on pixels and on histograms of oriented gradients."""
     dataset = data.load()
     return {
-        "inputs": [dataset.digest, _digest(Path(classical.__file__))],
+        "inputs": [dataset.digest, files.sha256(Path(classical.__file__))],
         "trees": classical.TREES,
         "device": devices.describe()["device"],
         "rows": classical.measure(dataset),
@@ -147,7 +149,8 @@ def faithfulness_record() -> dict[str, Any]:
     """Measure every explainer over test images, by all measures, on the baseline's last convolution.
 
     Images are explained for the class that the network predicts, scenes once for the object's and
-    once for the background's.
+    once for the background's. A method is compared with the random map image by image; one that
+    draws random numbers, with itself from another seed.
     """
     dataset = data.load()
     run = runs.load("baseline", seed=0, dataset=dataset)
@@ -155,13 +158,16 @@ def faithfulness_record() -> dict[str, Any]:
     images = faithfulness_images(dataset)
     scenes = faithfulness.make_scenes(dataset.test.images, dataset.test.labels, SCENES)
     layer = last_convolution(classifier.model)
-    methods, maps = {}, {}
+    methods, maps, cards = {}, {}, {}
     for name in tqdm(explain.METHODS, desc="methods"):
-        explainer = explain.METHODS[name](
-            classifier, layer if explain.METHODS[name].takes_layer else None
-        )
+        bound = (classifier, layer if explain.METHODS[name].takes_layer else None)
+        explainer = explain.METHODS[name](*bound)
         maps[name], seconds = _timed(explainer, images)
-        card = faithfulness.scorecard(explainer, images)
+        card = cards[name] = faithfulness.scorecard(explainer, images)
+        redrawn = None
+        if explainer.seed is not None:
+            other: dict[str, Any] = {"seed": explainer.seed + 1}
+            redrawn = explain.METHODS[name](*bound, **other)(images)
         for measure, of in (("object", scenes.objects), ("background", scenes.backgrounds)):
             inside = faithfulness.energy_inside(explainer(scenes.images, of), scenes.masks)
             card[measure] = inside
@@ -172,6 +178,7 @@ def faithfulness_record() -> dict[str, Any]:
             "images_per_second": len(images) / seconds,
             "zero_maps": int((~maps[name].any(axis=(1, 2))).sum()),
             "measures": {m: asdict(faithfulness.bootstrap_mean(v)) for m, v in card.items()},
+            "redrawn": None if redrawn is None else _agreement(maps[name], redrawn),
             "check": {m: float(np.nanmean(card[m][:CHECK_IMAGES])) for m in faithfulness.MEASURES},
             "randomisation": {
                 "layers": cascade.layers,
@@ -179,12 +186,17 @@ def faithfulness_record() -> dict[str, Any]:
                 "ssim": np.nanmean(cascade.ssim, axis=1).tolist(),
             },
         }
+    for name, card in cards.items():
+        methods[name]["above_random"] = {
+            m: asdict(faithfulness.bootstrap_mean(card[m] - cards["random"][m]))
+            for m in faithfulness.MEASURES
+        }
     agreement = [[_agreement(maps[first], maps[second]) for second in methods] for first in methods]
     return {
         "inputs": [
             run.fingerprint,
             dataset.digest,
-            _digest(*sorted(Path(explain.__file__).parent.rglob("*.py"))),
+            files.sha256_of_all(sorted(Path(explain.__file__).parent.rglob("*.py"))),
         ],
         "device": devices.describe()["device"],
         "images": len(images),
@@ -195,14 +207,6 @@ def faithfulness_record() -> dict[str, Any]:
         "methods": methods,
         "agreement": agreement,
     }
-
-
-def _digest(*code: Path) -> str:
-    """SHA-256 over the text of modules, hexadecimal."""
-    digest = hashlib.sha256()
-    for path in code:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _timed(explainer: explain.Explainer, images: np.ndarray) -> tuple[np.ndarray, float]:

@@ -100,7 +100,12 @@ def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str,
 
 
 def computed_from(
-    dataset: Dataset | None, runs: Sequence[Run] = (), records: Sequence[str] = ()
+    dataset: Dataset | None,
+    runs: Sequence[Run] = (),
+    records: Sequence[str] = (),
+    experiments: Sequence[str] = (),
+    *,
+    everything: bool = False,
 ) -> None:
     """Close a chapter by what it was computed from.
 
@@ -113,6 +118,10 @@ def computed_from(
         Those that the chapter used.
     records
         Names of the measurement records that it read.
+    experiments
+        Names of experiments whose settings it used besides those of its runs.
+    everything
+        Whether it tells of all runs and records at hand, so that a new one makes it stale.
 
     Raises
     ------
@@ -154,6 +163,8 @@ def computed_from(
             for run in runs
         ],
         "records": used_records,
+        "experiments": [{"experiment": name} for name in experiments],
+        "inventory": store.inventory() if everything else None,
     }
     display(
         {

@@ -221,10 +221,10 @@ def make(
         dataset = data.load(wanted.data.dataset, seed=wanted.data.split_seed)
     fingerprint = wanted.fingerprint(dataset.digest)
     with _training_lock(wanted, fingerprint, wait=False) as checkpoint:
-        started = datetime.now(UTC)
+        started, commit = datetime.now(UTC), _git_commit()
         trained = training.train(wanted, dataset, checkpoint=checkpoint, report=report)
         with files.writing_to(directory.parent), files.atomic_directory(directory) as temporary:
-            _write(temporary, wanted, dataset, trained, started)
+            _write(temporary, wanted, dataset, trained, started, commit)
         checkpoint.unlink(missing_ok=True)  # a training of one epoch makes none
     return read(directory)
 
@@ -305,6 +305,7 @@ def _write(
     dataset: Dataset,
     trained: training.Trained,
     started: datetime,
+    commit: str | None,
 ) -> None:
     path = directory / store.WEIGHTS
     _save_weights(trained.model, path)
@@ -338,7 +339,7 @@ def _write(
         "training_seconds": sum(epoch.seconds for epoch in trained.history),
         "evaluation_seconds": evaluation_seconds,
         "date": started.date().isoformat(),
-        "git_commit": _git_commit(),
+        "git_commit": commit,
         "versions": devices.versions(),
         **devices.describe(),
     }
@@ -395,11 +396,12 @@ def _summary(model: keras.Model, split: Split) -> dict[str, float]:
 
 
 def _git_commit() -> str | None:
-    """The commit that the package's code stands at; None outside a checkout."""
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    """The commit that the package's code stands at; None where git does not hold that code."""
+    here = Path(__file__).resolve()
+    git = ["git", "-C", str(here.parent)]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        for asked in (["ls-files", "--error-unmatch", here.name], ["rev-parse", "HEAD"]):
+            answer = subprocess.run([*git, *asked], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip()

@@ -172,7 +172,11 @@ def _offer_unexecuted(app: Sphinx, error: Exception | None) -> None:
     if error is None and folder.is_dir():
         project = chapters.find_project(Path(app.srcdir))
         for copy in folder.glob("*.ipynb"):
-            shutil.copy(project / "notebooks" / copy.name, copy)
+            original = project / "notebooks" / copy.name
+            if original.is_file():
+                shutil.copy(original, copy)
+            else:  # of a chapter that is no longer there
+                copy.unlink()
 
 
 def _glued_from(path: Path) -> set[str]:

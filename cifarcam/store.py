@@ -80,6 +80,14 @@ def find_record(name: str, start: Path | None = None) -> Path | None:
     return None
 
 
+def inventory(start: Path | None = None) -> list[str]:
+    """The names of all whole runs and of all records, sorted."""
+    found = {directory.name for directory in run_directories(start=start)}
+    for place in places(start=start):
+        found |= {f"records/{path.name}" for path in (place / "records").glob("*.json")}
+    return sorted(found)
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """A record's contents; ``"fingerprint"`` tells what it was measured from."""
     content: dict[str, Any] = json.loads(path.read_text())

@@ -386,9 +386,14 @@ def _save(state: _State, path: Path, fingerprint: str) -> None:
         "fingerprint": fingerprint,
         "history": json.dumps([asdict(epoch) for epoch in state.history]),
         "kept_epoch": str(state.kept_epoch),
+        "made_with": _software(state),
     }
     with files.writing_to(path.parent), files.atomic_file(path) as temporary:
         save_file(tensors, temporary, metadata)
+
+
+def _software(state: _State) -> str:
+    return json.dumps([devices.versions(), state.model.dtype_policy.name], sort_keys=True)
 
 
 def _restore(state: _State, path: Path, fingerprint: str) -> None:
@@ -396,6 +401,11 @@ def _restore(state: _State, path: Path, fingerprint: str) -> None:
         metadata = stored.metadata()
         if metadata["fingerprint"] != fingerprint:
             raise CifarcamError(f"{path}: the checkpoint of another experiment; delete it")
+        if metadata.get("made_with") != _software(state):
+            raise CifarcamError(
+                f"{path}: the checkpoint of other versions or another precision, with which this "
+                "training cannot go on; delete it to begin anew"
+            )
         for index, variable in enumerate(state.variables):
             variable.assign(stored.get_tensor(f"variable.{index}"))
         count = len(state.model.get_weights())

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 from test_training import TINY
 
-from cifarcam import ablation, data, devices, experiment, files, models, prediction, runs, training
+from cifarcam import (
+    ablation,
+    data,
+    devices,
+    experiment,
+    files,
+    measurements,
+    models,
+    prediction,
+    runs,
+    training,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +107,23 @@ def test_the_committed_record_is_of_these_experiments():
     assert [line["ingredient"] for line in record["steps"]] == [step.ingredient for step in chain]
     for line in [*record["steps"], *record["dropout"]]:
         assert [training["seed"] for training in line["trainings"]] == list(ablation.SEEDS)
+
+
+def test_the_search_ranks_by_distance_and_leaves_no_checkpoint(monkeypatch):
+    tiny = experiment.parse(TINY, "tiny", "tiny.toml")
+    members = tiny.options, replace(tiny.options, dense=4)
+    monkeypatch.setattr(experiment, "find", lambda name: tiny)
+    monkeypatch.setattr(measurements, "SEARCH_MEMBERS", members)
+    found = measurements.architecture_search()["members"]
+    assert {m["dense"]: m["chosen"] for m in found} == {8: True, 4: False}
+    away = [
+        np.hypot(100 * m["train_accuracy"] - 94.9, 100 * m["validation_accuracy"] - 71.5)
+        for m in found
+    ]
+    np.testing.assert_allclose([m["distance"] for m in found], away)
+    assert away == sorted(away)
+    # The chosen one's would be taken up by the next training of the baseline.
+    assert not list((files.cache_dir() / "checkpoints").glob("*.safetensors"))
 
 
 def test_dropout_is_measured_beside_the_baselines_own_rate():

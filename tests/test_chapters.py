@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jupytext
 import nbformat
 import pytest
 from conftest import HEAD
 
-from cifarcam import chapters, files, report
+from cifarcam import chapters, files, report, sphinx_ext, store
 from cifarcam.errors import CifarcamError
 
 CHAPTER = f"""{HEAD}
@@ -158,6 +159,41 @@ def test_the_copy_of_a_removed_chapter_goes(project):
         (project / "notebooks" / f"two.{ending}").unlink()
     execute(project)
     assert not (project / "book" / "notebooks" / "two.ipynb").exists()
+
+
+def test_what_a_chapter_tells_of_makes_it_stale(project, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(project / "cache"))
+    (project / "experiments").mkdir()
+    settings = project / "experiments" / "mine.toml"
+    settings.write_text("epochs = 1")
+    path = project / "notebooks" / "one.md"
+    told = 'computed_from(None, experiments=["mine"], everything=True)'
+    path.write_text(path.read_text().replace("computed_from(None)", told))
+    chapters.write_pair(path)
+    execute(project)
+    assert execute(project) == ([], [])
+    settings.write_text("epochs = 2")
+    assert execute(project)[1] == ["chapter one: experiment mine changed, executing"]
+    (project / "runs" / "records").mkdir(parents=True)
+    (project / "runs" / "records" / "new.json").write_text("{}")
+    assert execute(project)[1] == ["chapter one: the runs or records at hand changed, executing"]
+    (project / "runs" / "other").mkdir()
+    assert execute(project) == ([], [])  # a run is whole or absent
+    for name in store.RUN_FILES:
+        (project / "runs" / "other" / name).touch()
+    assert execute(project)[1] == ["chapter one: the runs or records at hand changed, executing"]
+
+
+def test_the_page_s_download_of_a_removed_chapter_goes(project):
+    sources = project / "book" / "_build" / "html" / "_sources" / "notebooks"
+    sources.mkdir(parents=True)
+    for name in ("one", "gone"):
+        (sources / f"{name}.ipynb").write_text("executed")
+    app = SimpleNamespace(outdir=sources.parents[1], srcdir=project / "book")
+    sphinx_ext._offer_unexecuted(app, None)
+    assert [path.name for path in sources.iterdir()] == ["one.ipynb"]
+    original = project / "notebooks" / "one.ipynb"
+    assert (sources / "one.ipynb").read_bytes() == original.read_bytes()
 
 
 def test_the_newer_file_of_a_pair_wins(project):

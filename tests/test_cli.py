@@ -190,6 +190,8 @@ def test_the_help_lists_every_method(home):
         (["explain", "none.png", "--run", "tiny"], "none.png: no such file"),
         (["explain", "none.png", "--method", "magic"], "'magic' is not one of grad-cam"),
         (["explain", "none.png", "-o", "out.gif"], "out.gif: give a name that ends in"),
+        (["explain", "pic.png", "--run", "tiny", "--scale", "255"], "--scale is for a --model"),
+        (["explain", "pic.png", "--run", "tiny", "--model", "x.keras"], "give one of them"),
         (["data", "--dataset", "mnist"], "'mnist' is not one of cifar10, sample"),
         (["data", "--from", "none.tar.gz"], "none.tar.gz: no such file"),
         (["measure", "magic"], "'magic' is not one of ablation"),
@@ -197,6 +199,7 @@ def test_the_help_lists_every_method(home):
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_a_failing_exit(home, arguments, words):
+    (home / "pic.png").touch()
     done = call(*arguments)
     assert done.exit_code == 1
     assert words in done.output

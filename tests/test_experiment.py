@@ -37,6 +37,22 @@ def test_committed_experiments_read_and_survive_writing(path):
         ('"custom_cnn"', '"vgg"', "model.architecture: 'vgg' is not one of custom_cnn"),
         ('"cifar10"', '"mnist"', "data.dataset: 'mnist' is not one of cifar10, sample"),
         ("seed = 0\nepochs", "seed = \nepochs", "x.toml: not valid TOML"),
+        (
+            "epochs = 50",
+            "epochs = 50\nmomentum = 0.5",
+            "training.momentum: adam has moments of its own",
+        ),
+        (
+            "epochs = 50",
+            "epochs = 50\nvector_learning_rate = 0.1",
+            "vector_learning_rate: adam has on",
+        ),
+        ("epochs = 50", "epochs = 2\nimage_sizes = [9, 9, 9]", "training.image_sizes: it has more"),
+        (
+            "[data]",
+            "[selection]\nshare = 1\nfirst = 51\n[data]",
+            "first: it is beyond the last epoch",
+        ),
     ],
 )
 def test_a_refused_setting_is_named_with_what_is_allowed(before, after, words):
@@ -67,6 +83,12 @@ def test_names_tell_seed_and_dataset():
     assert found.with_changes(dataset="sample").run_name == "baseline-seed2-sample"
     with pytest.raises(CifarcamError, match=r"no experiment named 'bseline'; there are .*baseline"):
         experiment.find("bseline")
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "x.toml").write_bytes(b"description = '\xff'")
+    with pytest.raises(CifarcamError, match=r"x\.toml: not a text in UTF-8"):
+        experiment.find(str(tmp_path / "x.toml"))
 
 
 @pytest.mark.parametrize("name", ["baseline-seed", "baseline-seedone", "baseline-seed-1"])

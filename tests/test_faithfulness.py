@@ -384,6 +384,10 @@ def test_border_area_is_the_share_of_a_uniform_map():
         (lambda c, x: faithfulness.insertion(c, x, PERFECT, steps=0), "steps is 0"),
         (lambda c, x: faithfulness.road(c, x, PERFECT, shares=(0.5,)), "at least two"),
         (lambda c, x: faithfulness.road(c, x, PERFECT, shares=(0.5, 1)), "between 0 and 1"),
+        (
+            lambda c, x: faithfulness.road(c, x, PERFECT, shares=(0.5, 0.999)),
+            "none to remove or to",
+        ),
         (lambda c, x: faithfulness.confidence_change(c, x, -PERFECT), "negative"),
         (lambda c, x: faithfulness.mu_fidelity(c, x, PERFECT, grid=5), "grid of 5 x 5"),
         (lambda c, x: faithfulness.mu_fidelity(c, x, PERFECT, share=1), "share is 1"),

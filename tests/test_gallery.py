@@ -85,6 +85,9 @@ def test_images_are_the_first_of_each_class_and_then_its_surest_other_mistakes()
         gallery.choose(labels, probabilities, first=-1, mistakes=1)
     with pytest.raises(CifarcamError, match="-2"):
         gallery.choose(labels, probabilities, first=1, mistakes=-2)
+    for few in (labels[:6], np.append(labels, 0)):
+        with pytest.raises(CifarcamError):
+            gallery.choose(few, probabilities, first=1, mistakes=1)
 
 
 def test_pictures_are_packed_without_loss():

@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -306,6 +307,42 @@ def test_a_checkpoint_of_another_experiment_is_refused(tiny, sample, tmp_path):
     training.train(tiny, sample, checkpoint=checkpoint)
     with pytest.raises(CifarcamError, match="another experiment"):
         training.train(tiny.with_changes(seed=9), sample, checkpoint=checkpoint)
+
+
+def test_a_checkpoint_of_other_versions_is_refused(tiny, sample, tmp_path, monkeypatch):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    training.train(tiny, sample, checkpoint=checkpoint)
+    monkeypatch.setattr(training.devices, "versions", lambda: {"keras": "another"})
+    with pytest.raises(CifarcamError, match="of other versions or another precision"):
+        training.train(tiny, sample, checkpoint=checkpoint)
+
+
+def test_a_disk_that_is_full_at_an_epoch_s_end_is_said(tiny, sample, tmp_path):
+    # Files of this process may not grow beyond a size that no checkpoint fits in.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, limits[1]))
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.raises(CifarcamError, match=r"cannot write to .*File too large"):
+            training.train(tiny, sample, checkpoint=tmp_path / "checkpoint.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_commit_is_told_only_of_code_that_git_holds(tmp_path, monkeypatch):
+    module = tmp_path / "environment" / "runs.py"
+    module.parent.mkdir()
+    module.touch()
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "of another project"], check=True)
+    monkeypatch.setattr(runs, "__file__", str(module))
+    assert runs._git_commit() is None
+    subprocess.run([*git, "add", "."], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    assert runs._git_commit() == head.stdout.strip()
 
 
 def test_early_stopping_by_a_loss_that_is_no_number_is_refused(tiny, sample, monkeypatch):

@@ -33,7 +33,7 @@ class SHAP(PatchExplainer):
 
     name = "shap"
     reference = "Lundberg & Lee (2017)"
-    cost = "516 forward passes"
+    cost = "517 forward passes"
     package = "shap"
 
     def __init__(

@@ -135,11 +135,15 @@ def road(
     maps = checked_pair(pixels, heatmaps, signed=True)
     order = pixel_order(-maps if least_first else maps, seed)
     classes = target_classes(classifier, pixels, targets)
+    counts = [round(share * order.shape[1]) for share in given]
+    if not 0 < min(counts) <= max(counts) < order.shape[1]:
+        raise CifarcamError(
+            f"shares are {shares}: of {order.shape[1]} pixels that leaves none to remove or to keep"
+        )
     system = _neighbours(*maps.shape[1:])
     draws = np.random.default_rng(seed).standard_normal(pixels.shape[1:]).astype(np.float32)
     found = []
-    for share in given:
-        count = round(share * order.shape[1])
+    for count in counts:
         imputed = pixels.reshape(len(pixels), order.shape[1], -1).copy()
         flat_noise = noise * draws.reshape(order.shape[1], -1)
         for image, places in zip(imputed, order[:, :count], strict=True):
