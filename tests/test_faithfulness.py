@@ -81,9 +81,8 @@ def test_ties_and_seeds(toy, images):
     np.testing.assert_array_equal(first, again)
     other = faithfulness.deletion(toy, images, zero, seed=1).probabilities
     assert np.abs(other - first).max() > 1e-3
-    np.testing.assert_array_equal(
-        faithfulness.deletion(toy, images[:1], zero[:1]).probabilities[0], first[0]
-    )
+    alone = faithfulness.deletion(toy, images[:1], zero[:1]).probabilities[0]
+    np.testing.assert_allclose(alone, first[0], rtol=1e-6)  # the draw is the image's own
     coarse = faithfulness.deletion(toy, images, PERFECT, steps=4)
     np.testing.assert_allclose(
         coarse.probabilities, faithfulness.deletion(toy, images, PERFECT).probabilities[:, ::4]
