@@ -136,6 +136,10 @@ def execute_stale(
             say(f"chapter {name}: {reasons[name]}, executing")
         if stale:
             _execute_all(project, stale, parameters, say)
+        # One that tells of all runs may have been executed before another trained its own.
+        overtaken = [name for name in stale if _why_stale(project, name, parameters) is not None]
+        if overtaken:
+            _execute_all(project, overtaken, parameters, say)
     return stale
 
 
