@@ -167,7 +167,7 @@ def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
     kept = files.cache_dir() / "trainings" / f"{digest}.json"
     if kept.is_file():
         return dict(json.loads(kept.read_text()))
-    checkpoint = files.cache_dir() / "checkpoints" / f"{fingerprint}.safetensors"
+    checkpoint = runs.checkpoint_path(fingerprint)
     trained = training.train(
         wanted, dataset, checkpoint=checkpoint, report=runs.show_progress(wanted)
     )

@@ -86,13 +86,13 @@ def architecture_search() -> dict[str, Any]:
     """
     baseline = experiment.find("baseline")
     dataset = data.load(baseline.data.dataset, seed=baseline.data.split_seed)
-    members, inputs, checkpoints = [], [], []
+    members = []
+    inputs = []
     for options in SEARCH_MEMBERS:
         member = replace(baseline, options=options, early_stopping=None)
         fingerprint = member.fingerprint(dataset.digest)
         inputs.append(fingerprint)
-        checkpoint = files.cache_dir() / "checkpoints" / f"{fingerprint}.safetensors"
-        checkpoints.append(checkpoint)
+        checkpoint = runs.checkpoint_path(fingerprint)
         trained = training.train(
             member, dataset, checkpoint=checkpoint, report=runs.show_progress(member)
         )
@@ -110,8 +110,8 @@ def architecture_search() -> dict[str, Any]:
                 "chosen": options == baseline.options,
             }
         )
-    for checkpoint in checkpoints:  # one is the baseline's, which a run would go on from
-        checkpoint.unlink(missing_ok=True)
+    for fingerprint in inputs:  # one is the baseline's, which a run would go on from
+        runs.checkpoint_path(fingerprint).unlink(missing_ok=True)
     members.sort(key=lambda found: found["distance"])
     return {"inputs": inputs, "members": members}
 

@@ -281,10 +281,15 @@ def load_record(name: str) -> dict[str, Any]:
     return store.read_record(path)
 
 
+def checkpoint_path(fingerprint: str) -> Path:
+    """Where an interrupted training of an experiment keeps its state, in the user's cache."""
+    return files.cache_dir() / "checkpoints" / f"{fingerprint}.safetensors"
+
+
 @contextmanager
 def _training_lock(wanted: Experiment, fingerprint: str, *, wait: bool) -> Iterator[Path]:
     """Hold an experiment's lock, which its holder may take again, and yield its checkpoint."""
-    checkpoint = files.cache_dir() / "checkpoints" / f"{fingerprint}.safetensors"
+    checkpoint = checkpoint_path(fingerprint)
     with files.writing_to(checkpoint.parent):
         lock = FileLock(checkpoint.with_suffix(".lock"), is_singleton=True)
         try:
