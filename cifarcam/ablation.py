@@ -5,13 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from cifarcam import augment, data, devices, experiment, files, models, prediction, runs, training
+from cifarcam import (
+    augment,
+    closure,
+    data,
+    devices,
+    experiment,
+    files,
+    models,
+    prediction,
+    runs,
+    training,
+)
 from cifarcam.data import Dataset, Split
 from cifarcam.experiment import Augmentation, Experiment, Schedule
 from cifarcam.models import cost, speedrun
@@ -115,7 +125,10 @@ def measure() -> dict[str, Any]:
     chain, rates = steps(), dropout_experiments()
     dataset = data.load()
     return {
-        "inputs": [
+        "inputs": runs.record_inputs(
+            dataset, [experiment.find(name) for name in ("baseline", "speedrun")]
+        ),
+        "fingerprints": [
             wanted.fingerprint(dataset.digest)
             for wanted in [*(step.experiment for step in chain), *rates.values()]
         ],
@@ -159,14 +172,14 @@ def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
         entry an epoch.
     """
     fingerprint = wanted.fingerprint(dataset.digest)
-    code = files.sha256_of_all(sorted(Path(__file__).parent.rglob("*.py")))
+    code = closure.code_digest(__name__)
     made_with = json.dumps(
         [fingerprint, code, devices.versions(), devices.describe()], sort_keys=True
     )
     digest = hashlib.sha256(made_with.encode()).hexdigest()
     kept = files.cache_dir() / "trainings" / f"{digest}.json"
     if kept.is_file():
-        return dict(json.loads(kept.read_text()))
+        return files.read_json(kept, "delete it to train and measure anew")
     checkpoint = runs.checkpoint_path(fingerprint)
     trained = training.train(
         wanted, dataset, checkpoint=checkpoint, report=runs.show_progress(wanted)
@@ -188,8 +201,8 @@ def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
         "precision": devices.resolve_precision(wanted.training.precision),
         "history": [asdict(epoch) for epoch in trained.history],
     }
-    with files.writing_to(kept.parent), files.atomic_file(kept) as temporary:
-        temporary.write_text(json.dumps(found) + "\n")
+    with files.writing_to(kept.parent):
+        files.write_json(kept, found)
     checkpoint.unlink(missing_ok=True)
     return found
 

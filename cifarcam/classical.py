@@ -13,6 +13,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from cifarcam import data, devices
 from cifarcam.data import Dataset
 
 TREES = 300
@@ -113,3 +114,14 @@ def measure(dataset: Dataset, *, seed: int = 0) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def record() -> dict[str, Any]:
+    """Fit a linear SVM and a random forest on pixels and on histograms of oriented gradients."""
+    dataset = data.load()
+    return {
+        "inputs": {"datasets": {dataset.name: dataset.digest}},
+        "trees": TREES,
+        "device": devices.describe()["device"],
+        "rows": measure(dataset),
+    }

@@ -6,13 +6,17 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import tensorflow as tf
 
+from cifarcam import _backend  # noqa: F401  (checks Keras's backend before a command imports it)
+
 
 def prepare() -> None:
-    """Let TensorFlow share a GPU's memory with others and compute the same result each time.
+    """Let TensorFlow share a GPU's memory, compute the same result each time, and float32 in float32.
 
     Safe to call often. Once a device is in use its memory growth stays as it was.
     """
@@ -23,8 +27,24 @@ def prepare() -> None:
             if "initialized" not in str(error):
                 raise
     tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     # One graph a training or explainer is meant; TensorFlow warns of many in one process.
     tf.get_logger().setLevel("ERROR")
+
+
+@contextmanager
+def tensor_float_32(enabled: bool) -> Iterator[None]:
+    """Let a GPU's matrix units round float32 to TF32 within the block, or keep them from it.
+
+    TensorFlow lets them by default: 10 bits of a mantissa are kept instead of 23, which moved
+    Grad-CAM by 7% and saliency by 12% of their maximum on an H200.
+    """
+    usual = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(enabled)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(usual)
 
 
 def describe() -> dict[str, str | int]:
@@ -76,10 +96,15 @@ def bfloat16_units() -> str | None:
 
 
 def resolve_precision(wanted: str) -> str:
-    """``"float32"`` or ``"bfloat16"``: what an experiment's precision comes to on this machine."""
-    if wanted != "auto":
-        return wanted
-    return "bfloat16" if bfloat16_units() else "float32"
+    """``"float32"``, ``"tf32"`` or ``"bfloat16"``: what a precision comes to on this machine.
+
+    Only a GPU that has units for bfloat16 has those for TF32; elsewhere float32 stays float32.
+    """
+    if wanted == "auto":
+        return "bfloat16" if bfloat16_units() else "float32"
+    if wanted == "tf32" and bfloat16_units() != "GPU":
+        return "float32"
+    return wanted
 
 
 def _cpu_fields() -> dict[str, str]:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import json
 import os
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pooch
 from safetensors import SafetensorError
 
 from cifarcam.errors import CifarcamError
+
+# The place for a file's own SHA-256, in JSON as in the metadata of safetensors. The digest is that
+# of the file with `UNSEALED` there.
+_SEAL = re.compile(rb'"sha256": ?"([0-9a-f]{64})"')
+UNSEALED = "0" * 64
 
 
 def cache_dir() -> Path:
@@ -37,10 +45,10 @@ def writing_to(directory: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise CifarcamError(
-            f"cannot write to {directory}: {reason}; free space there, make it writable, "
-            "or point XDG_CACHE_HOME at another directory"
-        ) from error
+        remedy = "free space there or make it writable"
+        if directory.is_relative_to(cache_dir()):
+            remedy += ", or point XDG_CACHE_HOME at another directory"
+        raise CifarcamError(f"cannot write to {directory}: {reason}; {remedy}") from error
 
 
 @contextmanager
@@ -64,8 +72,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Yield a temporary directory that becomes `path`, replacing what stood there."""
+    """Yield a temporary directory that becomes `path`, replacing what stood there.
+
+    The caller holds a lock, so that what a killed process left beside `path` can be cleared.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(path)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         yield temporary
@@ -84,18 +96,114 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def clear_leftovers(path: Path) -> list[Path]:
+    """Remove what a killed process left while it wrote `path`, and return what was removed.
+
+    Where it had moved the old `path` aside and not yet put the new one in its place, the old one
+    is put back. Nobody may be writing `path`.
+    """
+    removed = []
+    for leftover in sorted(path.parent.glob(f".{glob.escape(path.name)}.*")):
+        if leftover.is_dir():
+            aside = leftover / path.name
+            if aside.is_dir() and not path.exists():
+                aside.replace(path)
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)
+        removed.append(leftover)
+    return removed
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file's contents, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_of_all(paths: Iterable[Path]) -> str:
-    """SHA-256 over the contents of files in the order given, hexadecimal."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def seal(path: Path) -> None:
+    """Write a file's SHA-256 into the file, where it holds ``"sha256": "000…"`` (`UNSEALED`)."""
+    content = path.read_bytes()
+    place = _SEAL.search(content)
+    if place is None or place[1] != UNSEALED.encode():
+        raise ValueError(f"{path} has no place for its digest")
+    with path.open("rb+") as file:
+        file.seek(place.start(1))
+        file.write(hashlib.sha256(content).hexdigest().encode())
+
+
+def read_sealed(path: Path, remedy: str) -> bytes:
+    """The contents of a file that holds its own SHA-256 (`seal`), verified.
+
+    Parameters
+    ----------
+    path
+        The file.
+    remedy
+        What to do when it is damaged, in words that end the error's sentence.
+
+    Raises
+    ------
+    CifarcamError
+        When the file cannot be read, or a single byte differs from what was written.
+    """
+    content = _contents(path, remedy)
+    place = _SEAL.search(content)
+    if place is None:
+        raise CifarcamError(
+            f"{path}: holds no digest of its contents, as it was damaged or made by an older "
+            f"version; {remedy}"
+        )
+    unsealed = content[: place.start(1)] + UNSEALED.encode() + content[place.end(1) :]
+    if hashlib.sha256(unsealed).hexdigest().encode() != place[1]:
+        raise _damaged(path, remedy)
+    return content
+
+
+def read_verified(path: Path, digest: str, remedy: str) -> bytes:
+    """The contents of a file whose SHA-256 is noted elsewhere.
+
+    Raises
+    ------
+    CifarcamError
+        When the file cannot be read, or its digest differs.
+    """
+    content = _contents(path, remedy)
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise _damaged(path, remedy)
+    return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON that holds its own SHA-256, whole or not at all."""
+    with atomic_file(path) as temporary:
+        sealed = {"sha256": UNSEALED, **content}
+        temporary.write_text(json.dumps(sealed, indent=1) + "\n")
+        seal(temporary)
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """What `write_json` wrote.
+
+    Raises
+    ------
+    CifarcamError
+        When the file cannot be read, or a single byte differs from what was written.
+    """
+    content: dict[str, Any] = json.loads(read_sealed(path, remedy))
+    del content["sha256"]
+    return content
+
+
+def _contents(path: Path, remedy: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CifarcamError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
+
+
+def _damaged(path: Path, remedy: str) -> CifarcamError:
+    return CifarcamError(f"{path}: damaged, its contents are not those that were written; {remedy}")
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from cifarcam import devices
 from cifarcam.augment import move
 
 BATCH = 500
@@ -28,7 +31,8 @@ def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
     images
         uint8, N x H x W x 3.
     """
-    return np.asarray(model.predict(images, batch_size=BATCH, verbose=0), np.float32)
+    with devices.tensor_float_32(False):
+        return np.asarray(model.predict(images, batch_size=BATCH, verbose=0), np.float32)
 
 
 def predict_augmented(model: keras.Model, images: np.ndarray, augmentation: str) -> np.ndarray:
@@ -49,14 +53,22 @@ def predict_augmented(model: keras.Model, images: np.ndarray, augmentation: str)
         float32, N x C.
     """
     to_logits = keras.Model(model.inputs, model.get_layer("logits").output)
-    probabilities = []
-    for start in range(0, len(images), BATCH):
-        batch = tf.constant(images[start : start + BATCH])
-        total = tf.constant(0.0)
-        for (down, right), weight in VIEWS[augmentation]:
-            offsets = tf.constant([[-down, -right]]) * tf.ones([len(batch), 1], tf.int32)
-            for mirrored in (False, True):
-                view = move(batch, tf.fill([len(batch)], mirrored), offsets)
-                total += weight / 2 * to_logits.predict_on_batch(view)
-        probabilities.append(tf.nn.softmax(total).numpy())
-    return np.concatenate(probabilities)
+    with devices.tensor_float_32(False):
+        return np.concatenate(
+            [
+                _over_views(to_logits, images[start : start + BATCH], VIEWS[augmentation])
+                for start in range(0, len(images), BATCH)
+            ]
+        )
+
+
+def _over_views(
+    to_logits: keras.Model, images: np.ndarray, views: Sequence[tuple[tuple[int, int], float]]
+) -> np.ndarray:
+    batch, total = tf.constant(images), tf.constant(0.0)
+    for (down, right), weight in views:
+        offsets = tf.constant([[-down, -right]]) * tf.ones([len(batch), 1], tf.int32)
+        for mirrored in (False, True):
+            view = move(batch, tf.fill([len(batch)], mirrored), offsets)
+            total += weight / 2 * to_logits.predict_on_batch(view)
+    return tf.nn.softmax(total).numpy()

@@ -5,18 +5,14 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from IPython.display import display
 from myst_nb import glue as myst_glue
 
-from cifarcam import devices, files, store
-from cifarcam.data import Dataset
+from cifarcam import devices, store
 from cifarcam.errors import CifarcamError
-
-if TYPE_CHECKING:
-    from cifarcam.runs import Run
 
 
 def glue(name: str, value: float | int | str | np.generic) -> None:
@@ -99,73 +95,34 @@ def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str,
     display({"text/markdown": "\n".join(lines), "text/html": page}, raw=True)
 
 
-def computed_from(
-    dataset: Dataset | None,
-    runs: Sequence[Run] = (),
-    records: Sequence[str] = (),
-    experiments: Sequence[str] = (),
-    *,
-    everything: bool = False,
-) -> None:
-    """Close a chapter by what it was computed from.
+def computed_from() -> None:
+    """Close a chapter by what it was computed from: all that the library handed to its process.
 
-    Shows the dataset's digest, the runs' fingerprints, versions, device and date. The book's
-    builder reads the same from the output's metadata, to know when the chapter is stale.
-
-    Parameters
-    ----------
-    dataset, runs
-        Those that the chapter used.
-    records
-        Names of the measurement records that it read.
-    experiments
-        Names of experiments whose settings it used besides those of its runs.
-    everything
-        Whether it tells of all runs and records at hand, so that a new one makes it stale.
-
-    Raises
-    ------
-    CifarcamError
-        When a record does not exist.
+    Shows the datasets' digests, the runs' and records' fingerprints, versions, device and date,
+    and says of each record whether other code or data made it. The book's builder reads the same
+    from the output's metadata, to know when the chapter is stale.
     """
+    used = {kind: store.handed_out(kind) for kind in store.KINDS}
     lines = []
-    if dataset is not None:
-        note = " (the committed sample, not the whole dataset)" if dataset.is_sample else ""
-        lines.append(f"- Dataset: {dataset.name}{note}, SHA-256 `{dataset.digest[:16]}`")
-    for run in runs:
-        made = run.provenance
+    for name, dataset in used["datasets"].items():
+        note = " (the committed sample, not the whole dataset)" if name == "sample" else ""
+        lines.append(f"- Dataset: {name}{note}, SHA-256 `{dataset['digest'][:16]}`")
+    for fingerprint, run in used["runs"].items():
         lines.append(
-            f"- Run `{run.name}`: fingerprint `{run.fingerprint[:16]}`, trained {made['date']} on "
-            f"{made['device']} ({made['threads']} threads, {made['precision']}, "
-            f"TensorFlow {made['versions']['tensorflow']})"
+            f"- Run `{run['name']}`: fingerprint `{fingerprint[:16]}`, trained {run['trained']}"
         )
-    used_records = []
-    for name in records:
-        path = store.find_record(name)
-        if path is None:
-            raise CifarcamError(f"no record of {name!r}")
-        used_records.append({"name": name, "digest": files.sha256(path)})
-        fingerprint = store.read_record(path)["fingerprint"]
-        lines.append(f"- Record `{name}`: fingerprint `{fingerprint[:16]}`")
+    for name, record in used["records"].items():
+        difference = record["outdated_by"]
+        state = "" if difference is None else f", made by {difference}"
+        lines.append(f"- Record `{name}`: fingerprint `{record['fingerprint'][:16]}`{state}")
+    for name, cached in used["cached"].items():
+        if cached["digest"] is not None:
+            lines.append(f"- Weights `{name}`: SHA-256 `{cached['digest'][:16]}`")
     software = ", ".join(f"{name} {version}" for name, version in devices.versions().items())
     lines.append(f"- Software: {software}")
     lines.append(f"- Device: {devices.describe()['device']}")
     lines.append(f"- Executed: {datetime.now(UTC).date().isoformat()}")
     text = "\n".join(lines)
-    used = {
-        "runs": [
-            {
-                "name": run.name,
-                "experiment": run.experiment.name,
-                "fingerprint": run.fingerprint,
-                "digest": store.run_digest(run.directory),
-            }
-            for run in runs
-        ],
-        "records": used_records,
-        "experiments": [{"experiment": name} for name in experiments],
-        "inventory": store.inventory() if everything else None,
-    }
     display(
         {
             "text/markdown": f":::{{admonition}} What this page was computed from\n"

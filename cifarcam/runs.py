@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -17,10 +19,11 @@ from typing import Any
 import keras
 import numpy as np
 from filelock import FileLock, Timeout
-from safetensors.numpy import load_file, save_file
+from safetensors import numpy as safetensors
 from tqdm import tqdm
 
 from cifarcam import (
+    closure,
     data,
     devices,
     evaluation,
@@ -64,7 +67,7 @@ class Run:
     augmented_predictions
         Those of the second predictor, or None.
     provenance
-        Fingerprint, versions, device, durations.
+        Fingerprint, versions, device, durations, and the SHA-256 of each of the run's files.
     """
 
     directory: Path
@@ -101,9 +104,10 @@ class Run:
         CifarcamError
             When they have to be computed and the weights are not at hand.
         """
-        path = self.directory / store.HEATMAPS
-        if path.is_file() and dataset.digest == self.provenance["dataset_digest"]:
-            with np.load(path, allow_pickle=False) as stored:
+        digests = self.provenance["files"]
+        if store.HEATMAPS in digests and dataset.digest == self.provenance["dataset_digest"]:
+            content = store.read_file(self.directory, store.HEATMAPS, digests)
+            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
                 return stored["indices"], stored["grad_cam"]
         return _heatmaps(self.model(), dataset.test)
 
@@ -122,9 +126,8 @@ class Run:
                 f"{path}: these weights are too large to be handed on with the run; "
                 f"`cifarcam train {self.name} --again` makes them"
             )
-        if files.sha256(path) != self.provenance["weights_sha256"]:
-            raise CifarcamError(f"{path}: not the weights that this run evaluated; restore them")
-        return _with_weights(self.experiment, path)
+        weights = store.read_file(self.directory, store.WEIGHTS, self.provenance["files"])
+        return _with_weights(self.experiment, weights)
 
 
 def load(
@@ -163,41 +166,62 @@ def load(
     if directory is not None:
         return read(directory)
     print(f"no run of {wanted.run_name} is at hand; it is trained now", file=sys.stderr)
+    directory = files.cache_dir() / "runs" / wanted.run_name
     with _training_lock(wanted, fingerprint, wait=True):
-        directory = store.find_run(fingerprint, place)  # made by another process meanwhile
-        if directory is not None:
-            return read(directory)
-        directory = files.cache_dir() / "runs" / wanted.run_name
+        files.clear_leftovers(directory)
+        ready = store.find_run(fingerprint, place)  # made by another process meanwhile
+        if ready is not None:
+            return read(ready)
         return make(wanted, directory, dataset=dataset, report=show_progress(wanted))
 
 
 def read(directory: Path) -> Run:
-    """The run in a directory.
+    """The run in a directory, its files verified.
 
     Raises
     ------
     CifarcamError
-        When the directory does not hold a whole run.
+        When the directory does not hold a whole run, or a file is damaged.
     """
-    missing = [name for name in store.RUN_FILES if not (directory / name).is_file()]
-    if missing:
-        raise CifarcamError(f"{directory}: not a whole run, lacks {', '.join(missing)}")
-    provenance = json.loads((directory / "provenance.json").read_text())
-    text = (directory / "experiment.toml").read_text()
-    with (directory / "history.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    with np.load(directory / "predictions.npz", allow_pickle=False) as stored:
-        predictions = stored["test"]
-        augmented = stored.get("test_augmented")
-    return Run(
+    if not (directory / store.PROVENANCE).is_file():
+        raise CifarcamError(f"{directory}: not a run, it has no {store.PROVENANCE}")
+    provenance = store.read_provenance(directory)
+    text, rows, predictions, metrics = (
+        store.read_file(directory, name, provenance["files"])
+        for name in ("experiment.toml", "history.csv", "predictions.npz", "metrics.json")
+    )
+    epochs = list(csv.DictReader(io.StringIO(rows.decode())))
+    with np.load(io.BytesIO(predictions), allow_pickle=False) as stored:
+        probabilities = {name: stored[name] for name in stored.files}
+    run = Run(
         directory=directory,
-        experiment=experiment.parse(text, provenance["experiment"], str(directory)),
-        history={key: np.array([float(row[key]) for row in rows]) for key in rows[0]},
-        metrics=json.loads((directory / "metrics.json").read_text()),
-        predictions=predictions,
-        augmented_predictions=augmented,
+        experiment=experiment.parse(text.decode(), provenance["experiment"], str(directory)),
+        history={key: np.array([float(row[key]) for row in epochs]) for key in epochs[0]},
+        metrics=json.loads(metrics),
+        predictions=probabilities["test"],
+        augmented_predictions=probabilities.get("test_augmented"),
         provenance=provenance,
     )
+    store.hand_out(
+        "runs",
+        run.fingerprint,
+        name=run.name,
+        digest=store.run_digest(directory),
+        trained=f"{provenance['date']} on {provenance['device']} ({provenance['threads']} threads, "
+        f"{provenance['precision']}, TensorFlow {provenance['versions']['tensorflow']})",
+    )
+    return run
+
+
+def every(dataset: Dataset) -> list[Run]:
+    """All runs at hand on a dataset, each fingerprint once, sorted by name."""
+    store.hand_out("inventory", "all", names=store.inventory())
+    at_hand: dict[str, Run] = {}
+    for directory in store.run_directories():
+        provenance = store.read_provenance(directory)
+        if provenance["dataset_digest"] == dataset.digest:
+            at_hand.setdefault(provenance["fingerprint"], read(directory))
+    return sorted(at_hand.values(), key=lambda run: run.name)
 
 
 def make(
@@ -221,6 +245,9 @@ def make(
         dataset = data.load(wanted.data.dataset, seed=wanted.data.split_seed)
     fingerprint = wanted.fingerprint(dataset.digest)
     with _training_lock(wanted, fingerprint, wait=False) as checkpoint:
+        with files.writing_to(directory.parent):
+            files.clear_leftovers(directory)
+            tempfile.TemporaryFile(dir=directory.parent).close()  # fails now, not after training
         started, commit = datetime.now(UTC), _git_commit()
         trained = training.train(wanted, dataset, checkpoint=checkpoint, report=report)
         with files.writing_to(directory.parent), files.atomic_directory(directory) as temporary:
@@ -268,17 +295,126 @@ def show_progress(wanted: Experiment) -> Callable[[training.Progress], None]:
 
 
 def load_record(name: str) -> dict[str, Any]:
-    """A committed record of a long measurement.
+    """A record of a long measurement, verified; what it was not made of is said on stderr.
 
     Raises
     ------
     CifarcamError
-        When there is none of that name.
+        When there is none of that name, or it is damaged.
     """
     path = store.find_record(name)
     if path is None:
         raise CifarcamError(f"no record of {name!r}; make it by `cifarcam measure {name}`")
-    return store.read_record(path)
+    record = store.read_record(path)
+    difference = outdated_by(record)
+    if difference is not None:
+        print(
+            f"the record {name!r} was made by {difference}; `cifarcam measure {name}` makes it anew",
+            file=sys.stderr,
+        )
+    store.hand_out(
+        "records",
+        name,
+        digest=files.sha256(path),
+        fingerprint=record["fingerprint"],
+        outdated_by=difference,
+    )
+    return record
+
+
+def outdated_by(record: Mapping[str, Any]) -> str | None:
+    """What a record was made by that differs from what is at hand; None where nothing does.
+
+    Its code is compared by `closure.code_digest`, its dataset and experiments by their digests,
+    its runs by their weights, as far as they are at hand.
+
+    Returns
+    -------
+    str or None
+        Such as ``"other code"`` or ``"another run of baseline"``.
+    """
+    if closure.code_digest(record["module"]) != record["code"]:
+        return "other code"
+    inputs = record["inputs"]
+    for name, digest in inputs.get("datasets", {}).items():
+        if data.DIGESTS.get(name) != digest:
+            return f"another dataset {name}"
+    for name, fingerprint in inputs.get("experiments", {}).items():
+        settings = experiment.find(name)
+        if settings.fingerprint(data.DIGESTS[settings.data.dataset]) != fingerprint:
+            return f"another experiment {name}"
+    for name, weights in inputs.get("runs", {}).items():
+        directory = store.find_run(inputs["experiments"][name])
+        if directory is None:
+            continue
+        if store.read_provenance(directory)["files"][store.WEIGHTS] != weights:
+            return f"another run of {name}"
+    return None
+
+
+def record_inputs(
+    dataset: Dataset, experiments: Iterable[Experiment] = (), used: Iterable[Run] = ()
+) -> dict[str, dict[str, str]]:
+    """What a record rests on besides code, as `outdated_by` compares it.
+
+    Parameters
+    ----------
+    dataset, used
+        The dataset and the runs measured.
+    experiments
+        Experiments of ``experiments/`` whose settings the measurement takes.
+    """
+    used = list(used)
+    named = {_settings_name(one): one for one in [*experiments, *(run.experiment for run in used)]}
+    return {
+        "datasets": {dataset.name: dataset.digest},
+        "experiments": {name: one.fingerprint(dataset.digest) for name, one in named.items()},
+        "runs": {
+            _settings_name(run.experiment): run.provenance["files"][store.WEIGHTS] for run in used
+        },
+    }
+
+
+def _settings_name(wanted: Experiment) -> str:
+    """The name by which `experiment.find` gives these settings."""
+    return wanted.run_name.removesuffix(f"-{wanted.data.dataset}")
+
+
+def clean(place: Path) -> list[Path]:
+    """Remove what interrupted trainings left behind, and return what was removed.
+
+    Checkpoints, from which the trainings could go on, and half-written runs. What belongs to a
+    training that is under way stays.
+
+    Parameters
+    ----------
+    place
+        The directory of runs; the user's cache is cleaned as well.
+    """
+    removed = []
+    under_way = False
+    checkpoints = files.cache_dir() / "checkpoints"
+    for name in sorted({_target(path) for path in checkpoints.glob("*.safetensors*")}):
+        checkpoint = checkpoints / name
+        try:
+            with FileLock(checkpoint.with_suffix(".lock"), timeout=0):
+                removed += files.clear_leftovers(checkpoint)
+                if checkpoint.is_file():
+                    checkpoint.unlink()
+                    removed.append(checkpoint)
+        except Timeout:
+            under_way = True
+    for directory in () if under_way else (place, files.cache_dir() / "runs"):
+        for name in sorted({_target(path) for path in directory.glob(".*.*") if path.is_dir()}):
+            removed += files.clear_leftovers(directory / name)
+    return removed
+
+
+def _target(path: Path) -> str:
+    """The name that a temporary file or directory was to get (see `files`), or the file's own."""
+    if not path.name.startswith("."):
+        return path.name
+    return path.name[1:].rpartition(".")[0].removesuffix(".old")
 
 
 def checkpoint_path(fingerprint: str) -> Path:
@@ -299,6 +435,7 @@ def _training_lock(wanted: Experiment, fingerprint: str, *, wait: bool) -> Itera
                 f"{wanted.run_name} is being trained by another process; wait until it ends"
             ) from error
     try:
+        files.clear_leftovers(checkpoint)
         yield checkpoint
     finally:
         lock.release()
@@ -314,13 +451,18 @@ def _write(
 ) -> None:
     path = directory / store.WEIGHTS
     _save_weights(trained.model, path)
-    model = _with_weights(wanted, path)
+    model = _with_weights(wanted, path.read_bytes())
     began = time.perf_counter()
     predictions: dict[str, Any] = {"test": prediction.predict(model, dataset.test.images)}
     evaluation_seconds = time.perf_counter() - began
     if wanted.prediction is not None:
         predictions["test_augmented"] = prediction.predict_augmented(
             model, dataset.test.images, wanted.prediction.augmentation
+        )
+    if not all(np.isfinite(found).all() for found in predictions.values()):
+        raise CifarcamError(
+            f"{wanted.name}: the trained network's output is not finite; lower "
+            "training.learning_rate"
         )
     last, kept = trained.history[-1], trained.history[trained.kept_epoch - 1]
     metrics: dict[str, Any] = {
@@ -336,7 +478,6 @@ def _write(
         "experiment": wanted.name,
         "fingerprint": wanted.fingerprint(dataset.digest),
         "dataset_digest": dataset.digest,
-        "weights_sha256": files.sha256(path),
         "parameters": model.count_params(),
         "epochs": len(trained.history),
         "kept_epoch": trained.kept_epoch,
@@ -348,7 +489,7 @@ def _write(
         "versions": devices.versions(),
         **devices.describe(),
     }
-    (directory / "experiment.toml").write_text(experiment.serialize(wanted))
+    (directory / "experiment.toml").write_text(experiment.serialize(wanted), encoding="utf-8")
     with (directory / "history.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(training.Epoch)])
         writer.writeheader()
@@ -358,6 +499,7 @@ def _write(
     np.savez_compressed(directory / store.HEATMAPS, indices=indices, grad_cam=grad_cam)
     for name, content in (("metrics", metrics), ("provenance", provenance)):
         (directory / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    store.seal_run(directory)
 
 
 def _save_weights(model: keras.Model, path: Path) -> None:
@@ -370,7 +512,7 @@ def _save_weights(model: keras.Model, path: Path) -> None:
         name: variable.numpy().astype(np.float16 if half and variable.trainable else np.float32)
         for name, variable in _named_weights(model).items()
     }
-    save_file(weights, path)
+    safetensors.save_file(weights, path)
 
 
 def _named_weights(model: keras.Model) -> dict[str, keras.Variable]:
@@ -382,10 +524,11 @@ def _named_weights(model: keras.Model) -> dict[str, keras.Variable]:
     return {variable.path.removeprefix(prefix): variable for variable in model.weights}
 
 
-def _with_weights(wanted: Experiment, path: Path) -> keras.Model:
-    """The network of an experiment in float32, with stored weights."""
+def _with_weights(wanted: Experiment, stored: bytes) -> keras.Model:
+    """The network of an experiment in float32, with weights as safetensors stores them."""
     model = models.build(wanted.architecture, wanted.options)
-    tensors = {name.removeprefix(f"{model.name}/"): a for name, a in load_file(path).items()}
+    arrays = safetensors.load(stored)
+    tensors = {name.removeprefix(f"{model.name}/"): array for name, array in arrays.items()}
     model.set_weights([tensors[name].astype(np.float32) for name in _named_weights(model)])
     return model
 

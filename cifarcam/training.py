@@ -15,10 +15,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors import numpy as safetensors
 
-from cifarcam import devices, files, models, optimization
+from cifarcam import _backend, devices, files, models, optimization
 from cifarcam.augment import augment, shrink
 from cifarcam.data import Dataset, Split
 from cifarcam.errors import CifarcamError
@@ -117,6 +116,7 @@ class _State:
         self.kept_weights = self.model.get_weights()
 
 
+@_backend.own_settings()  # the optimiser has numbers of its own
 def train(
     experiment: Experiment,
     dataset: Dataset,
@@ -152,8 +152,27 @@ def train(
     Raises
     ------
     CifarcamError
-        When the checkpoint belongs to another experiment, or the loss is no longer finite.
+        When the checkpoint is damaged or belongs to another experiment, the loss is no longer
+        finite, or the memory does not suffice.
     """
+    devices.prepare()
+    precision = devices.resolve_precision(experiment.training.precision)
+    try:
+        with devices.tensor_float_32(precision == "tf32"):
+            return _train(experiment, dataset, checkpoint, report)
+    except tf.errors.ResourceExhaustedError as error:
+        raise CifarcamError(
+            f"{experiment.name}: a step needs more memory than there is; lower "
+            "training.batch_size or the network's size"
+        ) from error
+
+
+def _train(
+    experiment: Experiment,
+    dataset: Dataset,
+    checkpoint: Path | None,
+    report: Callable[[Progress], None] | None,
+) -> Trained:
     train, watched = _splits(experiment, dataset)
     state = _fresh_state(experiment, train)
     fingerprint = experiment.fingerprint(dataset.digest)
@@ -215,7 +234,6 @@ def _splits(experiment: Experiment, dataset: Dataset) -> tuple[Split, Split]:
 
 
 def _fresh_state(experiment: Experiment, train: Split) -> _State:
-    devices.prepare()
     settings = experiment.training
     keras.utils.set_random_seed(settings.seed)
     precision = devices.resolve_precision(settings.precision)
@@ -383,13 +401,15 @@ def _save(state: _State, path: Path, fingerprint: str) -> None:
     tensors |= {f"kept.{i}": array for i, array in enumerate(state.kept_weights)}
     tensors = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     metadata = {
+        "sha256": files.UNSEALED,
         "fingerprint": fingerprint,
         "history": json.dumps([asdict(epoch) for epoch in state.history]),
         "kept_epoch": str(state.kept_epoch),
         "made_with": _software(state),
     }
     with files.writing_to(path.parent), files.atomic_file(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        safetensors.save_file(tensors, temporary, metadata)
+        files.seal(temporary)
 
 
 def _software(state: _State) -> str:
@@ -397,18 +417,20 @@ def _software(state: _State) -> str:
 
 
 def _restore(state: _State, path: Path, fingerprint: str) -> None:
-    with safe_open(path, framework="numpy") as stored:
-        metadata = stored.metadata()
-        if metadata["fingerprint"] != fingerprint:
-            raise CifarcamError(f"{path}: the checkpoint of another experiment; delete it")
-        if metadata.get("made_with") != _software(state):
-            raise CifarcamError(
-                f"{path}: the checkpoint of other versions or another precision, with which this "
-                "training cannot go on; delete it to begin anew"
-            )
-        for index, variable in enumerate(state.variables):
-            variable.assign(stored.get_tensor(f"variable.{index}"))
-        count = len(state.model.get_weights())
-        state.kept_weights = [stored.get_tensor(f"kept.{i}") for i in range(count)]
+    content = files.read_sealed(path, "delete it to begin the training anew")
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    metadata = header["__metadata__"]
+    if metadata["fingerprint"] != fingerprint:
+        raise CifarcamError(f"{path}: the checkpoint of another experiment; delete it")
+    if metadata.get("made_with") != _software(state):
+        raise CifarcamError(
+            f"{path}: the checkpoint of other versions or another precision, with which this "
+            "training cannot go on; delete it to begin anew"
+        )
+    stored = safetensors.load(content)
+    for index, variable in enumerate(state.variables):
+        variable.assign(stored[f"variable.{index}"])
+    count = len(state.model.get_weights())
+    state.kept_weights = [stored[f"kept.{i}"] for i in range(count)]
     state.history = [Epoch(**epoch) for epoch in json.loads(metadata["history"])]
     state.kept_epoch = int(metadata["kept_epoch"])

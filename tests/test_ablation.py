@@ -1,6 +1,5 @@
 """The ablation: what its steps change, and what it measures."""
 
-import json
 from dataclasses import fields, replace
 from itertools import pairwise, product
 
@@ -14,10 +13,10 @@ from cifarcam import (
     devices,
     experiment,
     files,
-    measurements,
     models,
     prediction,
     runs,
+    search,
     training,
 )
 
@@ -70,7 +69,7 @@ def test_a_training_is_measured_on_its_final_weights_and_then_taken_from_the_cac
     with pytest.raises(TypeError):  # what another software measured is not taken
         ablation.train_once(wanted, sample)
     (kept,) = (files.cache_dir() / "trainings").iterdir()
-    assert json.loads(kept.read_text()) == found
+    assert files.read_json(kept, "") == found
     assert not list((files.cache_dir() / "checkpoints").glob("*.safetensors"))
 
 
@@ -100,7 +99,7 @@ def test_the_committed_record_is_of_these_experiments():
     record = runs.load_record("ablation")
     digest = runs.load("baseline").provenance["dataset_digest"]
     chain, rates = ablation.steps(), ablation.dropout_experiments()
-    assert record["inputs"] == [
+    assert record["fingerprints"] == [
         wanted.fingerprint(digest)
         for wanted in [*(step.experiment for step in chain), *rates.values()]
     ]
@@ -113,8 +112,8 @@ def test_the_search_ranks_by_distance_and_leaves_no_checkpoint(monkeypatch):
     tiny = experiment.parse(TINY, "tiny", "tiny.toml")
     members = tiny.options, replace(tiny.options, dense=4)
     monkeypatch.setattr(experiment, "find", lambda name: tiny)
-    monkeypatch.setattr(measurements, "SEARCH_MEMBERS", members)
-    found = measurements.architecture_search()["members"]
+    monkeypatch.setattr(search, "SEARCH_MEMBERS", members)
+    found = search.measure()["members"]
     assert {m["dense"]: m["chosen"] for m in found} == {8: True, 4: False}
     away = [
         np.hypot(100 * m["train_accuracy"] - 94.9, 100 * m["validation_accuracy"] - 71.5)

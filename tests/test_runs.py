@@ -1,0 +1,284 @@
+"""Runs and records on the disk: whole, verified, and cleared of what was interrupted."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+from filelock import FileLock
+from test_training import TINY
+
+from cifarcam import (
+    cli,
+    closure,
+    data,
+    devices,
+    experiment,
+    explain,
+    files,
+    measurements,
+    prediction,
+    runs,
+    store,
+    training,
+)
+from cifarcam.errors import CifarcamError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return data.load("sample")
+
+
+@pytest.fixture
+def tiny():
+    return experiment.parse(TINY, "tiny", "tiny.toml")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, sample):
+    """A finished run, not to be changed."""
+    tiny = experiment.parse(TINY, "tiny", "tiny.toml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        return runs.make(tiny, tmp_path_factory.mktemp("runs") / "tiny", dataset=sample)
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    """A copy of the finished run."""
+    return Path(shutil.copytree(made.directory, tmp_path / "runs" / "tiny"))
+
+
+def leave_behind(place, name):
+    """What a process leaves that is killed while it writes a run."""
+    half = place / f".{name}.x7k"
+    half.mkdir(parents=True)
+    (half / "history.csv").write_text("epoch\n1\n")
+    (place / f".{name}.toml.q2").touch()  # of another file that begins alike
+    return half
+
+
+def test_the_next_training_clears_what_a_killed_one_left(tiny, sample, tmp_path):
+    place = tmp_path / "runs"
+    half = leave_behind(place, "tiny")
+    other = leave_behind(place, "tiny-seed1")
+    checkpoint = runs.checkpoint_path(tiny.fingerprint(sample.digest))
+    checkpoint.parent.mkdir(parents=True)
+    part = checkpoint.with_name(f".{checkpoint.name}.u3")
+    part.write_bytes(b"half")
+    runs.make(tiny, place / "tiny", dataset=sample)
+    assert not half.exists()
+    assert not part.exists()
+    assert other.is_dir()  # another run's, which may be being written
+    assert list(checkpoint.parent.glob("*.safetensors*")) == []
+
+
+def test_a_run_that_was_moved_aside_is_put_back(copy):
+    aside = copy.parent / ".tiny.old.k2"
+    aside.mkdir()
+    copy.rename(aside / "tiny")
+    leave_behind(copy.parent, "tiny")
+    files.clear_leftovers(copy)
+    assert runs.read(copy).experiment.name == "tiny"
+    assert [path.name for path in copy.parent.glob(".tiny.*")] == []
+
+
+def test_a_directory_is_replaced_as_a_whole_or_not_at_all(copy, monkeypatch):
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    rename, calls = Path.replace, []
+
+    def failing(self, target):
+        calls.append(target)
+        if len(calls) == 2:  # the old one is aside, the new one not yet in its place
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    with pytest.raises(OSError, match="No space left"), files.atomic_directory(copy) as temporary:
+        (temporary / "new.txt").write_text("new")
+        monkeypatch.setattr(Path, "replace", failing)
+    monkeypatch.undo()
+    files.clear_leftovers(copy)
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+    with pytest.raises(ZeroDivisionError), files.atomic_directory(copy) as temporary:
+        (temporary / "new.txt").write_text("new")
+        raise ZeroDivisionError
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+    with files.atomic_directory(copy) as temporary:
+        (temporary / "new.txt").write_text("new")
+    assert [path.name for path in copy.iterdir()] == ["new.txt"]
+    assert [path.name for path in copy.parent.iterdir()] == ["tiny"]
+
+
+def test_clean_removes_checkpoints_and_half_runs_but_nothing_under_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    half = leave_behind(tmp_path / "runs", "tiny")
+    checkpoints = files.cache_dir() / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    for name in ("aa.safetensors", "bb.safetensors", ".aa.safetensors.t6", ".cc.safetensors.t6"):
+        (checkpoints / name).touch()
+    with FileLock(checkpoints / "bb.lock"):
+        removed = CliRunner().invoke(cli.main, ["runs", "--clean"]).output
+        assert sorted(path.name for path in checkpoints.glob("*.safetensors*")) == [
+            "bb.safetensors"
+        ]
+        assert half.is_dir()
+    assert removed.count("removed") == 3
+    assert str(checkpoints / "aa.safetensors") in removed
+    CliRunner().invoke(cli.main, ["runs", "--clean"])
+    assert not list(checkpoints.glob("*.safetensors*"))
+    assert not half.exists()
+    assert "nothing was left" in CliRunner().invoke(cli.main, ["runs", "--clean"]).output
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_training(tiny, sample, monkeypatch):
+    monkeypatch.setattr(training, "train", None)
+    with pytest.raises(CifarcamError, match="cannot write to /proc"):
+        runs.make(tiny, Path("/proc/tiny"), dataset=sample)
+
+
+def test_a_run_of_an_older_version_is_sealed_once_and_then_read(copy, made):
+    provenance = json.loads((copy / "provenance.json").read_text())
+    digests = provenance.pop("files")
+    del provenance["sha256"]
+    provenance["weights_sha256"] = digests["weights.safetensors"]
+    (copy / "provenance.json").write_text(json.dumps(provenance))
+    with pytest.raises(CifarcamError, match="older version"):
+        runs.read(copy)
+    done = CliRunner().invoke(cli.main, ["runs", "--seal", str(copy)])
+    assert done.exit_code == 0, done.output
+    assert runs.read(copy).provenance == made.provenance
+    (copy / "provenance.json").write_text(json.dumps(provenance | {"weights_sha256": "0" * 64}))
+    with pytest.raises(CifarcamError, match="not the weights that this run evaluated"):
+        store.seal_run(copy)
+
+
+def test_a_run_without_its_weights_is_whole_and_says_so_when_they_are_needed(copy):
+    (copy / "weights.safetensors").unlink()
+    with pytest.raises(CifarcamError, match="too large to be handed on"):
+        runs.read(copy).model()
+
+
+def test_a_damaged_provenance_is_never_passed_over(copy, tiny, sample):
+    path = copy / "provenance.json"
+    path.write_text(path.read_text().replace('"epochs": 3', '"epochs": 4'))
+    with pytest.raises(CifarcamError, match=r"provenance\.json: damaged"):
+        store.find_run(tiny.fingerprint(sample.digest), copy.parent)
+
+
+def test_what_a_record_was_made_by_is_compared(copy, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    settings = tmp_path / "experiments" / "tiny.toml"
+    settings.write_text(TINY)
+    run, sample = runs.read(copy), data.load("sample")
+    inputs = runs.record_inputs(sample, [experiment.find("tiny")], [run])
+    path = measurements.write("classical", {"inputs": inputs}, tmp_path / "runs")
+    record = runs.load_record("classical")
+    assert runs.outdated_by(record) is None
+    assert runs.outdated_by(record | {"code": "0" * 64}) == "other code"
+    assert closure.code_digest("cifarcam.classical") == record["code"]
+    other = {"datasets": {"sample": "0" * 64}}
+    assert runs.outdated_by(record | {"inputs": inputs | other}) == "another dataset sample"
+    settings.write_text(TINY.replace("dropout = 0.5", "dropout = 0.4"))
+    assert runs.outdated_by(record) == "another experiment tiny-seed3"
+    settings.write_text(TINY)
+    other = {"runs": {"tiny-seed3": "0" * 64}}
+    assert runs.outdated_by(record | {"inputs": inputs | other}) == "another run of tiny-seed3"
+    assert store.read_record(path) == record
+
+
+def test_what_was_handed_out_is_noted(copy, sample, monkeypatch, tmp_path):
+    monkeypatch.setattr(store, "_handed_out", {})
+    monkeypatch.chdir(tmp_path)
+    run = runs.read(copy)
+    data.load("sample")
+    experiment.find("speedrun-seed3")
+    assert store.handed_out("runs")[run.fingerprint]["digest"] == store.run_digest(copy)
+    assert store.handed_out("datasets") == {"sample": {"digest": sample.digest}}
+    assert list(store.handed_out("experiments")) == ["speedrun"]
+    assert store.handed_out("inventory") == {}
+    assert run.name in [one.name for one in runs.every(sample)]
+    assert "tiny" in store.handed_out("inventory")["all"]["names"]
+
+
+def test_a_step_that_does_not_fit_into_memory_says_which_setting_to_lower(tiny, sample):
+    wide = replace(tiny.options, filters=(1024, 1024))
+    huge = replace(tiny, options=wide, training=replace(tiny.training, batch_size=50_000))
+    with pytest.MonkeyPatch.context() as patch:
+        # What TensorFlow raises where the system refuses it memory; this one has too much to try.
+        error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        patch.setattr(training, "_train_epoch", lambda *args: (_ for _ in ()).throw(error))
+        with pytest.raises(CifarcamError, match=r"lower training\.batch_size"):
+            training.train(huge, sample)
+
+
+@pytest.fixture
+def rounding():
+    """TensorFlow as it starts: float32 may be rounded to TF32."""
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    yield tf.config.experimental.tensor_float_32_execution_enabled
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+def test_float32_is_float32_in_training_predicting_and_explaining(
+    tiny, sample, made, rounding, monkeypatch
+):
+    seen = []
+    training.train(tiny, sample, report=lambda progress: seen.append(rounding()))
+    assert set(seen) == {False}
+    model = made.model()
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+
+    class Watching(type(model)):
+        def predict(self, *args, **kwargs):
+            seen.append(rounding())
+            return super().predict(*args, **kwargs)
+
+    model.__class__ = Watching
+    images = sample.test.images[:2]
+    prediction.predict(model, images)
+    classifier = explain.Classifier(model)
+    explainer = explain.GradCAM(classifier)
+
+    def watched(function):
+        def call(*args):
+            seen.append(rounding())
+            return function(*args)
+
+        return call
+
+    monkeypatch.setattr(explainer, "_heatmap_batch", watched(explainer._heatmap_batch))
+    monkeypatch.setattr(classifier, "_score_batch", watched(classifier._score_batch))
+    explainer(images)
+    classifier.scores(images)
+    assert len(seen) > 4
+    assert set(seen) == {False}
+    assert rounding()  # as it was
+
+
+def test_an_experiment_may_ask_for_tf32_and_the_run_says_what_it_came_to(
+    tiny, sample, rounding, monkeypatch, tmp_path
+):
+    asking = replace(tiny, training=replace(tiny.training, precision="tf32", epochs=1))
+    assert asking.fingerprint("") != tiny.fingerprint("")
+    seen = []
+    monkeypatch.setattr(devices, "bfloat16_units", lambda: "GPU")
+    run = runs.make(
+        asking, tmp_path / "tf32", dataset=sample, report=lambda progress: seen.append(rounding())
+    )
+    assert set(seen) == {True}
+    assert not rounding()
+    assert run.provenance["precision"] == "tf32"
+    monkeypatch.setattr(devices, "bfloat16_units", lambda: None)
+    assert devices.resolve_precision("tf32") == "float32"
+    assert experiment.parse(experiment.serialize(asking), "tiny", "x.toml") == asking
