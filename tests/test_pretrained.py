@@ -1,17 +1,21 @@
 """ResNet-18 for ImageNet: equal to PyTorch's, and only from a file that is the right one."""
 
+import errno
 import functools
 import hashlib
 import http.server
 import importlib.util
+import os
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import save, save_file
+from test_data import Server, dripping, endless, failing, serving
 
-from cifarcam import explain
+from cifarcam import download, explain, files
 from cifarcam.errors import CifarcamError
 from cifarcam.models import pretrained
 
@@ -73,11 +77,13 @@ def test_grad_cam_equals_that_of_pytorch(model, reference):
 def test_a_file_of_other_tensors_is_refused(tmp_path):
     whole = drawn.draw()
     lacking = {k: v for k, v in whole.items() if k != "layer3.0.downsample.0.weight"}
+    whole_numbers = whole | {"layer1.0.bn1.bias": np.arange(64, dtype=np.int32)}
     other_shape = whole | {"fc.bias": np.zeros(10, np.float32)}
     more = whole | {"layer5.0.conv1.weight": np.zeros((1, 1, 1, 1), np.float32)}
     for tensors, word in (
         (lacking, "stage3_block1_shortcut"),
         (other_shape, "logits"),
+        (whole_numbers, "stage1_block1_bn1"),
         (more, "layer5"),
     ):
         path = tmp_path / "model.safetensors"
@@ -106,3 +112,113 @@ def test_weights_that_cannot_be_had_are_one_sentence(monkeypatch, tmp_path):
         pretrained.resnet18("http://127.0.0.1:9/model.safetensors")
     assert "\n" not in str(refusal.value)
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+@pytest.fixture
+def source(monkeypatch, tmp_path):
+    """A server of small weights, in a cache of its own; the function fetches them."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(download, "NO_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(download, "WINDOW_SECONDS", 0.3)
+    monkeypatch.setattr(download, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(pretrained, "BYTES", len(WEIGHTS))
+    monkeypatch.setattr(pretrained, "read_resnet18", Path.read_bytes)
+    server = Server()
+    server.answers = [serving(WEIGHTS)]
+    yield server, lambda: pretrained.resnet18(server.url, hashlib.sha256(WEIGHTS).hexdigest())
+    server.server.shutdown()
+    server.server.server_close()
+
+
+WEIGHTS = save({"weights": np.arange(20_000, dtype=np.float32)})
+BAD_SOURCES = {
+    "silent": serving(b"", declared=len(WEIGHTS), pause=3),
+    "half": serving(WEIGHTS[:1000], declared=len(WEIGHTS)),
+    "drips": dripping,
+    "never-ends": endless,
+    "none": failing(404),
+    "a-page": serving(b"<html>"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_SOURCES)
+def test_a_bad_source_of_weights_is_one_sentence_and_leaves_nothing(source, kind):
+    server, fetch = source
+    server.answers = [BAD_SOURCES[kind]]
+    started = time.monotonic()
+    with pytest.raises(CifarcamError) as failure:
+        fetch()
+    assert time.monotonic() - started < 2.5
+    assert server.url in str(failure.value)
+    assert "\n" not in str(failure.value)
+    left = [path.name for path in (files.cache_dir() / "pretrained").iterdir()]
+    assert left == ["resnet18.lock"]
+
+
+def test_damaged_weights_in_the_cache_are_fetched_anew(source):
+    server, fetch = source
+    assert fetch() == WEIGHTS
+    (path,) = files.cache_dir().rglob("*.safetensors")
+    path.write_bytes(WEIGHTS[:-1])
+    assert fetch() == fetch() == WEIGHTS
+    assert server.asked == 2
+
+
+def test_two_at_once_download_the_weights_once(source):
+    server, fetch = source
+    server.answers = [serving(WEIGHTS, pause=0.3)]
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(fetch())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [WEIGHTS] * 4
+    assert server.asked == 1
+
+
+def test_weights_at_hand_need_no_writable_cache(source, monkeypatch):
+    _, fetch = source
+    fetch()
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert fetch() == WEIGHTS
+    (path,) = files.cache_dir().rglob("*.safetensors")
+    path.unlink()
+    with pytest.raises(CifarcamError, match="Read-only file system"):
+        fetch()
+
+
+DAMAGED_FILES = {
+    "empty": b"",
+    "cut": WEIGHTS[:-1],
+    "cut-in-its-header": WEIGHTS[:20],
+    "longer": WEIGHTS + b"x",
+    "zeros": bytes(1000),
+    "a-page": b"<html>" * 100,
+    "header-beyond-the-file": (2**63).to_bytes(8, "little") + WEIGHTS[8:],
+    "no-json": WEIGHTS[:8] + b"x" + WEIGHTS[9:],
+    "of-an-unknown-type": WEIGHTS.replace(b'"F32"', b'"F99"'),
+    "of-another-type": WEIGHTS.replace(b'"F32"', b'"F64"'),
+    "three-axes": save({"conv1.weight": np.zeros((2, 2, 2), np.float32)}),
+    "no-axis": save({"conv1.weight": np.array(1, np.float32)}),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED_FILES)
+def test_a_damaged_file_of_weights_is_one_sentence(tmp_path, kind):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(DAMAGED_FILES[kind])
+    with pytest.raises(CifarcamError) as failure:
+        pretrained.read_resnet18(path)
+    assert str(path) in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_missing_file_of_weights_is_one_sentence(tmp_path):
+    for path in (tmp_path / "none", tmp_path):
+        with pytest.raises(CifarcamError, match=str(path)):
+            pretrained.read_resnet18(path)

@@ -6,19 +6,18 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pooch
-import requests
+from filelock import FileLock
 from safetensors.numpy import load_file
 
-from cifarcam import files
-from cifarcam.errors import CifarcamError
+from cifarcam import _backend, download, files, store
+from cifarcam.errors import CifarcamError, first_line
 from cifarcam.models import resnet
 
 REPOSITORY = "timm/resnet18.tv_in1k"
 REVISION = "590dfdd48494d2316a8385e1ca7fbec3b9359b35"
 URL = f"https://huggingface.co/{REPOSITORY}/resolve/{REVISION}/model.safetensors"
 SHA256 = "694f673df6520a3158624e8a89af086f59923ee4cd7436fe5bc3bc71d295ad81"
-SECONDS = 10  # allowed for a connection, and again for each answer
+BYTES = 47_000_000  # at most
 
 
 def resnet18(url: str = URL, sha256: str = SHA256) -> keras.Model:
@@ -34,24 +33,40 @@ def resnet18(url: str = URL, sha256: str = SHA256) -> keras.Model:
     CifarcamError
         When they cannot be had, or are not those that are meant.
     """
-    directory = files.cache_dir() / "pretrained"
-    with files.writing_to(directory):
-        try:
-            path = pooch.retrieve(
-                url,
-                known_hash=f"sha256:{sha256}",
-                fname=f"resnet18-{sha256[:12]}.safetensors",
-                path=directory,
-                downloader=pooch.HTTPDownloader(timeout=SECONDS),
+    path = files.cache_dir() / "pretrained" / f"resnet18-{sha256[:12]}.safetensors"
+    name = str(path.relative_to(files.cache_dir()))
+    store.hand_out("cached", name, digest=None)  # until they are there
+    if not _is(path, sha256):
+        with files.writing_to(path.parent), FileLock(path.parent / "resnet18.lock"):
+            if not _is(path, sha256):  # another process may have fetched it meanwhile
+                _fetch(url, path, sha256)
+    store.hand_out("cached", name, digest=sha256)
+    return read_resnet18(path)
+
+
+def _is(path: Path, sha256: str) -> bool:
+    try:
+        return files.sha256(path) == sha256
+    except OSError:
+        return False
+
+
+def _fetch(url: str, path: Path, sha256: str) -> None:
+    try:
+        with download.scratch(path) as scratch:
+            fetched = download.fetch(
+                url, scratch / path.name, sha256=sha256, size_limit=BYTES, what="the file"
             )
-        except requests.RequestException as error:
-            raise CifarcamError(
-                f"the ImageNet weights of ResNet-18 cannot be fetched from {url} "
-                f"({type(error).__name__}); try again with a network"
-            ) from error
-        except ValueError as error:
-            raise CifarcamError(f"{url}: not the file of SHA-256 {sha256}; refused") from error
-    return read_resnet18(Path(path))
+            fetched.replace(path)
+    except download.Unreachable as error:
+        raise CifarcamError(
+            f"the ImageNet weights of ResNet-18 cannot be fetched from {url} ({error}); "
+            "try again with a network"
+        ) from error
+    except download.Corrupt as error:
+        raise CifarcamError(
+            f"{url}: not the file of SHA-256 {sha256} ({error}); try again"
+        ) from error
 
 
 def read_resnet18(path: Path) -> keras.Model:
@@ -60,16 +75,26 @@ def read_resnet18(path: Path) -> keras.Model:
     Raises
     ------
     CifarcamError
-        When the file lacks a tensor, has one more, or one of another shape.
+        When the file cannot be read, lacks a tensor, has one more, or one of another shape or
+        of whole numbers.
     """
-    stored = load_file(path)
-    model = resnet.build_imagenet()
+    try:
+        stored = load_file(path)
+    except Exception as error:  # safetensors raises many kinds at damaged bytes
+        raise CifarcamError(
+            f"{path}: not a safetensors file that can be read ({first_line(error)}); download "
+            f"{URL} again"
+        ) from error
+    with _backend.own_settings():
+        model = resnet.build_imagenet()
     for layer in model.layers:
         if not layer.weights:
             continue
         tensors = [stored.pop(name, None) for name in _names(layer)]
         values = [_as_keras(tensor) for tensor in tensors if tensor is not None]
-        if [value.shape for value in values] != [tuple(w.shape) for w in layer.weights]:
+        if [value.shape for value in values] != [tuple(w.shape) for w in layer.weights] or any(
+            value.dtype.kind != "f" for value in values
+        ):
             raise CifarcamError(f"{path}: no fitting weights for {layer.name}; not a ResNet-18")
         layer.set_weights(values)
     unused = [name for name in stored if not name.endswith("num_batches_tracked")]
@@ -94,4 +119,5 @@ def _names(layer: keras.layers.Layer) -> list[str]:
 
 def _as_keras(tensor: np.ndarray) -> np.ndarray:
     """Kernels from out x in x H x W to H x W x in x out, matrices transposed, vectors as they are."""
-    return tensor.transpose({4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[tensor.ndim])
+    axes = {4: (2, 3, 1, 0), 2: (1, 0)}.get(tensor.ndim)
+    return tensor.transpose(axes) if axes else tensor
