@@ -5,14 +5,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifarcam import models, settings
-from cifarcam.errors import CifarcamError
+from cifarcam import files, models, settings, store
+from cifarcam.errors import CifarcamError, first_line
+
+LARGEST_FILE = 16_384  # bytes; some of what TOML allows takes minutes to read in much more
+# Bytes in UTF-8. The directory of a run is named after it, with a seed and a dataset, and a system
+# takes 255.
+LONGEST_NAME = 150
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class TrainingSettings:
 
     `learning_rate` is the peak where there is a schedule. `vector_learning_rate` is that of
     AdamW for all that Muon does not update. `weight_decay` is decoupled: a step takes this much
-    times the learning rate off a weight. `precision` is that of activations; weights are float32.
+    times the learning rate off a weight. `precision` is that of activations; weights are float32;
+    `"tf32"` is float32 whose products a GPU rounds to TF32.
     `image_sizes` is for progressive resizing: the side in pixels, epoch by epoch, that augmented
     images are shrunk to; the epochs after its last entry see them as they are.
     """
@@ -44,12 +50,26 @@ class TrainingSettings:
     batch_size: int = settings.whole_number(1, 50_000)
     optimizer: str = settings.choice("adam", "adamw", "sgd", "muon")
     learning_rate: float = settings.number(1e-8, 100.0)
-    precision: str = settings.choice("float32", "bfloat16", "auto")
+    precision: str = settings.choice("float32", "tf32", "bfloat16", "auto")
     momentum: float = settings.number(0.0, 0.9999, default=0.9)
     weight_decay: float = settings.number(0.0, 10.0, default=0.0)
     vector_learning_rate: float = settings.number(0.0, 10.0, default=0.001)
     label_smoothing: float = settings.number(0.0, 0.9, default=0.0)
     image_sizes: tuple[int, ...] = settings.whole_numbers((0, 1000), 8, 32, default=())
+
+    def __post_init__(self) -> None:
+        """Refuse what would change the fingerprint and nothing else."""
+        given = settings.given(self)
+        if self.optimizer == "muon" and self.weight_decay:
+            raise _without_effect("weight_decay", "muon keeps the norm of its kernels")
+        if self.optimizer in ("adam", "adamw") and "momentum" in given:
+            raise _without_effect("momentum", f"{self.optimizer} has moments of its own")
+        if self.optimizer != "muon" and "vector_learning_rate" in given:
+            raise _without_effect("vector_learning_rate", f"{self.optimizer} has one rate for all")
+        if len(self.image_sizes) > self.epochs:
+            raise _without_effect(
+                "image_sizes", f"it has more entries than the {self.epochs} epochs"
+            )
 
     def image_size(self, epoch: int) -> int | None:
         """The side that images are shrunk to in an epoch (from 1); None leaves them as they are."""
@@ -143,6 +163,26 @@ class Experiment:
     prediction: Prediction | None = None
     early_stopping: EarlyStopping | None = None
 
+    def check(self) -> None:
+        """Raise a `ValueError` that begins with a setting, where sections do not go together.
+
+        Not at once when an experiment is made, so that its sections can be replaced one by one.
+        """
+        if self.early_stopping is not None and self.data.fit != "train":
+            raise ValueError(
+                f"early_stopping: with data.fit = {self.data.fit!r} no validation images are left "
+                "to stop by; leave one of the two out"
+            )
+        epochs = self.training.epochs
+        if self.selection is not None and self.selection.first > epochs:
+            raise _without_effect("selection.first", f"it is beyond the last epoch, {epochs}")
+        smallest = min(self.training.image_sizes, default=32)
+        if smallest < self.options.smallest_image:
+            raise ValueError(
+                f"training.image_sizes: {smallest} is too small; {self.architecture} with these "
+                f"options takes images of {self.options.smallest_image} pixels a side or more"
+            )
+
     def canonical(self) -> str:
         """The settings as JSON with sorted keys, without those at their defaults.
 
@@ -212,21 +252,21 @@ def parse(text: str, name: str, source: str) -> Experiment:
     CifarcamError
         When the text is not TOML, or a setting is unknown, missing or out of range.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CifarcamError(f"{source}: not valid TOML: {error}") from error
+    table = _table(text, source)
     required = ("description", "model", "data", "training")
     for key in table:
         if key not in (*required, *OPTIONAL):
             raise CifarcamError(
-                f"{source}: {key}: unknown section; allowed are {', '.join((*required, *OPTIONAL))}"
+                f"{source}: {settings.named(key)}: unknown section; allowed are "
+                f"{', '.join((*required, *OPTIONAL))}"
             )
     for key in required:
         if key not in table:
             raise CifarcamError(f"{source}: {key}: missing")
     if not isinstance(table["description"], str):
-        raise CifarcamError(f"{source}: description: {table['description']!r} is not a text")
+        raise CifarcamError(
+            f"{source}: description: {settings.shown(table['description'])} is not a text"
+        )
     if not isinstance(table["model"], dict):
         raise CifarcamError(f"{source}: model: expected a table with `architecture`")
     options = dict(table["model"])
@@ -234,8 +274,8 @@ def parse(text: str, name: str, source: str) -> Experiment:
     found = Experiment(
         name=name,
         description=table["description"],
-        architecture=str(architecture),
-        options=models.read_options(str(architecture), options, f"{source}: model"),
+        architecture=architecture,
+        options=models.read_options(architecture, options, f"{source}: model"),
         data=settings.read(DataSettings, table["data"], f"{source}: data"),
         training=settings.read(TrainingSettings, table["training"], f"{source}: training"),
         **{
@@ -244,31 +284,30 @@ def parse(text: str, name: str, source: str) -> Experiment:
             if name in table
         },
     )
-    if found.early_stopping is not None and found.data.fit != "train":
-        raise CifarcamError(
-            f"{source}: early_stopping: with data.fit = {found.data.fit!r} no validation images are "
-            "left to stop by; leave one of the two out"
-        )
-    for setting, reason in _without_effect(found):
-        raise CifarcamError(
-            f"{source}: {setting}: {reason}, so that it would have no effect; leave it out"
-        )
+    try:
+        found.check()
+    except ValueError as error:
+        raise CifarcamError(f"{source}: {error}") from error
     return found
 
 
-def _without_effect(found: Experiment) -> Iterator[tuple[str, str]]:
-    """Settings that would change the fingerprint and nothing else, each with the reason."""
-    training, given = found.training, settings.given(found.training)
-    if training.optimizer == "muon" and training.weight_decay:
-        yield "training.weight_decay", "muon keeps the norm of its kernels"
-    if training.optimizer in ("adam", "adamw") and "momentum" in given:
-        yield "training.momentum", f"{training.optimizer} has moments of its own"
-    if training.optimizer != "muon" and "vector_learning_rate" in given:
-        yield "training.vector_learning_rate", f"{training.optimizer} has one rate for all"
-    if len(training.image_sizes) > training.epochs:
-        yield "training.image_sizes", f"it has more entries than the {training.epochs} epochs"
-    if found.selection is not None and found.selection.first > training.epochs:
-        yield "selection.first", f"it is beyond the last epoch, {training.epochs}"
+def _table(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CifarcamError(f"{source}: not valid TOML: {first_line(error)}") from error
+    except ValueError as error:
+        raise CifarcamError(
+            f"{source}: a number in it has thousands of digits; give one that is allowed"
+        ) from error
+    except RecursionError as error:
+        raise CifarcamError(
+            f"{source}: its brackets are nested too deeply; no setting is more than a list"
+        ) from error
+
+
+def _without_effect(setting: str, reason: str) -> ValueError:
+    return ValueError(f"{setting}: {reason}, so that it would have no effect; leave it out")
 
 
 def serialize(experiment: Experiment) -> str:
@@ -279,8 +318,9 @@ def serialize(experiment: Experiment) -> str:
         "training": settings.given(experiment.training),
         **experiment._sections(),
     }
-    # JSON's strings, numbers and arrays are also TOML's.
-    lines = [f"description = {json.dumps(experiment.description, ensure_ascii=False)}"]
+    # JSON's strings, numbers and arrays are also TOML's, but for one character.
+    description = json.dumps(experiment.description, ensure_ascii=False)
+    lines = ["description = " + description.replace("\x7f", "\\u007f")]
     for name, values in sections.items():
         lines += ["", f"[{name}]", *(f"{key} = {json.dumps(v)}" for key, v in values.items())]
     return "\n".join(lines) + "\n"
@@ -300,27 +340,45 @@ def find(name: str, start: Path | None = None) -> Experiment:
     """
     path = Path(name)
     if path.suffix == ".toml":
-        if not path.is_file():
-            raise CifarcamError(f"{path}: no such file")
-        return parse(_text(path), path.stem, str(path))
+        return _read(path, str(path))
     base, ending, seed = name.partition("-seed")
     known: dict[str, Path] = {}
     for directory in _directories(start or Path.cwd()):
         for file in sorted(directory.glob("*.toml")):
             known.setdefault(file.stem, file)
-    if base not in known or (ending and not seed.isdecimal()):
+    if base not in known or (ending and not re.fullmatch("[0-9]{1,10}", seed)):
         raise CifarcamError(
-            f"no experiment named {name!r}; there are {', '.join(known)} (or give a .toml file)"
+            f"no experiment named {settings.shown(name)}; there are "
+            f"{', '.join(map(settings.named, known))} (or give a .toml file)"
         )
-    found = parse(_text(known[base]), base, known[base].name)
+    found = _read(known[base], known[base].name)
+    store.hand_out("experiments", base, digest=files.sha256(known[base]))
     return found.with_changes(seed=int(seed)) if seed else found
 
 
-def _text(path: Path) -> str:
+def _read(path: Path, source: str) -> Experiment:
+    """The experiment in a file that is named `source` in errors."""
+    name, source = path.stem, settings.named(source)
     try:
-        return path.read_text()
+        if not path.is_file():  # a device or a pipe may have no end
+            reason = "not a regular file; give a TOML file" if path.exists() else "no such file"
+            raise CifarcamError(f"{source}: {reason}")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise CifarcamError(f"{source}: cannot be read: {error.strerror}") from error
+    if len(content) > LARGEST_FILE:
+        raise CifarcamError(f"{source}: an experiment has at most {LARGEST_FILE:,} bytes")
+    if not name.isprintable() or len(name.encode()) > LONGEST_NAME:
+        raise CifarcamError(
+            f"{source}: an experiment's name has at most {LONGEST_NAME} bytes, all of them "
+            "printable; rename the file"
+        )
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise CifarcamError(f"{path}: not a text in UTF-8; save it as one") from error
+        raise CifarcamError(f"{source}: not a text in UTF-8; save it as one") from error
+    return parse(text, name, source)
 
 
 def _directories(start: Path) -> list[Path]:

@@ -1,8 +1,13 @@
-"""Settings read from TOML into frozen dataclasses, refused with file, key and allowed values."""
+"""Settings read from TOML into frozen dataclasses, refused with file, key and allowed values.
+
+A field says what it allows. What the fields of a class need of each other its ``__post_init__``
+says: it raises a `ValueError` that begins with a setting's name, ``"width: 10 is not ..."``.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -10,6 +15,7 @@ from cifarcam.errors import CifarcamError
 
 Check = Callable[[Any], Any]
 _Settings = TypeVar("_Settings")
+LONGEST_SHOWN = 200  # characters of a value, a key or a path that an error repeats whole
 
 
 def setting(allowed: str, check: Check, **kwargs: Any) -> Any:
@@ -42,7 +48,7 @@ def number(low: float, high: float, **kwargs: Any) -> Any:
     def check(value: Any) -> float:
         if type(value) not in (int, float) or not low <= value <= high:
             raise ValueError
-        return float(value)
+        return float(value) + 0.0  # -0.0 becomes 0.0, which is written and hashed otherwise
 
     return setting(f"a number from {low:g} to {high:g}", check, **kwargs)
 
@@ -83,6 +89,21 @@ def whole_numbers(count: tuple[int, int], low: int, high: int, **kwargs: Any) ->
     return setting(words, check, **kwargs)
 
 
+def shown(value: Any) -> str:
+    """A value as an error names it: on one short line, however long or deeply nested it is."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxlong = short.maxother = LONGEST_SHOWN
+    try:
+        return short.repr(value)
+    except ValueError:  # Python does not write out whole numbers of more than 4,300 digits
+        return "a value with thousands of digits"
+
+
+def named(name: str) -> str:
+    """A key or a path as an error names it: as it is, unless it is long or cannot be printed."""
+    return name if name.isprintable() and len(name) <= LONGEST_SHOWN else shown(name)
+
+
 def given(values: Any) -> dict[str, Any]:
     """The settings of a dataclass by name, without those at their defaults."""
     return {
@@ -112,14 +133,16 @@ def read(cls: type[_Settings], values: Any, where: str) -> _Settings:
     Raises
     ------
     CifarcamError
-        On an unknown, missing or out-of-range setting.
+        On an unknown, missing or out-of-range setting, or settings that do not go together.
     """
     if not isinstance(values, Mapping):
-        raise CifarcamError(f"{where}: expected a table of settings, not {values!r}")
+        raise CifarcamError(f"{where}: expected a table of settings, not {shown(values)}")
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
-            raise CifarcamError(f"{where}.{key}: unknown setting; allowed are {', '.join(fields)}")
+            raise CifarcamError(
+                f"{where}.{named(key)}: unknown setting; allowed are {', '.join(fields)}"
+            )
     checked = {}
     for key, field in fields.items():
         allowed = field.metadata["allowed"]
@@ -127,7 +150,12 @@ def read(cls: type[_Settings], values: Any, where: str) -> _Settings:
             try:
                 checked[key] = field.metadata["check"](values[key])
             except (TypeError, ValueError) as error:
-                raise CifarcamError(f"{where}.{key}: {values[key]!r} is not {allowed}") from error
+                raise CifarcamError(
+                    f"{where}.{key}: {shown(values[key])} is not {allowed}"
+                ) from error
         elif field.default is dataclasses.MISSING:
             raise CifarcamError(f"{where}.{key}: missing; give {allowed}")
-    return cls(**checked)
+    try:
+        return cls(**checked)
+    except ValueError as error:
+        raise CifarcamError(f"{where}.{error}") from error

@@ -1,5 +1,8 @@
 """Experiments: what is refused, and what a fingerprint depends on."""
 
+import json
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +21,13 @@ def test_committed_experiments_read_and_survive_writing(path):
     again = experiment.parse(experiment.serialize(found), found.name, "again")
     assert again == found
     assert again.fingerprint("digest") == found.fingerprint("digest")
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_committed_experiments_have_the_fingerprints_of_their_committed_runs(path):
+    provenance = json.loads((path.parents[1] / "runs" / path.stem / "provenance.json").read_text())
+    found = experiment.find(path.stem)
+    assert found.fingerprint(data.DIGESTS[found.data.dataset]) == provenance["fingerprint"]
 
 
 @pytest.mark.parametrize(
@@ -128,3 +138,195 @@ def test_the_early_stopping_twin_differs_from_the_baseline_in_that_alone():
     assert twin.early_stopping is not None
     baseline = experiment.find("baseline")
     assert replace(twin, early_stopping=None).canonical() == baseline.canonical()
+
+
+def refusal(text):
+    """What is said of a text that is refused: one short line that names the file."""
+    with pytest.raises(CifarcamError) as refused:
+        experiment.parse(text, "x", "x.toml")
+    said = str(refused.value)
+    assert said.startswith("x.toml: ")
+    assert said.isprintable()
+    assert len(said) < 700
+    return said
+
+
+def with_value(key, value, text=BASELINE):
+    return re.sub(f"(?m)^{key} = .*", lambda _: f"{key} = {value}", text)
+
+
+def with_model(architecture, **options):
+    """The baseline with another network."""
+    lines = "".join(f"{key} = {value}\n" for key, value in options.items())
+    model = f'[model]\narchitecture = "{architecture}"\n{lines}\n'
+    return re.sub(r"(?ms)^\[model\].*?(?=^\[)", model, BASELINE)
+
+
+DIGITS, HEXADECIMAL = "9" * 5000, "0x" + "F" * 5000
+DEEP = ".".join("a" * 3000)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("nan", "inf", "-inf", "1e400", "true", '"0.2"', "[]", "{}", "1979-05-27", "07:32:00"),
+        *(DIGITS, HEXADECIMAL, f"[{DIGITS}]", f"[[[{HEXADECIMAL}]]]", f"{{a = {HEXADECIMAL}}}"),
+        *("[" * 100_000 + "]" * 100_000, "[" * 100_000, "{a = " * 100_000, "[" * 300 + "]" * 300),
+        *("'" + "x" * 100_000 + "'", "'''\n\n'''", r'"\ud800"', r'"\u0000"', "'\x00'"),
+        *("[" + "1, " * 5000 + "]", f"{{{DEEP} = 1}}"),
+    ],
+    ids=lambda value: ascii(value[:12]),
+)
+def test_a_value_of_the_wrong_kind_is_refused_on_one_short_line(value):
+    for key in ("dropout", "filters", "architecture", "dataset", "seed", "learning_rate"):
+        refusal(with_value(key, value))
+    if not value.startswith(("{", "'", '"')):
+        refusal(with_value("description", value))
+    for section in ("model", "training", "augmentation"):
+        rest = re.sub(rf"(?ms)^\[{section}\].*?(?=^\[|\Z)", "", BASELINE)
+        if section != "augmentation" or value != "{}":
+            refusal(f"{section} = {value}\n{rest}")
+
+
+@pytest.mark.parametrize("key", ["a" * 4000, r'"\n"', "'é x'", DEEP, '""', "-"])
+def test_an_unknown_key_is_named_on_one_short_line(key):
+    assert "unknown section" in refusal(f"{key} = 1\n{BASELINE}")
+    assert "unknown setting" in refusal(f"{BASELINE}\n{key} = 1\n")
+    # Beneath a key that has a value.
+    refusal(re.sub("description", f"description.{key}", BASELINE, count=1))
+    refusal(BASELINE.replace("epochs = 50", f"epochs.{key} = 1"))
+
+
+def cct(width, heads, convolutions=2):
+    sizes = {"convolutions": convolutions, "layers": 1, "heads": heads, "width": width}
+    return with_model("transformer", **sizes, expansion=1, dropout=0)
+
+
+def custom(filters, dense=8):
+    return with_model("custom_cnn", filters=filters, dense=dense, dropout=0)
+
+
+def densenet(depth):
+    return with_model("densenet_bc", depth=depth, growth=4)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "setting"),
+    [
+        (custom([4] * 5), custom([4] * 6), "model.filters"),  # six poolings of 32 x 32 positions
+        # 16 x 16 x 1024 values: 1907 units have 499.9 million weights, 1908 have 500.2 million.
+        (custom([1024], 1907), custom([1024], 1908), "model.dense"),
+        (custom([1024] * 2, 4096), custom([1024], 4096), "model.dense"),
+        (cct(8, 8), cct(8, 9), "model.width"),
+        (cct(9, 3), cct(10, 3), "model.width"),
+        (densenet(16), densenet(17), "model.depth"),
+    ],
+)
+def test_options_that_make_no_network_are_refused_when_the_file_is_read(right, wrong, setting):
+    experiment.parse(right, "x", "x.toml")
+    assert refusal(wrong).startswith(f"x.toml: {setting}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "smallest"),
+    [
+        (custom([4]), 32),
+        (with_model("alexnet", dense=16, dropout=0), 25),
+        (with_model("vgg19", dropout=0), 32),
+        (with_model("resnet18"), 8),
+        (densenet(10), 8),
+        (cct(8, 1, convolutions=1), 31),
+        (cct(8, 1, convolutions=3), 25),
+        (with_model("speedrun", filters=[8] * 2, logit_scale=1), 8),
+        (with_model("speedrun", filters=[8] * 3, logit_scale=1), 9),
+        (with_model("speedrun", filters=[8] * 4, logit_scale=1), 17),
+    ],
+)
+def test_images_too_small_for_a_network_are_refused_when_the_file_is_read(text, smallest):
+    def shrinking(size):
+        return text.replace("epochs = 50", f"epochs = 50\nimage_sizes = [32, {size}]")
+
+    experiment.parse(shrinking(smallest), "x", "x.toml")
+    assert "training.image_sizes: " in refusal(shrinking(smallest - 1))
+
+
+def test_minus_zero_is_zero():
+    texts = [with_value("dropout", zero) for zero in ("0", "-0.0")]
+    found = [experiment.parse(text, "x", "x.toml").canonical() for text in texts]
+    assert found[0] == found[1]
+
+
+def test_any_description_survives_writing():
+    points = [*range(0x100), 0x2028, 0xD7FF, 0xE000, 0xFFFF, 0x10FFFF]
+    words = "".join(map(chr, points)) + '\\"\'\'\'"""\r\n'
+    found = replace(experiment.find("baseline"), description=words)
+    assert experiment.parse(experiment.serialize(found), "baseline", "again") == found
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder of experiments in the working directory."""
+    (tmp_path / "experiments").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "experiments"
+
+
+def hole(path):
+    path.touch()
+    os.truncate(path, 2**40)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(Path.mkdir, os.mkfifo, hole, Path.touch),
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to(path),
+        lambda path: path.symlink_to("missing"),
+        lambda path: path.write_bytes(BASELINE.encode("utf-16")),
+        lambda path: path.write_text(BASELINE + "#" * 20_000),
+        lambda path: path.write_text(BASELINE, newline="\r"),
+        lambda path: path.write_text(BASELINE + "\0"),
+    ],
+)
+def test_what_is_no_experiment_is_refused_as_a_path_and_by_name(make, place):
+    make(place / "odd.toml")
+    for name in ("experiments/odd.toml", str(place / "odd.toml"), "odd", "odd-seed1"):
+        with pytest.raises(CifarcamError, match=r"odd\.toml: ") as refused:
+            experiment.find(name)
+        assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("x" * 5000, "x" * 5000 + ".toml", "x/" * 5000 + "x.toml", "x" * 252 + ".toml"),
+        *("\0", "\0.toml", "\n", "\n.toml", "\udcff", "\udcff.toml", "", ".", "/", "..", ".toml"),
+        *("baseline-seed" + DIGITS, "baseline-seed99999999999", "baseline-seed٣", "-seed1"),
+        *("experiments/baseline.toml/x.toml", "/dev/zero", "/proc/self/mem.toml"),
+    ],
+    ids=lambda name: ascii(name[:20]),
+)
+def test_a_name_that_no_experiment_has_is_refused_on_one_short_line(name, place):
+    (place / "baseline.toml").write_text(BASELINE)
+    with pytest.raises(CifarcamError) as refused:
+        experiment.find(name)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 700
+
+
+@pytest.mark.parametrize("stem", ["x" * 151, "é" * 76, "two\nlines", "\udcff"])
+def test_a_name_that_no_run_could_have_is_refused(stem, place):
+    (place / f"{stem}.toml").write_text(BASELINE)
+    for name in (f"experiments/{stem}.toml", stem):
+        with pytest.raises(CifarcamError, match="rename the file") as refused:
+            experiment.find(name)
+        assert str(refused.value).isprintable()
+
+
+def test_the_longest_name_makes_a_directory(place):
+    stem = "x" * 150
+    (place / f"{stem}.toml").write_text(BASELINE, encoding="utf-8-sig")
+    found = experiment.find(stem).with_changes(seed=2**31 - 1, dataset="sample")
+    # A run's directory is written under a longer, hidden name first.
+    (place / f".{found.run_name}.old.abcdefgh").mkdir()

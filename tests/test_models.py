@@ -1,5 +1,7 @@
 """The networks: parameters as in the papers, and layers that do what Keras's do, faster."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -258,3 +260,71 @@ def test_gelu_is_that_of_keras_in_value_and_slope(dtype, tolerance):
 def test_depth_is_what_the_networks_names_count(name, layers):
     wanted = experiment.find(name)
     assert cost.depth(models.build(wanted.architecture, wanted.options)) == layers
+
+
+def limits():
+    """Members of each family that has sizes, with its options at the smallest that they allow."""
+    yield "custom_cnn", custom_cnn.Options(filters=(1,), dense=1, dropout=0.9)
+    for kind in ("none", "squeeze-and-excitation", "cbam"):
+        yield "custom_cnn", custom_cnn.Options((1,) * 5, 1, 0.9, kind == "cbam", kind)
+    yield "alexnet", alexnet.Options(dense=16, dropout=0.9)
+    yield "densenet_bc", densenet.Options(depth=10, growth=1)
+    for convolutions in (1, 3):
+        yield "transformer", transformer.Options(convolutions, 1, 8, 8, 0.5, 0.9)
+    yield "speedrun", speedrun.Options((8,), 0.01, whitening=False, identity=True)
+    yield "speedrun", speedrun.Options((8,) * 4, 10.0)
+
+
+def for_size(to_logits, size):
+    return keras.models.clone_model(
+        to_logits,
+        input_tensors=[keras.Input((size, size, 3))],
+        clone_function=lambda layer: layer,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("name", "options"), limits())
+def test_the_smallest_members_of_a_family_have_gradients(name, options, precision):
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    model = models.build(name, options, precision)
+    to_logits = keras.Model(model.inputs, model.get_layer("logits").output)
+    # Two, as normalised values of a single position would all be zero.
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    with tf.GradientTape() as tape:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            [3, 5], to_logits(images, training=True)
+        )
+    gradients = tape.gradient(losses, model.trainable_variables)
+    assert np.isfinite(losses).all()
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+    assert any(np.any(gradient) for gradient in gradients)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "options"), [*SMALL.items(), *limits()])
+def test_the_smallest_image_is_the_smallest_that_a_network_takes(name, options):
+    keras.backend.clear_session()
+    model = models.build(name, options)
+    to_logits = keras.Model(model.inputs, model.get_layer("logits").output)
+    for size in (options.smallest_image, 32):
+        images = tf.zeros((2, size, size, 3))
+        assert for_size(to_logits, size)([images], training=True).shape == (2, 10)
+    if options.smallest_image > 1:
+        with pytest.raises(ValueError):
+            for_size(to_logits, options.smallest_image - 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "words"),
+    [
+        (SMALL["transformer"], {"heads": 3}, "width: 16 is not a multiple of heads, 3"),
+        (SMALL["densenet_bc"], {"depth": 11}, "depth: 11 is not"),
+        (SMALL["custom_cnn"], {"filters": (1024,), "dense": 4096}, "at most 1907 are allowed"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_in_python_too(options, changes, words):
+    with pytest.raises(ValueError, match=words):
+        replace(options, **changes)

@@ -7,6 +7,8 @@ pre-softmax score is always there.
 
 from __future__ import annotations
 
+from cifarcam import _backend  # isort: skip  (before Keras, whose backend it checks)
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +32,11 @@ from cifarcam.models import (
 
 @dataclass(frozen=True)
 class Architecture:
-    """A family of networks: the options that fix a member, and the function that builds it."""
+    """A family of networks: the options that fix a member, and the function that builds it.
+
+    Options have `smallest_image`, the least side in pixels that the member takes images of, when
+    its layers are put together for another size than 32 x 32.
+    """
 
     options: type[Any]
     build: Callable[[Any], keras.Model]
@@ -50,7 +56,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 }
 
 
-def read_options(name: str, values: Mapping[str, Any], where: str) -> Any:
+def read_options(name: Any, values: Mapping[str, Any], where: str) -> Any:
     """The checked options of an architecture, from a TOML table.
 
     Raises
@@ -58,9 +64,9 @@ def read_options(name: str, values: Mapping[str, Any], where: str) -> Any:
     CifarcamError
         On an unknown architecture or a refused option.
     """
-    if name not in ARCHITECTURES:
+    if not isinstance(name, str) or name not in ARCHITECTURES:
         raise CifarcamError(
-            f"{where}.architecture: {name!r} is not one of {', '.join(ARCHITECTURES)}"
+            f"{where}.architecture: {settings.shown(name)} is not one of {', '.join(ARCHITECTURES)}"
         )
     return settings.read(ARCHITECTURES[name].options, values, where)
 
@@ -70,12 +76,9 @@ def build(name: str, options: Any, precision: str = "float32") -> keras.Model:
 
     In ``"bfloat16"`` activations are bfloat16, weights and the logits float32.
     """
-    usual = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
-    try:
+    policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+    with _backend.own_settings(policy):
         return ARCHITECTURES[name].build(options)
-    finally:
-        keras.config.set_dtype_policy(usual)
 
 
 def adapt(model: keras.Model, images: np.ndarray) -> None:

@@ -16,6 +16,11 @@ class Options:
     dense: int = settings.whole_number(16, 4096)
     dropout: float = settings.number(0.0, 0.9)
 
+    @property
+    def smallest_image(self) -> int:
+        """Three poolings, rounding up, must leave the 4 x 4 positions of 32 x 32 pixels."""
+        return 25
+
 
 def build(options: Options) -> keras.Model:
     """The eight layers of AlexNet, its first two convolutions and its poolings cut to 32 x 32.

@@ -10,6 +10,8 @@ from cifarcam import settings
 from cifarcam.models import attention
 from cifarcam.models.layers import FusedBatchNormalization
 
+MOST_WEIGHTS = 500_000_000  # of the dense layer: as many as the largest transformer has in all
+
 
 @dataclass(frozen=True)
 class Options:
@@ -18,11 +20,25 @@ class Options:
     `batch_normalization` goes between a convolution and its ReLU, `attention` follows the ReLU.
     """
 
-    filters: tuple[int, ...] = settings.whole_numbers((1, 6), 1, 1024)
+    filters: tuple[int, ...] = settings.whole_numbers((1, 5), 1, 1024)  # five poolings leave 1 x 1
     dense: int = settings.whole_number(1, 4096)
     dropout: float = settings.number(0.0, 0.9)
     batch_normalization: bool = settings.flag(default=False)
     attention: str = settings.choice("none", *attention.BLOCKS, default="none")
+
+    def __post_init__(self) -> None:
+        """Refuse a dense layer that hardly any machine could hold."""
+        values = (32 >> len(self.filters)) ** 2 * self.filters[-1]
+        if values * self.dense > MOST_WEIGHTS:
+            raise ValueError(
+                f"dense: {self.dense} units for the {values:,} values after the last pooling have "
+                f"more than {MOST_WEIGHTS:,} weights; at most {MOST_WEIGHTS // values} are allowed"
+            )
+
+    @property
+    def smallest_image(self) -> int:
+        """The dense layer has weights for the positions of 32 x 32 pixels alone."""
+        return 32
 
 
 def build(options: Options) -> keras.Model:

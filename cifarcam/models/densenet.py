@@ -18,6 +18,16 @@ class Options:
     depth: int = settings.whole_number(10, 250)
     growth: int = settings.whole_number(1, 64)
 
+    def __post_init__(self) -> None:
+        """Refuse depths that the layers would not have."""
+        if self.depth % 6 != 4:
+            raise ValueError(f"depth: {self.depth} is not 3 n + 4 with n even, such as 40 or 100")
+
+    @property
+    def smallest_image(self) -> int:
+        """Two poolings must leave a position; the mean over positions takes any number of them."""
+        return 4
+
 
 def build(options: Options) -> keras.Model:
     """Three dense blocks with bottlenecks (B) and halving transitions (C).

@@ -19,6 +19,11 @@ class Options:
 
     bn_momentum: float = settings.number(0.0, 0.9999, default=0.9)
 
+    @property
+    def smallest_image(self) -> int:
+        """The mean over positions takes any number of them, and strides leave one at least."""
+        return 1
+
 
 def build(options: Options) -> keras.Model:
     """ResNet-18 for CIFAR: a 3 x 3 stem without pooling, so that the last map is 4 x 4.

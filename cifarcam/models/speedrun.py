@@ -27,6 +27,11 @@ class Options:
     identity: bool = settings.flag(default=False)
     activation: str = settings.choice("relu", "gelu", default="relu")
 
+    @property
+    def smallest_image(self) -> int:
+        """The first layer takes off one pixel, and each block halves the side."""
+        return 1 + 2 ** len(self.filters)
+
 
 def build(options: Options) -> keras.Model:
     """Whitening, then for each entry of `filters` two convolutions, the first one pooled.

@@ -21,6 +21,16 @@ class Options:
     expansion: float = settings.number(0.5, 8.0)  # of the hidden layer after attention
     dropout: float = settings.number(0.0, 0.9)
 
+    def __post_init__(self) -> None:
+        """Refuse a width that the heads cannot share."""
+        if self.width % self.heads:
+            raise ValueError(f"width: {self.width} is not a multiple of heads, {self.heads}")
+
+    @property
+    def smallest_image(self) -> int:
+        """The poolings, rounding up, must leave as many tokens as there are trained positions."""
+        return 33 - 2**self.convolutions
+
 
 def build(options: Options) -> keras.Model:
     """A convolutional tokeniser, encoder layers, attention pooling over the tokens.

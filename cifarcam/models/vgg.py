@@ -18,6 +18,11 @@ class Options:
 
     dropout: float = settings.number(0.0, 0.9)
 
+    @property
+    def smallest_image(self) -> int:
+        """Five poolings of fewer pixels leave no position."""
+        return 32
+
 
 def build(options: Options) -> keras.Model:
     """The sixteen convolutions of VGG-19, each normalised, then one dense layer.
