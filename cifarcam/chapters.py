@@ -7,31 +7,33 @@ from. A chapter for which one of these differs is stale.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import multiprocessing
 import os
+import re
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import jupytext
 import nbformat
 import papermill
+import psutil
 from filelock import FileLock
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from cifarcam import files, settings, store
-from cifarcam.errors import CifarcamError
+from cifarcam import cells, closure, files, pairs, settings, store
+from cifarcam.errors import CifarcamError, first_line
 
 LOCK_FILE = "requirements.txt"
-PACKAGE = Path(__file__).resolve().parent
 # The tag of cells that serve notebooks opened alone, and are left out of the report.
 COLAB = "colab"
 # Chapters executed at a time: while one starts its kernel or draws, another computes. More would
@@ -64,8 +66,31 @@ def find_project(start: Path | None = None) -> Path:
 
 
 def chapters(project: Path) -> list[str]:
-    """The names of the chapters that are notebooks, in alphabetical order."""
-    return sorted(path.stem for path in (project / "notebooks").glob("*.md"))
+    """The names of the chapters that are notebooks, in alphabetical order.
+
+    An ``.ipynb`` without its ``.md`` is one when the table of contents names it.
+    """
+    contents = project / "book" / "_toc.yml"
+    text = contents.read_text(encoding="utf-8") if contents.is_file() else ""
+    named = {Path(path.strip()).stem for path in re.findall(r"\bnotebooks/([^\n\"'#]+)", text)}
+    texts = {path.stem for path in (project / "notebooks").glob("*.md")}
+    notebooks = {path.stem for path in (project / "notebooks").glob("*.ipynb")} & named
+    # Names that begin with a dot are an editor's.
+    return sorted(name for name in texts | notebooks if not name.startswith("."))
+
+
+def check_names(project: Path, names: Sequence[str]) -> None:
+    """Refuse names that no chapter has.
+
+    Raises
+    ------
+    CifarcamError
+        When there is one.
+    """
+    known = chapters(project)
+    for name in names:
+        if name not in known:
+            raise CifarcamError(f"no chapter named {name!r}; there are {', '.join(known)}")
 
 
 def read_parameters(project: Path) -> Parameters:
@@ -73,7 +98,8 @@ def read_parameters(project: Path) -> Parameters:
     path = _parameters_path(project)
     if not path.is_file():
         return Parameters()
-    return settings.read(Parameters, json.loads(path.read_text()), path.name)
+    content = files.read_json(path, "delete it to go on with the usual parameters")
+    return settings.read(Parameters, content, path.name)
 
 
 def choose_parameters(project: Path, changes: dict[str, str]) -> Parameters:
@@ -84,13 +110,14 @@ def choose_parameters(project: Path, changes: dict[str, str]) -> Parameters:
     CifarcamError
         When a value is refused.
     """
-    parameters = settings.changed(read_parameters(project), changes, "report")
+    before = read_parameters(project)
+    parameters = settings.changed(before, changes, "report")
     if "kernel" in changes and parameters.kernel not in KernelSpecManager().find_kernel_specs():
         raise _no_kernel(parameters.kernel)
-    path = _parameters_path(project)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with files.atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(asdict(parameters)) + "\n")
+    if parameters != before:
+        path = _parameters_path(project)
+        with files.writing_to(path.parent):
+            files.write_json(path, asdict(parameters))
     return parameters
 
 
@@ -121,42 +148,73 @@ def execute_stale(
         being executed beside it are finished, the others are not begun.
     """
     known = chapters(project)
-    for name in only:
-        if name not in known:
-            raise CifarcamError(f"no chapter named {name!r}; there are {', '.join(known)}")
+    check_names(project, only)
+    for name in only or known:
+        cells.check_parameters(name, read_chapter(project, name))
+
     target = project / "book" / "notebooks"
-    target.mkdir(parents=True, exist_ok=True)
-    with FileLock(target / ".lock"):
-        for copy in target.glob("*.ipynb"):
-            if copy.stem not in known:
-                copy.unlink()
-        reasons = {name: _why_stale(project, name, parameters) for name in only or known}
-        stale = [name for name, reason in reasons.items() if reason is not None]
-        for name in stale:
-            say(f"chapter {name}: {reasons[name]}, executing")
-        if stale:
-            _execute_all(project, stale, parameters, say)
+    if not _without_chapter(target, known) and not _stale(project, only or known, parameters):
+        return []  # and nothing is written: the checkout may be read only
+    with ExitStack() as stack:
+        with files.writing_to(target):
+            stack.enter_context(FileLock(target / ".lock"))
+            for leftover in _without_chapter(target, known):
+                leftover.unlink()
+        stale = _stale(project, only or known, parameters)
+        for name, reason in stale.items():
+            say(f"chapter {name}: {reason}, executing")
+        _execute_all(project, list(stale), parameters, say)
         # One that tells of all runs may have been executed before another trained its own.
-        overtaken = [name for name in stale if _why_stale(project, name, parameters) is not None]
-        if overtaken:
-            _execute_all(project, overtaken, parameters, say)
-    return stale
+        _execute_all(project, list(_stale(project, list(stale), parameters)), parameters, say)
+    return list(stale)
+
+
+def _without_chapter(target: Path, known: Sequence[str]) -> list[Path]:
+    """Copies of chapters that are no longer there, and what a killed build was writing."""
+    copies = [copy for copy in target.glob("*.ipynb") if copy.stem not in known]
+    return [*copies, *target.glob(".*.ipynb.*")]
 
 
 def _execute_all(
     project: Path, names: Sequence[str], parameters: Parameters, say: Callable[[str], None]
 ) -> None:
+    if not names:
+        return
     # Processes, because papermill changes the working directory, and started anew, because a
     # process with TensorFlow's threads must not be forked.
     workers = min(AT_ONCE, len(names), os.cpu_count() or 1)
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, spawn, initializer=_end_with_parent)
     try:
         begun = {pool.submit(_execute, project, name, parameters): name for name in names}
         for done in as_completed(begun):
             done.result()
             say(f"chapter {begun[done]}: executed")
+    except BrokenProcessPool as error:
+        raise CifarcamError(
+            f"a process that executed one of the chapters {', '.join(names)} ended abruptly, most "
+            "often for want of memory; build again"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let this process and all that it started end as soon as the process that started it has.
+
+    Kernels look for their parent themselves, but not what these have started.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _parameters_path(project: Path) -> Path:
@@ -172,29 +230,51 @@ def _why_stale(project: Path, name: str, parameters: Parameters) -> str | None:
     copy = _copy_path(project, name)
     if not copy.is_file():
         return "not executed yet"
-    record = nbformat.read(copy, as_version=4).metadata.get("cifarcam")
+    record = _read_record(copy)
     if record is None:
-        return "executed by other means"
+        return "its copy is damaged, or was executed by other means"
     now = _inputs(project, name, parameters)
     before: dict[str, str] = dict(record["inputs"])
     for key in [*now, *before]:
         if now.get(key) != before.get(key):
             return f"{key} changed"
-    for used in [*record["runs"], *record["experiments"]]:
-        if _experiment_digest(project, used["experiment"]) != used["experiment_file"]:
-            return f"experiment {used['experiment']} changed"
-    for run in record["runs"]:
-        directory = store.find_run(run["fingerprint"], start=project / "notebooks")
+    used = record["used"]
+    for experiment, entry in used["experiments"].items():
+        if _experiment_digest(project, experiment) != entry["digest"]:
+            return f"experiment {experiment} changed"
+    start = project / "notebooks"
+    for fingerprint, run in used["runs"].items():
+        directory = store.find_run(fingerprint, start=start)
         if directory is None or store.run_digest(directory) != run["digest"]:
             return f"run {run['name']} changed"
-    for entry in record["records"]:
-        record_path = store.find_record(entry["name"], start=project / "notebooks")
-        if record_path is None or files.sha256(record_path) != entry["digest"]:
-            return f"record {entry['name']} changed"
-    told = record["inventory"]
-    if told is not None and told != store.inventory(project / "notebooks"):
+    for entry, noted in used["records"].items():
+        path = store.find_record(entry, start=start)
+        if path is None or files.sha256(path) != noted["digest"]:
+            return f"record {entry} changed"
+    for entry, noted in used["cached"].items():
+        if (files.cache_dir() / entry).is_file() != (noted["digest"] is not None):
+            return f"{entry} in the cache changed"
+    told = used["inventory"].get("all")
+    if told is not None and told["names"] != store.inventory(start):
         return "the runs or records at hand changed"
     return None
+
+
+def _stale(project: Path, names: Sequence[str], parameters: Parameters) -> dict[str, str]:
+    """Those of some chapters that have to be executed, and why."""
+    reasons = {name: _why_stale(project, name, parameters) for name in names}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _read_record(copy: Path) -> dict[str, Any] | None:
+    """What an executed copy was made from; None when it is not what `_execute` wrote."""
+    try:
+        notebook = nbformat.read(copy, as_version=4)
+        record: dict[str, Any] = notebook.metadata["cifarcam"]
+        sealed = record.pop("digest")
+    except Exception:  # nbformat raises what its conversion of a foreign structure does
+        return None
+    return record if sealed == _digest_of([notebook.cells, record]) else None
 
 
 def _experiment_digest(project: Path, name: str) -> str | None:
@@ -205,14 +285,15 @@ def _experiment_digest(project: Path, name: str) -> str | None:
 def _inputs(project: Path, name: str, parameters: Parameters) -> dict[str, str]:
     """Digests, by name, of all that is known to decide a chapter before it is executed."""
     notebook = read_chapter(project, name)
-    cells = [[c.cell_type, c.source, c.metadata.get("mystnb", {})] for c in notebook.cells]
+    content = [[c.cell_type, c.source, c.metadata.get("mystnb", {})] for c in notebook.cells]
     tags = [c.metadata.get("tags", []) for c in notebook.cells]
-    inputs = {"the notebook": _digest_of([cells, tags])}
+    inputs = {"the notebook": _digest_of([content, tags])}
     inputs |= {f"parameter {key}": value for key, value in asdict(parameters).items()}
-    code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
-    for module in module_closure(code):
-        inputs[f"{PACKAGE.name}/{module.relative_to(PACKAGE).as_posix()}"] = files.sha256(module)
-    inputs[LOCK_FILE] = files.sha256(project / LOCK_FILE)
+    imported = closure.imported_by(cells.code_of(name, notebook))
+    inputs |= {module: closure.module_digest(module) for module in closure.closure(imported)}
+    needed = closure.distributions(imported)
+    for package, pin in closure.pins((project / LOCK_FILE).read_text(), needed).items():
+        inputs[f"{LOCK_FILE}: {package}"] = pin
     return inputs
 
 
@@ -221,87 +302,13 @@ def _digest_of(content: Any) -> str:
 
 
 def read_chapter(project: Path, name: str) -> nbformat.NotebookNode:
-    """A chapter's notebook, from the newer file of its pair; the older one is brought up to it.
+    """A chapter's notebook as the report executes it: without the cells that are tagged `COLAB`.
 
-    The cells that are tagged `COLAB` stay in the files alone.
+    Of its two files the one that was not edited follows the other (`pairs.read`).
     """
-    text, notebook = (project / "notebooks" / f"{name}.{ext}" for ext in ("md", "ipynb"))
-    chapter = jupytext.read(text)
-    if not notebook.is_file() or not _same_cells(chapter, jupytext.read(notebook)):
-        if notebook.is_file() and notebook.stat().st_mtime > text.stat().st_mtime:
-            newer = jupytext.read(notebook)
-            newer.metadata["jupytext"] = chapter.metadata["jupytext"]
-            jupytext.write(newer, text, fmt="md:myst")
-            chapter = newer
-        else:
-            write_pair(text)
+    chapter = pairs.read(project, name)
     chapter.cells = [c for c in chapter.cells if COLAB not in c.metadata.get("tags", [])]
     return chapter
-
-
-def write_pair(text: Path) -> None:
-    """Write a chapter's ``.ipynb`` from its ``.md``, without outputs and with stable cell ids."""
-    notebook = jupytext.read(text)
-    for index, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{index}"
-    jupytext.write(notebook, text.with_suffix(".ipynb"))
-
-
-def _same_cells(first: nbformat.NotebookNode, second: nbformat.NotebookNode) -> bool:
-    def essence(notebook: nbformat.NotebookNode) -> list[Any]:
-        return [
-            (c.cell_type, c.source, c.metadata.get("tags", []), c.metadata.get("mystnb", {}))
-            for c in notebook.cells
-        ]
-
-    return essence(first) == essence(second)
-
-
-def module_closure(code: str) -> list[Path]:
-    """The package's own modules that code imports, directly or through each other.
-
-    Found by reading the import statements, wherever in a module they stand.
-    """
-    found: set[Path] = set()
-    waiting = list(_imported(code))
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting.extend(_imported(path.read_text()))
-    return sorted(found)
-
-
-def _imported(code: str) -> Iterable[Path]:
-    for node in _running_nodes(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            package, *rest = name.split(".")
-            if package == PACKAGE.name:
-                for depth in range(len(rest) + 1):
-                    yield from _module_files(rest[:depth])
-
-
-def _running_nodes(tree: ast.AST) -> Iterable[ast.AST]:
-    """All nodes but those under ``if TYPE_CHECKING``, which never run."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
-        yield node
-        yield from _running_nodes(node)
-
-
-def _module_files(parts: list[str]) -> Iterable[Path]:
-    base = PACKAGE.joinpath(*parts)
-    if (base / "__init__.py").is_file():
-        yield base / "__init__.py"
-    elif parts and base.with_suffix(".py").is_file():
-        yield base.with_suffix(".py")
 
 
 def _execute(project: Path, name: str, parameters: Parameters) -> None:
@@ -321,10 +328,10 @@ def _execute(project: Path, name: str, parameters: Parameters) -> None:
                     progress_bar=False,
                 )
         except PapermillExecutionError as error:
-            first_line = error.source.strip().splitlines()[0]
+            begin = error.source.strip().splitlines()[0]
             raise CifarcamError(
                 f"chapter {name} failed in cell {error.cell_index} "
-                f"(`{first_line}` …): {error.ename}: {error.evalue}"
+                f"(`{begin}` …): {error.ename}: {error.evalue}"
             ) from error
         except DeadKernelError as error:
             raise CifarcamError(
@@ -332,9 +339,17 @@ def _execute(project: Path, name: str, parameters: Parameters) -> None:
             ) from error
         except NoSuchKernel as error:
             raise _no_kernel(parameters.kernel) from error
+        except (OSError, RuntimeError) as error:  # such as a kernel whose Python is gone
+            raise CifarcamError(
+                f"chapter {name}: the kernel {parameters.kernel!r} cannot execute it "
+                f"({first_line(error)}); `cifarcam report --kernel python3` takes this environment's"
+            ) from error
         notebook = nbformat.read(executed, as_version=4)
     _finish(notebook, inputs, project)
-    with files.atomic_file(_copy_path(project, name)) as temporary:
+    record = notebook.metadata["cifarcam"]
+    record["digest"] = _digest_of([notebook.cells, record])
+    copy = _copy_path(project, name)
+    with files.writing_to(copy.parent), files.atomic_file(copy) as temporary:
         nbformat.write(notebook, temporary)
 
 
@@ -347,8 +362,7 @@ def _no_kernel(name: str) -> CifarcamError:
 def _finish(notebook: nbformat.NotebookNode, inputs: dict[str, str], project: Path) -> None:
     """Make an executed notebook a page: no paths of this machine, and what it was made from."""
     notebook.metadata.pop("papermill", None)
-    made_from: dict[str, Any] = {"inputs": inputs, "runs": [], "records": [], "experiments": []}
-    made_from["inventory"] = None
+    used: dict[str, dict[str, Any]] = {kind: {} for kind in store.KINDS}
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
@@ -359,13 +373,9 @@ def _finish(notebook: nbformat.NotebookNode, inputs: dict[str, str], project: Pa
         # TensorFlow's start-up notes; what a chapter has to say it prints or shows.
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         for output in cell.outputs:
-            used = output.get("metadata", {}).get(store.USED)
-            if used is not None:
-                for key in ("runs", "records", "experiments"):
-                    made_from[key] += used[key]
-                made_from["inventory"] = used["inventory"] or made_from["inventory"]
+            told = output.get("metadata", {}).get(store.USED, {})
+            for kind in used:
+                used[kind] |= told.get(kind, {})
             if "text/markdown" in output.get("data", {}):
                 cell.metadata.setdefault("mystnb", {})["markdown_format"] = "myst"
-    for used in [*made_from["runs"], *made_from["experiments"]]:
-        used["experiment_file"] = _experiment_digest(project, used["experiment"])
-    notebook.metadata["cifarcam"] = made_from
+    notebook.metadata["cifarcam"] = {"inputs": inputs, "used": used}

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cifarcam import chapters, files
+from cifarcam import chapters, files, pairs
 from cifarcam.errors import CifarcamError
 
 GITHUB = "https://github.com/"
@@ -86,7 +86,7 @@ def set_repository(project: Path, name: str) -> list[str]:
     _write(project / "book" / "_config.yml", config)
     for path, text in texts.items():
         _write(path, text)
-        chapters.write_pair(path)
+        pairs.write_pair(path)
     return [path.stem for path in texts]
 
 

@@ -12,15 +12,16 @@ from __future__ import annotations
 import base64
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from docutils import nodes
-from sphinx.application import Sphinx
+from myst_nb.sphinx_ext import OUTPUT_FOLDER
+from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
-from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 from cifarcam import chapters, latex, store
@@ -41,6 +42,7 @@ ROLES = {
     # The items of the bibliography's list.
     'role="doc-biblioentry"': 'role="listitem"',
 }
+UNFINISHED = "unfinished-"
 FIGURE = re.compile(r'(<figure[^>]*>\s*)(<img [^>]*src="([^"]+)"[^>]*>)')
 ALONE = r'\1<a href="\3" title="Open the figure alone">\2</a>'
 GALLERY = "notebooks/gallery"
@@ -51,6 +53,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
     # Before sphinx-external-toc, whose table of contents names the executed chapters.
     app.connect("config-inited", _execute_chapters, priority=1)
+    app.connect("config-inited", _begin_pages)
     app.connect("config-inited", _adapt_theme, priority=2)
     app.connect("config-inited", _keep_gallery_apart, priority=2)
     app.connect("config-inited", _leave_out_thebe)
@@ -61,6 +64,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-resolved", _typeset_minus)
     app.connect("env-get-outdated", _pages_that_glue)
     app.connect("build-finished", _offer_unexecuted)
+    app.connect("build-finished", _end_pages, priority=900)
     latex.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -68,9 +72,40 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def _execute_chapters(app: Sphinx, config: Config) -> None:
     try:
         project = chapters.find_project(Path(app.srcdir))
+        if Path(app.srcdir).resolve() != project / "book":
+            raise CifarcamError(
+                f"{app.srcdir} is not the book: go to {project} and say `jupyter-book build book`"
+            )
         chapters.execute_stale(project, chapters.read_parameters(project), say=logger.info)
     except CifarcamError as error:
-        raise ExtensionError(str(error)) from None
+        # Of an exception Jupyter Book would show its own traceback and a box.
+        sys.exit(f"Error: {error}")
+
+
+def _begin_pages(app: Sphinx, config: Config) -> None:
+    """Let Sphinx start afresh after a build that did not end, and mark this one as begun.
+
+    Sphinx takes a page for done once its file is there, and copies pictures, which come last, of
+    those pages alone that it writes. MyST-NB writes no picture that is there, be it half of one.
+    """
+    mark = _unfinished(app)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    # Pages and LaTeX come from the same reading, which the other may not have ended.
+    if any(mark.parent.glob(f"{UNFINISHED}*")):
+        logger.info("the last build did not end: all pages are written anew")
+        (mark.parent / ENV_PICKLE_FILENAME).unlink(missing_ok=True)
+        shutil.rmtree(Path(app.outdir).parent / OUTPUT_FOLDER, ignore_errors=True)
+    mark.touch()
+
+
+def _end_pages(app: Sphinx, error: Exception | None) -> None:
+    if error is None:
+        _unfinished(app).unlink(missing_ok=True)
+
+
+def _unfinished(app: Sphinx) -> Path:
+    """The mark of a build that has begun and not ended, one for each kind of output."""
+    return Path(app.doctreedir) / f"{UNFINISHED}{Path(app.outdir).name}"
 
 
 def _adapt_theme(app: Sphinx, config: Config) -> None:

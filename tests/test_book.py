@@ -133,7 +133,7 @@ def test_pages_close_with_what_they_were_computed_from(built):
             assert footer is not None, name
             assert "tensorflow" in footer.get_text(), name
     copy = json.loads((built[0] / "book" / "notebooks" / "results.ipynb").read_text())
-    assert {run["name"] for run in copy["metadata"]["cifarcam"]["runs"]} == {
+    assert {run["name"] for run in copy["metadata"]["cifarcam"]["used"]["runs"].values()} == {
         f"tiny{twin}{seed}-sample"
         for twin in ("", "-early-stopping")
         for seed in ("", "-seed1", "-seed2")

@@ -1,6 +1,7 @@
 """Chapters: what makes one stale, and what an executed copy carries."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,20 @@ from types import SimpleNamespace
 import jupytext
 import nbformat
 import pytest
-from conftest import HEAD
+from conftest import HEAD, ROOT
+from test_training import TINY
 
-from cifarcam import chapters, files, report, sphinx_ext, store
+from cifarcam import (
+    chapters,
+    closure,
+    files,
+    measurements,
+    pairs,
+    report,
+    runs,
+    sphinx_ext,
+    store,
+)
 from cifarcam.errors import CifarcamError
 
 CHAPTER = f"""{HEAD}
@@ -29,7 +41,7 @@ from cifarcam import report
 
 report.glue("a-value", ANSWER)
 report.table([["1"]], header=["n"], caption="A table", name="tab-a")
-report.computed_from(None)
+report.computed_from()
 print(dataset_name, run_name)
 ```
 """
@@ -48,7 +60,7 @@ def project(tmp_path):
 def write(project, answer, name="one"):
     path = project / "notebooks" / f"{name}.md"
     path.write_text(CHAPTER.replace("ANSWER", answer))
-    chapters.write_pair(path)
+    pairs.write_pair(path)
 
 
 def execute(project, **changes):
@@ -80,7 +92,10 @@ def test_a_chapter_is_executed_once_until_something_changes(project):
     write(project, "2")
     assert execute(project) == (["one"], ["chapter one: the notebook changed, executing"])
     (project / "requirements.txt").write_text("numpy==2\n")
-    assert execute(project) == (["one"], ["chapter one: requirements.txt changed, executing"])
+    assert execute(project) == (
+        ["one"],
+        ["chapter one: requirements.txt: numpy changed, executing"],
+    )
     executed, said = execute(project, dataset="sample", run="tiny")
     assert executed == ["one"]
     assert "parameter dataset changed" in said[0]
@@ -90,19 +105,29 @@ def test_a_chapter_is_executed_once_until_something_changes(project):
 
 def test_a_changed_library_module_makes_stale_what_imports_it(project, monkeypatch):
     execute(project)
-    real = files.sha256
+    real = closure.module_digest
 
-    def changed(name):
-        return lambda path: "other" if path.name == name else real(path)
+    def changed(module):
+        return lambda name: "other" if name == module else real(name)
 
-    monkeypatch.setattr(files, "sha256", changed("evaluation.py"))
+    monkeypatch.setattr(closure, "module_digest", changed("cifarcam.evaluation"))
     assert execute(project) == ([], [])  # report.py does not import it
-    monkeypatch.setattr(files, "sha256", changed("store.py"))
+    monkeypatch.setattr(closure, "module_digest", changed("cifarcam.store"))
     # It stays stale and is executed once more: the process that does it sees the real module.
     assert execute(project)[1] == [
-        "chapter one: cifarcam/store.py changed, executing",
+        "chapter one: cifarcam.store changed, executing",
         "chapter one: executed",
     ]
+
+
+def test_only_the_pins_of_what_a_chapter_imports_make_it_stale(project):
+    lock = project / "requirements.txt"
+    lock.write_text("numpy==1\nruff==1\nmatplotlib==3\n")
+    execute(project)
+    lock.write_text("numpy==1\nruff==2\n# a comment\nmatplotlib==4\n")
+    assert execute(project) == ([], [])
+    lock.write_text("numpy==2\nruff==2\n")
+    assert execute(project)[1] == ["chapter one: requirements.txt: numpy changed, executing"]
 
 
 def test_a_failing_chapter_is_named_with_cell_and_error_and_the_last_copy_stays(project):
@@ -134,7 +159,7 @@ def test_two_chapters_are_executed_together_and_one_s_failure_leaves_the_other(p
         path = project / "notebooks" / f"{own}.md"
         waiting = MEETING.replace("OWN", own).replace("OTHER", other)
         path.write_text(path.read_text().replace("from cifarcam import report", waiting, 1))
-        chapters.write_pair(path)
+        pairs.write_pair(path)
     assert execute(project)[0] == ["one", "two"]
 
     write(project, "1 / 0")
@@ -165,27 +190,55 @@ def test_the_copy_of_a_removed_chapter_goes(project):
     assert not (project / "book" / "notebooks" / "two.ipynb").exists()
 
 
-def test_what_a_chapter_tells_of_makes_it_stale(project, monkeypatch):
+def test_what_a_chapter_was_handed_makes_it_stale(project, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(project / "cache"))
     (project / "experiments").mkdir()
     settings = project / "experiments" / "mine.toml"
-    settings.write_text("epochs = 1")
+    settings.write_text(TINY)
+    (project / "runs" / "records").mkdir(parents=True)
     path = project / "notebooks" / "one.md"
-    told = 'computed_from(None, experiments=["mine"], everything=True)'
-    path.write_text(path.read_text().replace("computed_from(None)", told))
-    chapters.write_pair(path)
+    code = """from cifarcam import data, experiment, report, runs
+experiment.find("mine")
+len(runs.every(data.load("sample")))"""
+    path.write_text(path.read_text().replace("from cifarcam import report", code))
+    pairs.write_pair(path)
     execute(project)
     assert execute(project) == ([], [])
-    settings.write_text("epochs = 2")
+    settings.write_text(TINY.replace("dropout = 0.5", "dropout = 0.25"))
     assert execute(project)[1] == ["chapter one: experiment mine changed, executing"]
-    (project / "runs" / "records").mkdir(parents=True)
-    (project / "runs" / "records" / "new.json").write_text("{}")
+    new = project / "runs" / "records" / "new.json"
+    files.write_json(new, {"name": "new"})
     assert execute(project)[1] == ["chapter one: the runs or records at hand changed, executing"]
     (project / "runs" / "other").mkdir()
-    assert execute(project) == ([], [])  # a run is whole or absent
-    for name in store.RUN_FILES:
-        (project / "runs" / "other" / name).touch()
+    assert execute(project) == ([], [])  # no run
+    shutil.copytree(ROOT / "runs" / "baseline", project / "runs" / "baseline-copy")
     assert execute(project)[1] == ["chapter one: the runs or records at hand changed, executing"]
+
+
+def test_a_page_closes_with_what_was_handed_out_and_says_what_other_code_made(
+    project, monkeypatch, capsys
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(project / "cache"))
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(store, "_handed_out", {})
+    records = project / "runs" / "records"
+    records.mkdir(parents=True)
+    path = measurements.write("classical", {"inputs": {}}, project / "runs")
+    shown = []
+    monkeypatch.setattr(report, "display", lambda data, **options: shown.append((data, options)))
+    runs.load_record("classical")
+    report.computed_from()
+    record = files.read_json(path, "")
+    files.write_json(path, record | {"code": "0" * 64})
+    assert capsys.readouterr().err == ""
+    runs.load_record("classical")
+    assert "`cifarcam measure classical` makes it anew" in capsys.readouterr().err
+    report.computed_from()
+    line = f"- Record `classical`: fingerprint `{record['fingerprint'][:16]}`"
+    for (data, options), ending in zip(shown, ("\n", ", made by other code\n"), strict=True):
+        assert line + ending in data["text/markdown"]
+        assert list(options["metadata"][store.USED]["records"]) == ["classical"]
+        assert options["metadata"][store.USED]["runs"] == {}
 
 
 def test_the_page_s_download_of_a_removed_chapter_goes(project):
@@ -223,15 +276,6 @@ def test_parameters_stay_chosen(project):
     chapters.choose_parameters(project, {"dataset": "sample"})
     chapters.choose_parameters(project, {"run": "tiny"})
     assert chapters.read_parameters(project) == chapters.Parameters("sample", "tiny", "python3")
-
-
-def test_the_closure_of_imports_is_followed_through_packages():
-    names = {
-        path.relative_to(chapters.PACKAGE).as_posix()
-        for path in chapters.module_closure("from cifarcam import explain\nimport numpy")
-    }
-    assert {"__init__.py", "explain/__init__.py", "explain/grad_cam.py", "errors.py"} <= names
-    assert not {"runs.py", "report.py", "chapters.py"} & names
 
 
 def test_sphinx_stays_free_of_tensorflow():

@@ -10,7 +10,7 @@ import pytest
 from conftest import HEAD, ROOT, OpenPage, run
 from PIL import Image
 
-from cifarcam import chapters, gallery
+from cifarcam import gallery, pairs
 from cifarcam.errors import CifarcamError
 
 # Executed here and by the chapter of the small book that is built below: twelve pictures of one
@@ -224,7 +224,7 @@ def html(tmp_path_factory):
         (project / name).symlink_to(f"book/{name}")
     (project / "requirements.txt").write_text("numpy==1\n")
     (project / "notebooks" / "gallery.md").write_text(CHAPTER)
-    chapters.write_pair(project / "notebooks" / "gallery.md")
+    pairs.write_pair(project / "notebooks" / "gallery.md")
     for builder in ("html", "latex"):
         assert "WARNING" not in run(project, "jupyter-book", "build", "book", "--builder", builder)
     return project / "book" / "_build" / "html"

@@ -1,5 +1,6 @@
 """The project's files agree with each other."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from cifarcam import chapters, explain
+from cifarcam import explain, pairs
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
 LOCK = (ROOT / "requirements.txt").read_text()
@@ -67,7 +68,9 @@ def test_the_lock_file_resolves_to_wheels_on_every_platform(version, platform, t
 @pytest.mark.parametrize("text", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_agree_with_their_pairs_and_have_no_outputs(text):
     notebook = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
-    assert chapters._same_cells(jupytext.read(text), notebook)
+    agreed = json.loads((ROOT / pairs.AGREED).read_text())
+    assert pairs.digest(jupytext.read(text)) == pairs.digest(notebook) == agreed[text.stem]
+    assert notebook.metadata["kernelspec"] == pairs.KERNEL
     assert all(not cell.get("outputs") for cell in notebook.cells)
     nbformat.validate(notebook)
 
