@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +14,54 @@ from typing import Any
 import click
 
 from cifarcam import __version__
-from cifarcam.errors import CifarcamError
+from cifarcam.errors import CifarcamError, check_readable, file_mode, printable
+
+# What a system answers whose disk, memory or rights do not suffice; any other OSError that gets
+# as far as the command line is a fault of ours, and shows where.
+SYSTEM_ERRORS = (
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.EPERM,
+    errno.EROFS,
+)
 
 
 class _Group(click.Group):
     """Shows the library's errors as one line, and an interruption without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a name may have letters that it lacks
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise click.UsageError(printable(error.format_message()), error.ctx) from error
         except CifarcamError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable(str(error))) from error
+        except OSError as error:
+            if error.errno not in SYSTEM_ERRORS or error.filename is None:
+                raise
+            raise click.ClickException(printable(f"{error.filename}: {error.strerror}")) from error
+
+
+class _Path(click.ParamType):
+    """A name that the system takes, of no device or pipe, which would never come to an end."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if not str(value):
+            self.fail("an empty name", param, ctx)
+        path = Path(value)
+        mode = file_mode(path)
+        if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise CifarcamError(f"{path}: a device or a pipe; give a file")
+        return path
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,8 +75,8 @@ def main() -> None:
 @click.option(
     "--from",
     "local",
-    type=click.Path(path_type=Path),
-    help="A downloaded archive to take CIFAR-10 from.",
+    type=_Path(),
+    help="A downloaded archive to take CIFAR-10 from, or the folder unpacked from it.",
 )
 def data_command(dataset: str, local: Path | None) -> None:
     """Fetch CIFAR-10, verify it, and say what there is."""
@@ -52,12 +92,14 @@ def data_command(dataset: str, local: Path | None) -> None:
 
 @main.command()
 @click.argument("experiment")
-@click.option("--seed", type=int, help="Another seed than the experiment's own.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), help="Another seed than the experiment's own."
+)
 @click.option("--dataset", help="Another dataset than the experiment's own: cifar10 or sample.")
 @click.option(
     "--runs",
     "place",
-    type=click.Path(path_type=Path),
+    type=_Path(),
     default=Path("runs"),
     show_default=True,
     help="Where the run is written.",
@@ -87,13 +129,34 @@ def train(experiment: str, seed: int | None, dataset: str | None, place: Path, a
 
 
 @main.command("runs")
-def runs_command() -> None:
+@click.option(
+    "--clean",
+    is_flag=True,
+    help="Remove what interrupted trainings left: checkpoints, from which they would go on, and "
+    "half-written runs. What is being trained stays.",
+)
+@click.option(
+    "--seal",
+    type=_Path(),
+    help="Note the digests of a run's files, in the directory of a run of an older version.",
+)
+def runs_command(clean: bool, seal: Path | None) -> None:
     """List the runs at hand."""
     with _quiet_tensorflow():
         from cifarcam import runs, store
 
-    for directory in store.run_directories():
-        click.echo(f"{_line(runs.read(directory))}  {directory}")
+    if seal is not None:
+        store.seal_run(seal)
+        click.echo(f"{_line(runs.read(seal))}  {seal}")
+    elif clean:
+        removed = runs.clean(Path("runs"))
+        for path in removed:
+            click.echo(f"removed {path}")
+        if not removed:
+            click.echo("nothing was left behind")
+    else:
+        for directory in store.run_directories():
+            click.echo(f"{_line(runs.read(directory))}  {directory}")
 
 
 class _Methods(click.Command):
@@ -112,26 +175,28 @@ class _Methods(click.Command):
 
 
 @main.command(cls=_Methods)
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=_Path())
 @click.option("--run", "name", help="The run to explain.  [default: baseline]")
 @click.option(
     "--model",
     "model_file",
-    type=click.Path(path_type=Path),
+    type=_Path(),
     help="A Keras model file to explain instead of a run.",
 )
 @click.option(
     "--classes",
     "classes_file",
-    type=click.Path(path_type=Path),
-    help="The model's class names: a text file, one a line, in order.",
+    type=_Path(),
+    help="The model's class names: a text file in UTF-8, one a line, in order.",
 )
 @click.option(
     "--scale",
     type=float,
     default=1.0,
     show_default=True,
-    help="What pixels (0-255) are divided by for a --model without a rescaling layer, such as 255.",
+    help="What pixels (0-255) are divided by for a --model without a rescaling layer, such as 255. "
+    "It does not serve networks trained behind preprocess_input, which take pixels from -1 to 1 or "
+    "less a mean: explain those from Python.",
 )
 @click.option("--method", default="grad-cam", show_default=True, help="The explainer, see below.")
 @click.option(
@@ -144,10 +209,11 @@ class _Methods(click.Command):
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=_Path(),
     default=Path("explanation.png"),
     show_default=True,
-    help="The picture to write: PNG, SVG or PDF by its ending.",
+    help="The picture to write: PNG, SVG or PDF by its ending. A file is replaced only if cifarcam "
+    "wrote it and it is none of the IMAGES.",
 )
 def explain(
     images: tuple[Path, ...],
@@ -168,21 +234,22 @@ def explain(
     """
     with _quiet_tensorflow():
         from cifarcam import explain as explainers
-        from cifarcam import figures, runs
+        from cifarcam import figures, files, runs
 
     if method not in explainers.METHODS:
         raise CifarcamError(f"method {method!r} is not one of {', '.join(explainers.METHODS)}")
-    if output.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise CifarcamError(f"{output}: give a name that ends in .png, .svg or .pdf")
-    for path in images:
-        if not path.is_file():  # told before a run is trained
-            raise CifarcamError(f"{path}: no such file")
+    own_files = [path for path in (model_file, classes_file) if path is not None]
+    figures.check_output(output, [*images, *own_files])
     if model_file is None and scale != 1:
         raise CifarcamError(
             "--scale is for a --model; the network of a run takes pixels as they are"
         )
     if model_file is not None and name is not None:
         raise CifarcamError("--run and --model both say what to explain; give one of them")
+    if len(images) > figures.MOST_ROWS:
+        raise CifarcamError(f"{len(images)} pictures; give at most {figures.MOST_ROWS} at a time")
+    for path in images:  # told before a run is trained
+        check_readable(path)
     model = (
         runs.load(name or "baseline").model()
         if model_file is None
@@ -190,7 +257,8 @@ def explain(
     )
     classifier = explainers.Classifier(model, head)
     names = explainers.class_names(classifier, classes_file, is_own=model_file is not None)
-    pictures = [explainers.read_picture(path, classifier.image_shape[:2]) for path in images]
+    with files.stderr_aside():  # the notes of decoders
+        pictures = [explainers.read_picture(path, classifier.image_shape[:2]) for path in images]
     layers = list(layer) if len(layer) > 1 else next(iter(layer), None)
     explained = explainers.explain_pictures(
         explainers.METHODS[method](classifier, layers),
@@ -204,8 +272,8 @@ def explain(
     for item in explained:
         top = ", ".join(f"{label} {share:.1%}" for label, share in item.top)
         nothing = "" if item.heatmap.any() else f"; no positive evidence for {item.target}"
-        click.echo(f"{item.name}: {top}{nothing}")
-    click.echo(f"written to {output}")
+        click.echo(printable(f"{item.name}: {top}{nothing}"))
+    click.echo(printable(f"written to {output}"))
 
 
 @main.command()
@@ -237,7 +305,8 @@ def report(
     from cifarcam import chapters
 
     project = chapters.find_project()
-    if run is not None:  # before it is stored
+    chapters.check_names(project, chapter)  # before anything is stored
+    if run is not None:
         with _quiet_tensorflow():
             from cifarcam import experiment as experiments
         if run.endswith(".toml"):

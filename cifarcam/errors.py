@@ -1,4 +1,12 @@
-"""The one exception that users of the library are meant to see, and others told in a line."""
+"""The one exception that users are meant to see, and what goes into its one sentence."""
+
+from __future__ import annotations
+
+import stat
+import unicodedata
+from pathlib import Path
+
+LONGEST_WORD = 200  # letters; a longer one, as of a file's name, is shown without its middle
 
 
 class CifarcamError(Exception):
@@ -8,3 +16,68 @@ class CifarcamError(Exception):
 def first_line(error: BaseException) -> str:
     """The first line of what a stranger's error says, or else its type; at most 300 characters."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def printable(text: str) -> str:
+    """A text on one line that any terminal and font can be given.
+
+    Line breaks become spaces, control characters and bytes that are not UTF-8 become U+FFFD, marks
+    without a shape (such as those that turn the direction of writing) are left out, and words of
+    more than `LONGEST_WORD` letters lose their middle.
+    """
+    shown = "".join(
+        character if character.isprintable() else _shape(character) for character in text
+    )
+    half = LONGEST_WORD // 2
+    return " ".join(
+        word if len(word) <= LONGEST_WORD else f"{word[:half]}…{word[-half:]}"
+        for word in shown.split(" ")
+    )
+
+
+def _shape(character: str) -> str:
+    if character.isspace():
+        return " "
+    return "" if unicodedata.category(character) == "Cf" else "\ufffd"
+
+
+def file_mode(path: Path) -> int | None:
+    """What kind of file is there and who may use it (`stat.st_mode`); None where nothing is.
+
+    Raises
+    ------
+    CifarcamError
+        When the system takes no such name, or does not let this user look there.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise CifarcamError(f"{path}: {error.strerror}; give another file") from error
+    except ValueError as error:  # a NUL, or letters that no file system has
+        raise CifarcamError(f"{path}: no name of a file ({first_line(error)})") from error
+
+
+def check_readable(path: Path) -> None:
+    """Refuse what is no file of data that can be read to its end.
+
+    Raises
+    ------
+    CifarcamError
+        When it is missing, empty, a folder, a device or a pipe, or may not be read.
+    """
+    mode = file_mode(path)
+    if mode is None:
+        raise CifarcamError(f"{path}: no such file")
+    if stat.S_ISDIR(mode):
+        raise CifarcamError(f"{path}: a folder; give a file")
+    if not stat.S_ISREG(mode):
+        raise CifarcamError(f"{path}: a device or a pipe; give a file")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise CifarcamError(f"{path}: cannot be read ({error.strerror})") from error
+    if empty:
+        raise CifarcamError(f"{path}: the file is empty")

@@ -1,5 +1,8 @@
 """The command line, from training to explaining a picture."""
 
+import errno
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 from test_training import TINY
 
-from cifarcam import cli, data, explain, runs, store
+from cifarcam import cli, data, explain, figures, runs, store
 from cifarcam.data import Split
 
 RUNS = Path(__file__).parents[1] / "runs"
@@ -109,10 +112,10 @@ def test_changed_weights_and_half_runs_are_refused(home, tmp_path):
     weights = bytearray((copy / "weights.safetensors").read_bytes())
     weights[-1] ^= 1
     (copy / "weights.safetensors").write_bytes(weights)
-    with pytest.raises(runs.CifarcamError, match="not the weights that this run evaluated"):
+    with pytest.raises(runs.CifarcamError, match=r"weights\.safetensors: damaged"):
         runs.read(copy).model()
     (copy / "metrics.json").unlink()
-    with pytest.raises(runs.CifarcamError, match=r"not a whole run, lacks metrics\.json"):
+    with pytest.raises(runs.CifarcamError, match=r"metrics\.json: cannot be read"):
         runs.read(copy)
 
 
@@ -204,6 +207,119 @@ def test_what_is_wrong_is_one_sentence_and_a_failing_exit(home, arguments, words
     assert done.exit_code == 1
     assert words in done.output
     assert len(done.output.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A directory with a stranger's model, class names and picture."""
+    monkeypatch.chdir(tmp_path)
+    keras.utils.set_random_seed(6)
+    layers = keras.layers
+    keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    ).save("my.keras")
+    (tmp_path / "names.txt").write_bytes(b"\xef\xbb\xbf$$\r\nUS$ \xe7\x8a\xac\r\n" + b"c" * 5000)
+    picture = np.random.default_rng(3).integers(0, 256, (48, 16, 3)).astype(np.uint8)
+    Image.fromarray(picture).save("own.png")
+    return tmp_path
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["explanation.png", "own.png", "./own.png", "link.png", "old.pdf"])
+def test_a_user_s_file_is_not_replaced_by_the_figure(own, name):
+    shutil.copy("own.png", "explanation.png")
+    (own / "link.png").symlink_to("own.png")
+    (own / "old.pdf").write_bytes(b"%PDF-1.7 somebody's own")
+    before = contents(own)
+    options = [] if name == "explanation.png" else ["-o", name]
+    done = call("explain", "own.png", "explanation.png", "--model", "my.keras", *options)
+    assert done.exit_code == 1
+    assert len(done.output.strip().splitlines()) == 1
+    assert contents(own) == before
+
+
+def test_the_figure_replaces_an_older_one_of_ours(own):
+    for classes in ([], ["--classes", "names.txt"]):
+        done = call("explain", "own.png", "--model", "my.keras", *classes)
+        assert done.exit_code == 0, done.output
+    # Read as a picture, a figure of ours is a user's picture.
+    before = contents(own)
+    assert call("explain", "explanation.png", "--model", "my.keras").exit_code == 1
+    assert contents(own) == before
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("error::UserWarning")  # a glyph that is missing
+def test_names_of_any_kind_are_shown_in_the_figure_and_on_the_terminal(own):
+    names = ["5$ or 6$.png", "x_$$_y.png", "$\\frac$.png", "new\nline.png", "\u732b.png"]
+    names += ["caf\udce9.png", "e" * 200 + ".png"]
+    for name in names:
+        shutil.copy("own.png", name)
+    for ending in ("png", "svg", "pdf"):
+        command = ["explain", *names, "--model", "my.keras", "--classes", "names.txt"]
+        done = call(*command, "--target", "$$", "-o", f"figure.{ending}")
+        assert done.exit_code == 0, done.output
+        lines = done.output.strip().splitlines()
+        assert len(lines) == len(names) + 1
+        assert lines[0].startswith("5$ or 6$.png: ")
+        assert lines[3].startswith("new line.png: ")
+        assert lines[5].startswith("caf\ufffd.png: ")
+        assert all("$$ " in line and "US$ \u72ac" in line for line in lines[:-1])
+
+
+def test_the_terminal_may_lack_letters(own):
+    shutil.copy("own.png", "\u732b.png")
+    command = ["explain", "\u732b.png", "--model", "my.keras"]
+    done = CliRunner(charset="latin-1").invoke(cli.main, command)
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("\\u732b.png: class ")
+
+
+def test_a_hundred_pictures_make_a_figure_and_one_more_is_refused(own, monkeypatch):
+    monkeypatch.setattr(figures, "MOST_ROWS", 2)
+    given = ["own.png"] * 3 + ["--model", "my.keras"]
+    assert call("explain", *given[1:]).exit_code == 0
+    assert "give at most 2" in call("explain", *given).output
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "pipe"])
+@pytest.mark.parametrize("option", ["images", "--model", "--classes", "-o", "--from", "--runs"])
+def test_devices_and_pipes_are_refused_and_never_waited_for(own, option, name):
+    os.mkfifo("pipe")
+    commands = {
+        "images": ["explain", name, "--model", "my.keras"],
+        "--from": ["data", "--from", name],
+        "--runs": ["train", "baseline", "--runs", name],
+    }
+    explained = ["explain", "own.png", "--model", "my.keras", option, name]
+    done = call(*commands.get(option, explained))
+    assert done.exit_code == 1
+    assert done.output == f"Error: {name}: a device or a pipe; give a file\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.ENOENT])
+def test_what_the_system_refuses_is_told_and_our_own_faults_keep_their_traceback(
+    own, monkeypatch, number
+):
+    def fail(*_):
+        raise OSError(number, os.strerror(number), "somewhere")
+
+    monkeypatch.setattr(data, "load", fail)
+    done = call("data")
+    assert done.exit_code == 1
+    if number == errno.ENOENT:
+        assert isinstance(done.exception, FileNotFoundError)
+    else:
+        assert done.output == f"Error: somewhere: {os.strerror(number)}\n"
 
 
 def test_the_sample_is_told_of(home):

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from cifarcam import data, evaluation, figures
 from cifarcam.errors import CifarcamError
+from cifarcam.explain import Explained
+from cifarcam.figures import style
 from cifarcam.models import summary
 
 GENERATOR_SEED = 11
@@ -293,3 +297,113 @@ def test_confusions_keep_the_order_of_the_networks():
     (axes,) = figures.confusions_by_network(counts).axes
     assert [line.get_ydata().tolist() for line in axes.lines] == [[90, 30], [40, 9]]
     assert [text.get_text() for text in axes.get_xticklabels()] == ["shallow", "deep"]
+
+
+def explained(height, width, name="picture.png", target="cat", top=(("cat", 0.7), ("dog", 0.3))):
+    heat = np.linspace(0.1, 1, height * width, dtype=np.float32).reshape(height, width)
+    picture = np.full((height, width, 3), 90, np.uint8)
+    return Explained(name, picture, heat, target, list(top))
+
+
+def boxes(figure):
+    """Where texts, bars and pictures are, in inches from the lower left corner: x0, y0, x1, y1."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    (axes,) = figure.axes
+    artists = [*texts(figure), *axes.patches, *axes.images]
+    return [
+        (artist, np.array(artist.get_window_extent(canvas.get_renderer()).extents) / figure.dpi)
+        for artist in artists
+    ]
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [(32, 32)],
+        [(160, 90)],
+        [(90, 160)],
+        [(160, 90)] * 6,
+        [(96, 32), (12, 300), (300, 20), (32, 32), (1, 1), (40, 160)],
+    ],
+    ids=["square", "portrait", "landscape", "six", "mixed"],
+)
+@pytest.mark.parametrize("long", [False, True])
+def test_explained_pictures_of_any_shape_are_shown_whole_and_side_by_side(sizes, long):
+    name = "a file's name that goes on and on " * 6 if long else "picture.png"
+    top = [(f"class {k} {name}", share) for k, share in enumerate((0.5, 0.3, 0.2))]
+    items = [explained(*size, name, top[0][0], top) for size in sizes]
+    figure = figures.explanations(items)
+    placed = boxes(figure)
+    for artist, (left, low, right, high) in placed:
+        assert left > -0.06, artist
+        assert low > -0.06, artist
+        assert right < figure.get_figwidth() + 0.06, artist
+        assert high < figure.get_figheight() + 0.06, artist
+    for index, (first, one) in enumerate(placed):
+        for second, other in placed[index + 1 :]:
+            if isinstance(first, Rectangle) and isinstance(second, Rectangle):
+                continue  # a bar lies on its ground
+            apart = (one[2:] <= other[:2] + 0.02) | (other[2:] <= one[:2] + 0.02)
+            assert apart.any(), (first, second)
+    shown = figure.axes[0].images[:-1]  # the last is the colours' scale
+    assert len(shown) == 3 * len(sizes)
+    for image, (height, width) in zip(shown, np.repeat(sizes, 3, axis=0), strict=True):
+        left, right, bottom, top_edge = image.get_extent()
+        assert (bottom - top_edge) / (right - left) == pytest.approx(height / width)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_names_are_drawn_letter_by_letter(tmp_path, kind):
+    names = [
+        "5$ or 6$.png",
+        "x_$$_y",
+        "$\\frac$",
+        "back\\slash",
+        "caf\udce9",
+        "a\nb",
+        "\ufdd0\U0001fae0",
+    ]
+    items = [explained(8, 8, name, name, [(name, 0.5)]) for name in names]
+    figure = figures.explanations(items)
+    figures.save(figure, tmp_path / f"figure.{kind}")
+    written = [text.get_text() for text in texts(figure)]
+    for name in (*names[:4], "caf\ufffd", "a b", "\ufffd\\U0001fae0"):
+        assert f"{name}: map for {name}" in written
+        assert name in written
+    titled = figures.heatmaps(items[0].picture[None], items[0].heatmap[None], ["US$ \u732b $"])
+    figures.save(titled, tmp_path / f"titled.{kind}")
+
+
+def test_letters_that_the_typeface_lacks_are_taken_from_a_fallback(monkeypatch):
+    frown = "\u2322"  # in a typeface that comes with Matplotlib, and not in the usual one
+    assert style.literal(f"a{frown}") == "a\\u2322"
+    monkeypatch.setattr(style, "FAMILY", (style.TYPEFACE, "STIXGeneral"))
+    assert style.literal(f"a{frown}") == f"a{frown}"
+
+
+def test_a_fallback_without_bold_type_is_used_without_a_word(monkeypatch, caplog, tmp_path):
+    family = (style.TYPEFACE, "cmr10")
+    monkeypatch.setattr(style, "FAMILY", family)
+    monkeypatch.setattr(style, "STYLE", {**style.STYLE, "font.family": family})
+    figures.save(figures.explanations([explained(4, 4)]), tmp_path / "figure.png")
+    assert caplog.text == ""
+
+
+def test_a_text_is_shortened_no_more_than_it_must():
+    text = "abcdefghij" * 8
+    for width in (0.5, 1.0, 3.0):
+        short = style.shortened(text, width)
+        assert width - 0.2 < style.text_width(short) <= width
+        first, last = short.split("…")
+        assert text.startswith(first)
+        assert text.endswith(last)
+        assert len(first) - len(last) in (0, 1)
+    assert style.shortened(text, 100.0) == text
+    assert style.shortened(text, 0.0) == "…"
+
+
+def test_more_pictures_than_a_figure_holds_are_refused():
+    with pytest.raises(CifarcamError, match="101 pictures"):
+        figures.explanations([explained(4, 4)] * 101)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from cifarcam import _backend  # noqa: F401  (checks Keras's backend first)
 from cifarcam.explain.ablation_cam import AblationCAM
 from cifarcam.explain.base import Explainer
 from cifarcam.explain.classifier import Classifier
@@ -16,15 +17,9 @@ from cifarcam.explain.hires_cam import HiResCAM
 from cifarcam.explain.integrated_gradients import IntegratedGradients
 from cifarcam.explain.layer_cam import LayerCAM
 from cifarcam.explain.lime import LIME
+from cifarcam.explain.model_files import class_index, class_names, read_model
 from cifarcam.explain.null import CentreBlob, RandomMap
-from cifarcam.explain.pictures import (
-    Explained,
-    class_index,
-    class_names,
-    explain_pictures,
-    read_model,
-    read_picture,
-)
+from cifarcam.explain.pictures import Explained, explain_pictures, read_picture
 from cifarcam.explain.saliency import Saliency
 from cifarcam.explain.score_cam import ScoreCAM
 from cifarcam.explain.shapley import SHAP

@@ -6,6 +6,7 @@ at the column's width of 6.5 inches, classes always stand in the dataset's order
 
 from cifarcam.figures.architectures import architecture
 from cifarcam.figures.heatmaps import (
+    MOST_ROWS,
     explanation,
     explanations,
     heatmaps,
@@ -28,12 +29,14 @@ from cifarcam.figures.results import (
     reliability,
     training_curves,
 )
-from cifarcam.figures.style import save, use_house_style
+from cifarcam.figures.style import check_output, save, use_house_style
 
 __all__ = [
+    "MOST_ROWS",
     "ablation",
     "accuracy_by_cost",
     "architecture",
+    "check_output",
     "class_histogram",
     "confusion",
     "confusions_by_network",

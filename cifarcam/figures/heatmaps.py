@@ -22,10 +22,16 @@ from cifarcam.figures.style import (
     checked_pictures,
     place,
     sheet,
+    shortened,
     styled,
+    text_width,
     title_rows,
 )
 
+# Of the figure of explained pictures, in inches: a column's width, the height up to which a
+# picture fills it, the height of the probabilities, and its most rows (a PNG's height is bounded).
+COLUMN, TALLEST, LEAST = 1.35, 2.7, 1.02
+MOST_ROWS = 100
 OPACITY = 0.65  # of the heatmap in an overlay, where it is 1
 NO_EVIDENCE = "no positive\nevidence"
 
@@ -166,44 +172,54 @@ def explanations(items: Sequence[Explained]) -> Figure:
     Raises
     ------
     CifarcamError
-        When there is no item.
+        When there is no item, or more than `MOST_ROWS`.
     """
     if not items:
         raise CifarcamError("explanations: no picture to show")
+    if len(items) > MOST_ROWS:
+        raise CifarcamError(f"{len(items)} pictures are too many for a figure; give {MOST_ROWS}")
     return _explained(
         [
-            (f"{shortened(item.name)}: map for {item.target}", item.picture, item.heatmap, item.top)
+            (_row_title(item.name, item.target), item.picture, item.heatmap, item.top)
             for item in items
         ]
     )
 
 
+def _row_title(name: str, target: str) -> str:
+    end = f": map for {shortened(target, 0.4 * WIDTH, 'bold')}"
+    return shortened(name, WIDTH - text_width(end, weight="bold") - 0.1, "bold") + end
+
+
 def _explained(
     rows: Sequence[tuple[str, np.ndarray, np.ndarray, Sequence[tuple[str, float]]]],
 ) -> Figure:
-    width, gap = 1.35, 0.1
+    gap = 0.1
     head = LINE + 0.06 if any(name for name, *_ in rows) else 0.0
     caption = LINE + 0.04
-    band = head + width + 0.14
-    figure, axes = sheet(caption + len(rows) * band + 0.32)
+    pictures = [checked_pictures(np.asarray(picture)[None])[0] for _, picture, *_ in rows]
+    # A slender picture is narrower than its column, so that its row is no taller than TALLEST.
+    widths = [min(COLUMN, TALLEST * p.shape[1] / p.shape[0]) for p in pictures]
+    tiles = [width * p.shape[0] / p.shape[1] for width, p in zip(widths, pictures, strict=True)]
+    heights = [max(LEAST, tile) for tile in tiles]
+    figure, axes = sheet(caption + sum(head + height + 0.14 for height in heights) + 0.32)
     for step, name in enumerate(("picture", "heatmap", "overlay", "probability")):
-        x = step * (width + gap) + (width / 2 if step < 3 else 0.1)
+        x = step * (COLUMN + gap) + (COLUMN / 2 if step < 3 else 0.1)
         axes.text(x, 0, name, ha="center" if step < 3 else "left", va="top", color=GREY)
-    for index, (name, picture, heatmap, top) in enumerate(rows):
-        y = caption + index * band + head
+    y = caption
+    for (name, _, heatmap, top), picture, width, tile, height in zip(
+        rows, pictures, widths, tiles, heights, strict=True
+    ):
+        y += head
         if name:
             axes.text(0, y - 0.05, name, va="bottom", weight="bold")
-        places = [(step * (width + gap), y) for step in range(3)]
-        _triple(axes, checked_pictures(np.asarray(picture)[None])[0], heatmap, places, width)
-        bars(axes, 3 * (width + gap) + 0.1, y, WIDTH, width, top)
-    scale_bar(axes, width + gap, caption + len(rows) * band, 2 * width + gap)
+        left, upper = (COLUMN - width) / 2, y + (height - tile) / 2
+        places = [(step * (COLUMN + gap) + left, upper) for step in range(3)]
+        _triple(axes, picture, heatmap, places, width)
+        bars(axes, 3 * (COLUMN + gap) + 0.1, y, WIDTH, min(height, COLUMN), top)
+        y += height + 0.14
+    scale_bar(axes, COLUMN + gap, y, 2 * COLUMN + gap)
     return figure
-
-
-def shortened(name: str, letters: int = 60) -> str:
-    """A file's name with its middle left out if it is long."""
-    half = letters // 2 - 1
-    return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
 
 
 def bars(
@@ -213,8 +229,10 @@ def bars(
     pitch = height / max(len(top), 1)
     for index, (name, share) in enumerate(top):
         line = y + index * pitch
-        axes.text(left, line + 0.15, name, va="baseline")
-        axes.text(right, line + 0.15, f"{100 * share:.1f}%", ha="right", va="baseline")
+        number = f"{100 * share:.1f}%"
+        room = right - left - text_width(number) - 0.12
+        axes.text(left, line + 0.15, shortened(name, room), va="baseline")
+        axes.text(right, line + 0.15, number, ha="right", va="baseline")
         axes.barh(line + 0.26, right - left, 0.12, left=left, color=PALE)
         colour = BLUE if index == 0 else GREY
         axes.barh(line + 0.26, share * (right - left), 0.12, left=left, color=colour)
@@ -246,7 +264,7 @@ def mean_heatmaps(maps: np.ndarray, class_names: Sequence[str]) -> Figure:
     for index, (scaled, name) in enumerate(zip(joint, class_names, strict=True)):
         row, column = divmod(index, columns)
         x, y = column * (width + gap), row * band + LINE + 0.05
-        axes.text(x + width / 2, y - 0.03, name, ha="center", va="bottom")
+        axes.text(x + width / 2, y - 0.03, shortened(name, width), ha="center", va="bottom")
         place(axes, coloured(scaled), x, y, width)
         if not scaled.any():
             say_zero(axes, x + width / 2, y + width / 2)
@@ -274,7 +292,8 @@ def _triple(
 
 def say_zero(axes: Axes, x: float, y: float) -> None:
     """Label a map without positive evidence."""
-    axes.text(x, y, NO_EVIDENCE, ha="center", va="center", color="white")
+    ground = {"facecolor": coloured(np.zeros((1, 1)))[0, 0] / 255, "edgecolor": "none", "pad": 1}
+    axes.text(x, y, NO_EVIDENCE, ha="center", va="center", color="white", bbox=ground)
 
 
 def scale_bar(axes: Axes, x: float, y: float, width: float, most: str = "maximum") -> None:

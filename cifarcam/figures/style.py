@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
+import logging
+import os
+import stat
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial, wraps
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache, partial, wraps
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ParamSpec
@@ -15,11 +20,11 @@ from IPython.core.getipython import get_ipython
 from IPython.core.pylabtools import print_figure
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.textpath import text_to_path
 
 from cifarcam import files
-from cifarcam.errors import CifarcamError
+from cifarcam.errors import CifarcamError, file_mode, printable
 
 WIDTH = 6.5  # inches, the text column of a printed page
 TEXT = 8.0  # points, the least size at which anything is written
@@ -40,10 +45,37 @@ PALE = "#D9D9D9"
 HEAT = "viridis"  # heatmaps: even in lightness, for colour-blind readers and in grey print
 COUNTS = "Blues"  # counts and shares, nothing being white
 
+# The typeface comes with Matplotlib. For the scripts that it lacks, those that are installed of
+# these serve, letter by letter.
+TYPEFACE = "DejaVu Sans"
+FALLBACKS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans JP",
+    "Noto Sans SC",
+    "Noto Sans KR",
+    "Droid Sans Fallback",
+    "WenQuanYi Zen Hei",
+    "IPAGothic",
+    "Hiragino Sans",
+    "Hiragino Sans GB",
+    "Apple SD Gothic Neo",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Noto Emoji",
+    "Segoe UI Emoji",
+)
+FAMILY = (TYPEFACE, *(name for name in FALLBACKS if name in fontManager.get_font_names()))
+
 STYLE: Any = MappingProxyType(
     {
-        "font.family": "DejaVu Sans",
+        "font.family": FAMILY,
         "font.size": TEXT,
+        "text.parse_math": False,  # a dollar sign in a name is a dollar sign
         "axes.titlesize": 9.0,
         "axes.labelsize": TEXT,
         "xtick.labelsize": TEXT,
@@ -72,9 +104,21 @@ STYLE: Any = MappingProxyType(
     }
 )
 
-# No date: the same figure is the same file.
-METADATA: Mapping[str, Mapping[str, None]] = MappingProxyType(
-    {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+# No date: the same figure is the same file. The name tells our own files from a user's.
+METADATA: Mapping[str, Mapping[str, str | None]] = MappingProxyType(
+    {
+        "svg": {"Date": None, "Creator": "cifarcam"},
+        "pdf": {"CreationDate": None, "Creator": "cifarcam"},
+        "png": {"Software": "cifarcam"},
+    }
+)
+# How that name stands in a file, and in how many bytes at its beginning (or, below 0, its end).
+MARKS: Mapping[str, tuple[bytes, int]] = MappingProxyType(
+    {
+        "svg": (b"<dc:title>cifarcam</dc:title>", 4096),
+        "pdf": (b"/Creator (cifarcam)", -65536),
+        "png": (b"tEXtSoftware\0cifarcam", 4096),
+    }
 )
 
 Arguments = ParamSpec("Arguments")
@@ -103,10 +147,23 @@ def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
 
     @wraps(draw)
     def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
-        with matplotlib.rc_context(dict(STYLE)):
+        with _house_style():
             return draw(*args, **kwargs)
 
     return drawn
+
+
+@contextmanager
+def _house_style() -> Iterator[None]:
+    """Draw in the house style, without a note for each fallback that has no bold type."""
+    fonts = logging.getLogger("matplotlib.font_manager")
+    level = fonts.level
+    fonts.setLevel(logging.ERROR)
+    try:
+        with matplotlib.rc_context(dict(STYLE)):
+            yield
+    finally:
+        fonts.setLevel(level)
 
 
 def save(figure: Figure, path: Path | str) -> None:
@@ -117,18 +174,65 @@ def save(figure: Figure, path: Path | str) -> None:
     Raises
     ------
     CifarcamError
-        When the ending is another one, or the file cannot be written.
+        When `check_output` refuses the name, or the file cannot be written.
     """
     path = Path(path)
+    check_output(path)
     kind = path.suffix.lower().removeprefix(".")
-    if kind not in METADATA:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _house_style(), files.atomic_file(path) as temporary:
+            figure.savefig(temporary, format=kind, metadata=dict(METADATA[kind]))
+    except OSError as error:
+        raise CifarcamError(
+            f"{path}: cannot be written ({error.strerror}); give a name in a folder that can be "
+            "written to and has space"
+        ) from error
+
+
+def check_output(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a name to which a figure must not be written, before any work is done for it.
+
+    Parameters
+    ----------
+    path
+        The figure's file; one that `save` wrote earlier may be replaced.
+    inputs
+        The files that the figure is made from.
+
+    Raises
+    ------
+    CifarcamError
+        When the ending is not that of SVG, PDF or PNG, the name is that of an input or of another
+        file that `save` did not write, or its folder cannot be written to.
+    """
+    if path.suffix.lower().removeprefix(".") not in METADATA:
         raise CifarcamError(f"{path}: give a name that ends in .png, .svg or .pdf")
-    with (
-        matplotlib.rc_context(dict(STYLE)),
-        files.writing_to(path.parent),
-        files.atomic_file(path) as temporary,
-    ):
-        figure.savefig(temporary, format=kind, metadata=dict(METADATA[kind]))
+    mode = file_mode(path)
+    if mode is not None and any(file_mode(one) and path.samefile(one) for one in inputs):
+        raise CifarcamError(f"{path}: is read and would be replaced; give another name to write to")
+    if (mode is not None or path.is_symlink()) and not _is_ours(path, mode):
+        raise CifarcamError(
+            f"{path}: is there and was not written by cifarcam; give another name to write to, "
+            "or take it away"
+        )
+    folder = next(folder for folder in path.absolute().parents if file_mode(folder) is not None)
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise CifarcamError(f"{path}: cannot be written to {folder}; give another name to write to")
+
+
+def _is_ours(path: Path, mode: int | None) -> bool:
+    """Whether `save` wrote a file."""
+    if mode is None or not stat.S_ISREG(mode):
+        return False
+    mark, reach = MARKS[path.suffix.lower().removeprefix(".")]
+    try:
+        with path.open("rb") as file:
+            if reach < 0:
+                file.seek(max(0, file.seek(0, os.SEEK_END) + reach))
+            return mark in file.read(abs(reach))
+    except OSError:  # what may not be read is somebody else's
+        return False
 
 
 def slant_names(axes: Axes) -> None:
@@ -172,18 +276,56 @@ def mosaic(pictures: np.ndarray, columns: int, gap: int) -> np.ndarray:
     return joined
 
 
-def text_width(text: str, size: float = TEXT) -> float:
+def text_width(text: str, size: float = TEXT, weight: str = "normal") -> float:
     """Inches that one line of text takes."""
     if not text.strip():
         return 0.0
-    font = FontProperties(family=STYLE["font.family"])
-    return float(TextPath((0, 0), text, size=size, prop=font).get_extents().width) / 72
+    font = FontProperties(family=list(FAMILY), weight=weight, size=size)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / 72
+
+
+def literal(text: str) -> str:
+    r"""A user's text as it can be drawn: on one line, a letter without a glyph by its code point.
+
+    So ``\u732b`` stands for a letter that neither the typeface nor an installed one of
+    `FALLBACKS` has.
+    """
+    return "".join(
+        letter if ord(letter) in _glyphs(FAMILY) else letter.encode("unicode_escape").decode()
+        for letter in printable(text)
+    )
+
+
+@cache
+def _glyphs(family: tuple[str, ...]) -> frozenset[int]:
+    """The code points that some typefaces have together, in normal and in bold type."""
+
+    def of(weight: str) -> set[int]:
+        paths = (findfont(FontProperties(family=[name], weight=weight)) for name in family)
+        return {point for path in paths for point in get_font(path).get_charmap()}
+
+    return frozenset(of("normal") & of("bold"))
+
+
+def shortened(text: str, width: float, weight: str = "normal") -> str:
+    """A user's text, as `literal` gives it, without so much of its middle that it fits `width`."""
+    text = literal(text)
+    if text_width(text, weight=weight) <= width:
+        return text
+
+    def cut(letters: int) -> str:
+        return f"{text[: letters - letters // 2]}…{text[len(text) - letters // 2 :]}"
+
+    lengths = range(len(text))
+    fits = bisect.bisect_right(lengths, width, key=lambda n: text_width(cut(n), weight=weight))
+    return cut(max(fits - 1, 0))
 
 
 def fitted(text: str, width: float, size: float = TEXT) -> list[str]:
     """Break a text into lines that fit `width` inches; given line breaks are kept."""
     lines: list[str] = []
-    for line in str(text).split("\n"):
+    for line in map(literal, str(text).split("\n")):
         letters = len(line)
         parts = [line]
         while letters > 4 and any(text_width(part, size) > width for part in parts):

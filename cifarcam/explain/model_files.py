@@ -1,0 +1,170 @@
+"""A user's own model: its file, and the names of its classes."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import keras
+
+from cifarcam.data import CLASS_NAMES
+from cifarcam.errors import CifarcamError, check_readable, file_mode
+from cifarcam.explain.classifier import Classifier
+
+MOST_CLASS_BYTES = 2**24  # of a file of class names; a hundred thousand names take 2 MiB
+
+
+def read_model(path: Path) -> keras.Model:
+    """A Keras model from a file (``.keras`` or ``.h5``), in safe mode: its code is not run.
+
+    Raises
+    ------
+    CifarcamError
+        When the file is missing, or no model that can be read so.
+    """
+    if stat.S_ISDIR(file_mode(path) or 0) and (path / "saved_model.pb").is_file():
+        raise CifarcamError(
+            f"{path}: a SavedModel of TensorFlow, which holds no layers to explain; save the model "
+            'itself with model.save("NAME.keras")'
+        )
+    check_readable(path)
+    version = _keras_version(path)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    # A stranger's file may fail in any way; what Keras says of it is passed on in one sentence.
+    except Exception as error:
+        raise CifarcamError(
+            f"{path}: not a model that Keras can read safely: {_why_no_model(error, version)}"
+        ) from error
+    if not isinstance(model, keras.Model):
+        raise CifarcamError(f"{path}: holds a {type(model).__name__}, not a model")
+    return model
+
+
+def _keras_version(path: Path) -> str:
+    """The version of Keras that wrote a file; empty when the file does not tell.
+
+    Raises
+    ------
+    CifarcamError
+        When the file is of another kind than its name says, or holds no network.
+    """
+    known = f"{path}: not a model that Keras can read safely: "
+    if zipfile.is_zipfile(path):
+        ending = ".keras"
+    elif h5py.is_hdf5(path):
+        ending = ".h5"
+    else:
+        raise CifarcamError(
+            f'{known}it is neither .keras nor .h5, or cut off; save one with model.save("NAME.keras")'
+        )
+    if path.suffix not in (ending, {".h5": ".hdf5"}.get(ending)):
+        raise CifarcamError(f"{known}its name has to end in {ending}")
+    try:
+        if ending == ".keras":
+            with zipfile.ZipFile(path) as archive, archive.open("metadata.json") as file:
+                return str(json.loads(file.read(2**16))["keras_version"])
+        with h5py.File(path) as file:
+            has_network = "model_config" in file.attrs
+            version = file.attrs.get("keras_version", "")
+    # Damage shows in any way; then Keras, which reads the whole file, has to say what is wrong.
+    except Exception:
+        return ""
+    if not has_network:
+        raise CifarcamError(f"{known}it holds weights alone; save the whole model with model.save")
+    return version.decode("utf-8", "replace") if isinstance(version, bytes) else str(version)
+
+
+def _why_no_model(error: Exception, version: str) -> str:
+    """Why Keras did not read a model's file, and what to do."""
+    # Keras puts the cause last, after the settings of the layer, which may fill pages.
+    cause = str(error).rpartition("Exception encountered: ")[2].strip()
+    cause = (cause.splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")[:300]
+    unknown = re.match(r"(?:Could not locate (\w+)|Unknown (\w+):) '([^']*)'", cause)
+    if unknown is not None:
+        cause = f"the {unknown[1] or unknown[2]} {unknown[3]!r} is not one of Keras's own"
+    if version.startswith(("1.", "2.")):
+        return (
+            f"{cause}; Keras {version} wrote it: build the network in Keras {keras.__version__}, "
+            "take the weights over with load_weights, and save it as .keras"
+        )
+    if unknown is not None:
+        return (
+            f"{cause}; in Python, import what defines it, load the file with "
+            "keras.saving.load_model, and give the model to cifarcam.explain"
+        )
+    if "Lambda" in cause:
+        return (
+            f"{cause}; if you trust the file, load it in Python with safe_mode=False, and give the "
+            "model to cifarcam.explain"
+        )
+    return f'{cause}; save the model anew with model.save("NAME.keras")'
+
+
+def class_names(classifier: Classifier, path: Path | None, *, is_own: bool) -> list[str]:
+    """The names of a model's classes: from a text file, a line each, CIFAR-10's, or numbers.
+
+    Parameters
+    ----------
+    path
+        The file, if there is one.
+    is_own
+        Whether the model is a user's own, of whose classes nothing is known.
+
+    Raises
+    ------
+    CifarcamError
+        When the file is missing, not a text in UTF-8, or has not a line for each class.
+    """
+    if path is None:
+        names = [f"class {index}" for index in range(classifier.classes)]
+        return names if is_own else list(CLASS_NAMES)
+    names = [name.strip() for name in re.split(r"[\r\n]+", _class_text(path)) if name.strip()]
+    if len(names) != classifier.classes:
+        raise CifarcamError(
+            f"{path}: {len(names)} class names for the model's {classifier.classes} classes"
+        )
+    return names
+
+
+def _class_text(path: Path) -> str:
+    """The text of a file of class names."""
+    check_readable(path)
+    with path.open("rb") as file:
+        content = file.read(MOST_CLASS_BYTES + 1)
+    if len(content) > MOST_CLASS_BYTES:
+        raise CifarcamError(f"{path}: more than {MOST_CLASS_BYTES // 2**20} MiB; no list of names")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CifarcamError(f"{path}: not a text in UTF-8; save it as one") from error
+    if "\0" in text:
+        raise CifarcamError(f"{path}: not a text in UTF-8; save it as one")
+    if text.lstrip().startswith(("{", "[")):
+        raise CifarcamError(f"{path}: looks like JSON; give a text file with one name a line")
+    return text
+
+
+def class_index(text: str, names: Sequence[str]) -> int:
+    """The class that a user names, or gives by its number.
+
+    Raises
+    ------
+    CifarcamError
+        When there is no such class, or several of that name.
+    """
+    named = [index for index, name in enumerate(names) if name == text]
+    if len(named) > 1:
+        raise CifarcamError(f"classes {named[0]} and {named[1]} are both called {text!r}")
+    if named:
+        return named[0]
+    numbers = [str(index) for index in range(len(names))]
+    if text in numbers:
+        return int(text)
+    listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    raise CifarcamError(f"no class {text!r}; give 0 to {len(names) - 1}, or one of {listed}")
