@@ -503,10 +503,7 @@ def test_ends(end, images):
         ([layers.ReLU(name="end")], "'end' through relu"),
         ([layers.Lambda(keras.ops.softmax, name="end")], "'end' through lambda"),
         ([layers.Activation("log_softmax", name="end")], "'end' through log_softmax"),
-        (
-            [layers.EinsumDense("ab,bc->ac", CLASSES, activation="softmax", name="end")],
-            "'end' (EinsumDense) with a softmax of its own",
-        ),
+        ([layers.Activation("hard_sigmoid", name="end")], "'end' through hard_sigmoid"),
     ],
 )
 def test_ends_without_a_known_score_are_refused(end, words):

@@ -16,9 +16,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cifarcam import devices
 from cifarcam.errors import CifarcamError
 from cifarcam.explain.classifier import PREDICTED, Classifier, Targets
 from cifarcam.explain.graph import INPUT, SplitModel
+
+# Of a score in float16, before its backward pass: see `_unscaled_gradients`.
+GREATEST_SCALE, SCALE_STEP, LEAST_SCALE = 2.0**15, 2.0**3, 2.0**-9
 
 
 class Explainer(ABC):
@@ -31,9 +35,9 @@ class Explainer(ABC):
         can share.
     layer
         The layer to explain, by name or by path (``"backbone/conv5"``); by default the last one
-        with a 4-D output of more than one position. Several layers give the mean of their
-        heatmaps, each divided by its own maximum first. A method that explains the pixels
-        themselves takes none.
+        with a 4-D output of more than one position, paddings left out. Several layers give the
+        mean of their heatmaps, each divided by its own maximum first. A method that explains the
+        pixels themselves takes none.
     output
         The name or index of the output to explain, of a model that has several.
 
@@ -169,6 +173,7 @@ class Explainer(ABC):
         scaled = [tf.math.divide_no_nan(m, peak) for m, peak in zip(maps, peaks, strict=True)]
         return tf.add_n(scaled) / len(scaled)
 
+    @devices.tensor_float_32(False)
     def _in_batches(
         self,
         explain: Any,
@@ -214,15 +219,31 @@ class Explainer(ABC):
         self, part: SplitModel, between: Sequence[tf.Tensor], targets: tf.Tensor
     ) -> tf.Tensor:
         """The target score's gradients by the first of `between`, float32, of its shape."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(between[0])
-            # Images do not mix in the network, so the sum's gradient is each score's own.
-            score = tf.reduce_sum(self._target_scores(part, between, targets))
-        gradients = tape.gradient(score, between[0])
-        if gradients is None:
-            where = f"layer {part.layer!r}" if part.layer else "the image"
-            raise CifarcamError(f"no gradient of the score reaches {where}")
-        return tf.cast(gradients, tf.float32)
+
+        def scaled(scales: tf.Tensor | float) -> tf.Tensor:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(between[0])
+                # Images do not mix in the network, so the sum's gradient is each score's own.
+                score = tf.reduce_sum(self._target_scores(part, between, targets) * scales)
+            gradients = tape.gradient(score, between[0])
+            if gradients is None:
+                raise CifarcamError(self._why_no_gradient(part))
+            return tf.cast(gradients, tf.float32)
+
+        if "float16" not in self.classifier.precisions:
+            return scaled(1.0)
+        return _unscaled_gradients(scaled, between[0])
+
+    def _why_no_gradient(self, part: SplitModel) -> str:
+        if part.layer:
+            return f"no gradient of the score reaches layer {part.layer!r}"
+        dtype = self.classifier.flat.image_dtype
+        if tf.as_dtype(dtype).is_floating:
+            return "no gradient of the score reaches the image"
+        return (
+            f"no gradient of the score reaches the image, which the model takes as {dtype}; make "
+            "it with a keras.Input of float32"
+        )
 
 
 class GradientCAM(Explainer):
@@ -244,6 +265,42 @@ class GradientCAM(Explainer):
         between = part.stem(images)
         gradients = self._gradients(part, between, targets)
         return self._combine(tf.cast(between[0], tf.float32), gradients)
+
+
+def _unscaled_gradients(
+    gradients_of: Callable[[tf.Tensor], tf.Tensor], values: tf.Tensor
+) -> tf.Tensor:
+    """Gradients through float16, whose least number above zero is 6e-8 and greatest 65,504.
+
+    Each image's score is multiplied before the backward pass, by the greatest power of two up to
+    2^15 that leaves its gradients finite, and its gradients are divided by the same after it. Powers
+    of two round nothing.
+    """
+
+    def unfinished(scales: tf.Tensor, finite: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_any(~finite & (scales > LEAST_SCALE))
+
+    def step(
+        scales: tf.Tensor, finite: tf.Tensor, _: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        scales = tf.where(finite, scales, scales / SCALE_STEP)
+        gradients = gradients_of(scales)
+        axes = list(range(1, len(gradients.shape)))
+        return scales, tf.reduce_all(tf.math.is_finite(gradients), axes), gradients
+
+    count = tf.shape(values)[0]
+    scales, _, gradients = tf.while_loop(
+        unfinished,
+        step,
+        (
+            tf.fill([count], GREATEST_SCALE * SCALE_STEP),
+            tf.fill([count], False),
+            tf.zeros(tf.shape(values)),
+        ),
+        shape_invariants=(tf.TensorShape([None]), tf.TensorShape([None]), values.shape),
+        parallel_iterations=1,
+    )
+    return gradients / tf.reshape(scales, [-1] + [1] * (len(values.shape) - 1))
 
 
 def chosen_classes(scores: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

@@ -8,12 +8,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cifarcam.errors import CifarcamError
+from cifarcam import devices
+from cifarcam.errors import CifarcamError, first_line
+from cifarcam.explain.ends import ADVICE
 from cifarcam.explain.graph import flatten
 
 Targets = int | Sequence[int] | np.ndarray | None
 
 PREDICTED = -1  # stands, within a batch, for the class that the model predicts
+
+# How far scores may be from those of the model's own output, as a share of the greatest of an
+# image's and 1: what rounding comes to in a deep network, by the coarsest format within it.
+TOLERANCES = {"float64": 3e-4, "float32": 3e-4, "float16": 2e-2, "bfloat16": 5e-2}
+QUANTISED = 5e-2  # where a rounding more or less moves a value by a whole step
+SIDES = (32, 64, 128, 256, 512)  # pixels, tried in turn for a model of images of any size
 
 
 class Classifier:
@@ -24,23 +32,26 @@ class Classifier:
     model
         A Keras classifier: Sequential, functional, nested or subclassed, with one input,
         N x H x W x C. It may end in a softmax or sigmoid (a layer, or the activation of the last
-        ``Dense``) or in bare scores. A single sigmoid or linear unit stands for two classes, 0
+        one) or in bare scores. A single sigmoid or linear unit stands for two classes, 0
         and 1, whose scores are -z and z, the logits of their probabilities.
     output
         The name or index of the output to explain, of a model that has several.
 
     Attributes
     ----------
-    model, classes, activation, image_shape
+    model, classes, activation, image_shape, precisions
         The model; its number of classes; ``"softmax"``, ``"sigmoid"`` or ``"linear"``, what it
-        ends with; height, width and channels of its images, None where any fits.
+        ends with; height, width and channels of its images, None where any fits; the number
+        formats that it computes in.
 
     Raises
     ------
     CifarcamError
-        When the model is of another kind.
+        When the model is of another kind, or its own output for a few random images is not what
+        its scores come to.
     """
 
+    @devices.tensor_float_32(False)
     def __init__(self, model: keras.Model, output: str | int | None = None) -> None:
         self.model = model
         self.flat = flatten(model, output)
@@ -48,13 +59,114 @@ class Classifier:
         self.classes = 2 if self.is_binary else self.flat.outputs
         self.activation = self.flat.activation
         self.image_shape = self.flat.image_shape
+        self.precisions = self.flat.precisions()
         self.image_spec = tf.TensorSpec([None, *self.image_shape], tf.float32)
-        # AutoGraph off: there is no Python loop to convert, and it would wrap our errors.
-        self._score_batch = tf.function(
-            self.score_tensor,
-            input_signature=[self.image_spec],
-            autograph=False,
-        ).get_concrete_function()
+        images, own = self._own_outputs()
+        self._fitting_sizes = {images.shape[1:]}
+        try:
+            # AutoGraph off: there is no Python loop to convert, and it would wrap our errors.
+            self._score_batch = tf.function(
+                self.score_tensor,
+                input_signature=[self.image_spec],
+                autograph=False,
+            ).get_concrete_function()
+            scores = self._score_batch(tf.convert_to_tensor(images)).numpy()
+        # A stranger's layers may raise anything.
+        except Exception as error:
+            size = self.flat.batch_size
+            raise CifarcamError(
+                f"the model does not run layer by layer: {first_line(error)}"
+                if size is None
+                else f"the model is made for batches of {size}; make it with a keras.Input that "
+                "leaves their size open"
+            ) from error
+        self._compare(scores, own)
+
+    def _own_outputs(self) -> tuple[np.ndarray, np.ndarray]:
+        """A few random images and what the model itself gives for them, as in prediction."""
+        height, width, channels = self.image_shape
+        assert channels is not None  # else it was refused
+        is_open = height is None or width is None
+        for side in SIDES if is_open else SIDES[:1]:
+            images = _random_images(height or side, width or side, channels)
+            # Eagerly, which is faster, unless the size may be too small: then a convolution of
+            # oneDNN gives what lies in the memory, and only a graph's shapes tell.
+            run = tf.function(self._run_model, autograph=False) if is_open else self._run_model
+            try:
+                return images, tf.cast(run(tf.constant(images)), tf.float64).numpy()
+            # A stranger's layers may raise anything; images may only have been too small.
+            except Exception as error:
+                failure = error
+        raise CifarcamError(
+            f"the model fails on images of shape {images.shape[1:]}: {first_line(failure)}"
+        ) from failure
+
+    def _run_model(self, images: tf.Tensor) -> tf.Tensor:
+        """The outputs of the model itself, called as in prediction."""
+        count = images.shape[0]
+        size = self.flat.batch_size or count
+        weights = set(map(id, self.model.weights))
+        seeds = [v for v in self.model.variables if id(v) not in weights and "int" in v.dtype]
+        outputs = []
+        for start in range(0, count, size):
+            batch = tf.gather(images, np.arange(start, start + size) % count)
+            # No seed or counter moves on. By other seeds a model that draws random numbers in
+            # prediction is not what its scores come to.
+            with keras.StatelessScope([(seed, seed + 1) for seed in seeds]):
+                found = self.model(batch, training=False)
+            outputs.append(keras.tree.flatten(found)[self.flat.output])
+        return tf.concat(outputs, axis=0)[:count]
+
+    def _check_size(self, size: tuple[int, ...]) -> None:
+        """Refuse images too small for a model of images of any size."""
+        if size in self._fitting_sizes:
+            return
+        try:
+            tf.function(self.score_tensor, autograph=False).get_concrete_function(
+                tf.TensorSpec([1, *size], tf.float32)
+            )
+        # A stranger's layers may raise anything.
+        except Exception as error:
+            raise CifarcamError(
+                f"the model fails on images of shape {size}: {first_line(error)}"
+            ) from error
+        self._fitting_sizes.add(size)
+
+    def _compare(self, scores: np.ndarray, own: np.ndarray) -> None:
+        """Refuse a model whose own output is not what its scores come to.
+
+        Compared are logarithms, where nothing is lost near 0 and little near 1.
+        """
+        finite = np.isfinite(own).all(axis=1)
+        if not finite.any():
+            raise CifarcamError(
+                "the model's output for random images is not finite; check its weights"
+            )
+        scores, own = scores[finite].astype(np.float64), own[finite]
+        probabilities = self.as_probabilities(scores)
+        if self.is_binary:
+            scores, probabilities = scores[:, 1:], probabilities[:, 1:]
+        tolerance = max(TOLERANCES.get(name, QUANTISED) for name in (*self.precisions, "float32"))
+        allowed = tolerance * (1 + np.abs(scores).max(axis=1, keepdims=True))
+        if self.activation == "linear":
+            what, computed, differs = "scores", scores, np.abs(scores - own) > allowed
+        else:
+            # Below its least normal number a format rounds more and more coarsely, to zero.
+            least = np.finfo(np.float16 if "float16" in self.precisions else np.float32).tiny
+            logarithms = np.log(np.maximum(probabilities, least)) - np.log(np.maximum(own, least))
+            what, computed, differs = "probabilities", probabilities, np.abs(logarithms) > allowed
+        if not np.isfinite(scores).all() or differs.any():
+            error = np.abs(computed - own)
+            raise CifarcamError(
+                f"the {what} that are computed layer by layer differ from the model's own output "
+                f"by up to {np.nanmax(error):.2g}; {ADVICE}"
+            )
+        is_share = (own >= 0).all() and np.allclose(own.sum(axis=1), 1, atol=tolerance)
+        if self.activation == "linear" and not self.is_binary and is_share:
+            raise CifarcamError(
+                "the model's outputs are probabilities, which sum to 1, but the scores before "
+                f"them cannot be seen; {ADVICE}"
+            )
 
     def score_tensor(self, images: tf.Tensor) -> tf.Tensor:
         """A score for each class, float32, N x classes, within a graph; images are float32."""
@@ -65,6 +177,7 @@ class Classifier:
         scores = tf.cast(outputs, tf.float32)
         return tf.concat([-scores, scores], axis=1) if self.is_binary else scores
 
+    @devices.tensor_float_32(False)
     def scores(self, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """The scores that are explained, before the softmax or sigmoid: float32, N x classes.
 
@@ -110,7 +223,7 @@ class Classifier:
         Raises
         ------
         CifarcamError
-            When they do not fit the model, are none, or are not finite numbers.
+            When they do not fit the model, are none, too small for it, or not finite numbers.
         """
         array = np.asarray(images)
         if batch_size < 1:
@@ -128,6 +241,7 @@ class Classifier:
             raise CifarcamError(f"images are of type {array.dtype}, not numbers")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise CifarcamError("images have values that are not finite")
+        self._check_size(array.shape[1:])
         return array
 
     def checked_targets(self, targets: Targets, count: int) -> np.ndarray:
@@ -155,3 +269,10 @@ class Classifier:
                 f"target {wrong[0]} is no class of this model; classes are 0 to {self.classes - 1}"
             )
         return array.astype(np.int64)
+
+
+def _random_images(height: int, width: int, channels: int) -> np.ndarray:
+    """Float32 images from a seed: noise of 0-255 and of 0-1, and grey, so that some saturate nothing."""
+    noise = np.random.default_rng(0).random((4, height, width, channels), np.float32)
+    grey = np.full((1, height, width, channels), 127, np.float32)
+    return np.concatenate([255 * noise[:2], noise[2:], grey])

@@ -29,8 +29,10 @@ class EigenCAM(Explainer):
         activations = tf.cast(part.stem(images)[0], tf.float64)
         shape = tf.shape(activations)
         matrix = tf.reshape(activations, [shape[0], shape[1] * shape[2], shape[3]])
+        # The decomposition takes no values that are not finite; the map then is not finite either.
+        finite = tf.where(tf.math.is_finite(matrix), matrix, tf.zeros_like(matrix))
         # Float64, since the products square the condition; V_1 leads O^T O, sigma_1 U_1 = O V_1.
-        directions = tf.linalg.eigh(tf.matmul(matrix, matrix, transpose_a=True))[1][..., -1:]
+        directions = tf.linalg.eigh(tf.matmul(finite, finite, transpose_a=True))[1][..., -1:]
         projected = tf.matmul(matrix, directions)
         projected *= tf.where(
             tf.reduce_sum(projected, axis=1, keepdims=True) < 0, tf.constant(-1, tf.float64), 1
