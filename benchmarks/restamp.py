@@ -20,7 +20,9 @@ from cifarcam import classical, data, explain, measurements, runs, search, store
 from cifarcam.errors import CifarcamError
 from cifarcam.explain import faithfulness
 
-ROUNDING = 1e-5  # of a mean over images, between two processors
+# Of a mean over 32 images. Between two processors two pixels of nearly equal evidence may change
+# places in the order of removal, which moved one such mean by 8e-5; all others agree to 1e-7.
+ROUNDING = 1e-4
 
 
 def check_search(record: Mapping[str, Any]) -> float:

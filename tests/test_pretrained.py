@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import save, save_file
 from test_data import Server, dripping, endless, failing, serving
 
-from cifarcam import download, explain, files
+from cifarcam import download, explain, files, store
 from cifarcam.errors import CifarcamError
 from cifarcam.models import pretrained
 
@@ -153,6 +153,21 @@ def test_a_bad_source_of_weights_is_one_sentence_and_leaves_nothing(source, kind
     assert "\n" not in str(failure.value)
     left = [path.name for path in (files.cache_dir() / "pretrained").iterdir()]
     assert left == ["resnet18.lock"]
+
+
+def test_weights_are_noted_as_handed_out_once_they_are_there(source, monkeypatch):
+    server, fetch = source
+    monkeypatch.setattr(store, "_handed_out", {})
+    server.answers = [failing(404)]
+    with pytest.raises(CifarcamError):
+        fetch()
+    digest = hashlib.sha256(WEIGHTS).hexdigest()
+    name = f"pretrained/resnet18-{digest[:12]}.safetensors"
+    assert store.handed_out("cached") == {name: {"digest": None}}
+    server.answers = [serving(WEIGHTS)]
+    fetch()
+    assert store.handed_out("cached") == {name: {"digest": digest}}
+    assert (files.cache_dir() / name).is_file()
 
 
 def test_damaged_weights_in_the_cache_are_fetched_anew(source):
