@@ -240,6 +240,7 @@ def test_a_file_that_cannot_be_written_is_the_systems_error(server, tmp_path):
 def test_an_interrupted_download_leaves_nothing(server, tmp_path):
     server.answers = [dripping(CONTENT, 5000, 0.02)]
     script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path; from cifarcam import download\n"
         f"with download.scratch(Path({str(tmp_path)!r}) / 'file') as scratch:\n"
         f"  download.fetch({server.url!r}, scratch / 'file', sha256={SHA256!r},"

@@ -143,7 +143,7 @@ def head_variants(model):
     """The same network with the three ends that a classifier may have, and as functional."""
     logits = model.get_layer("logits")
     bare = keras.Sequential(model.layers[:-1])
-    dense_softmax = layers.Dense(CLASSES, activation="softmax")
+    dense_softmax = layers.Dense(CLASSES, activation="softmax", name="joined")
     joined = keras.Sequential([*model.layers[:-2], dense_softmax])
     joined.build(model.input_shape)
     dense_softmax.set_weights(logits.get_weights())

@@ -151,8 +151,9 @@ class Classifier:
         if self.activation == "linear":
             what, computed, differs = "scores", scores, np.abs(scores - own) > allowed
         else:
-            # Below its least normal number a format rounds more and more coarsely, to zero.
-            least = np.finfo(np.float16 if "float16" in self.precisions else np.float32).tiny
+            # Near its least normal number a format rounds more and more coarsely, to zero, and
+            # TensorFlow's exponential in float32 ends there, at some 1e-38.
+            least = float(np.finfo(np.float16).tiny) if "float16" in self.precisions else 1e-30
             logarithms = np.log(np.maximum(probabilities, least)) - np.log(np.maximum(own, least))
             what, computed, differs = "probabilities", probabilities, np.abs(logarithms) > allowed
         if not np.isfinite(scores).all() or differs.any():
