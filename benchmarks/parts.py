@@ -11,8 +11,9 @@ import time
 import keras
 import tensorflow as tf
 
-from cifarcam import devices, optimization
+from cifarcam import _devices
 from cifarcam.models import layers
+from cifarcam.training import optimization
 
 ROUNDS = 9
 SHAPE = (500, 15, 15, 256)  # a feature map of the speedrun
@@ -46,11 +47,11 @@ def compare(name, ours, theirs, given):
 
 def main():
     """Measure every part."""
-    devices.prepare()
+    _devices.prepare()
     keras.utils.set_random_seed(0)
-    print(f"{devices.describe()['device']}, bfloat16 units: {devices.bfloat16_units()}")
+    print(f"{_devices.describe()['device']}, bfloat16 units: {_devices.bfloat16_units()}")
     print(f"{'':44s} {'ours':>11s} {'Keras':>11s} {'ratio':>6s}")
-    precision = devices.resolve_precision("auto")
+    precision = _devices.resolve_precision("auto")
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
     batch = tf.cast(tf.random.normal(SHAPE), precision)
     size = " x ".join(map(str, SHAPE))

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from cifarcam import classical, data, explain, measurements, runs, search, store, trust
+from cifarcam import _store, data, explain, runs
 from cifarcam.errors import CifarcamError
-from cifarcam.explain import faithfulness
+from cifarcam.explain import metrics
+from cifarcam.studies import architecture_search, classical, faithfulness, measurements
 
 # Of a mean over 32 images. Between two processors two pixels of nearly equal evidence may change
 # places in the order of removal, which moved one such mean by 8e-5; all others agree to 1e-7.
@@ -30,7 +31,7 @@ def check_search(record: Mapping[str, Any]) -> float:
     (chosen,) = (member for member in record["members"] if member["chosen"])
     history = runs.load("baseline", seed=0).history
     found = [tuple(member["filters"]) for member in record["members"]]
-    if sorted(found) != sorted(options.filters for options in search.SEARCH_MEMBERS):
+    if sorted(found) != sorted(options.filters for options in architecture_search.SEARCH_MEMBERS):
         return np.inf
     return max(
         abs(history[key][-1] - chosen[key]) for key in ("train_accuracy", "validation_accuracy")
@@ -55,13 +56,13 @@ def check_classical(record: Mapping[str, Any]) -> float:
 def check_faithfulness(record: Mapping[str, Any]) -> float:
     """Every method's means over the first images, by every measure."""
     classifier = explain.Classifier(runs.load("baseline", seed=0).model())
-    images = trust.images_measured(data.load())[: record["check_images"]]
+    images = faithfulness.images_measured(data.load())[: record["check_images"]]
     greatest = 0.0
     for name, method in explain.METHODS.items():
         explainer = method(classifier, record["layer"] if method.takes_layer else None)
-        card = faithfulness.scorecard(explainer, images)
+        card = metrics.scorecard(explainer, images)
         kept = record["methods"][name]["check"]
-        gap = max(abs(float(np.nanmean(card[m])) - kept[m]) for m in faithfulness.MEASURES)
+        gap = max(abs(float(np.nanmean(card[m])) - kept[m]) for m in metrics.MEASURES)
         print(f"  {name}: {gap:.1e}")
         greatest = max(greatest, gap)
     return greatest
@@ -79,9 +80,9 @@ def main(names: list[str]) -> None:
     for name in names:
         if name not in CHECKS:
             raise CifarcamError(f"{name!r} has no check; there are {', '.join(CHECKS)}")
-        path = store.find_record(name)
+        path = _store.find_record(name)
         assert path is not None, name
-        record = store.read_record(path)
+        record = _store.read_record(path)
         difference = CHECKS[name](record)
         if difference > ROUNDING:
             print(f"{name}: differs by {difference:.2g}, left as it is")

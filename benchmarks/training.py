@@ -17,8 +17,9 @@ from dataclasses import replace
 import keras
 import tensorflow as tf
 
-from cifarcam import data, devices, experiment, models, training
+from cifarcam import _devices, data, models, training
 from cifarcam.models import cost
+from cifarcam.training import experiment
 
 EXPERIMENTS = (
     "baseline",
@@ -79,13 +80,13 @@ def convolution_seconds(layer, batch, dtype):
 
 def main(names):
     """Measure the experiments named, or all."""
-    devices.prepare()
+    _devices.prepare()
     dataset = data.load()
-    print(f"{devices.describe()['device']}, bfloat16 units: {devices.bfloat16_units()}")
+    print(f"{_devices.describe()['device']}, bfloat16 units: {_devices.bfloat16_units()}")
     print("experiment              images/s  GFLOP/image  TFLOP/s  convolutions alone  ratio")
     for name in names:
         wanted = experiment.find(name)
-        precision = devices.resolve_precision(wanted.training.precision)
+        precision = _devices.resolve_precision(wanted.training.precision)
         model = models.build(wanted.architecture, wanted.options, precision)
         flops = 3 * cost.forward_flops(model)
         rate = training_rate(wanted, dataset)

@@ -19,7 +19,8 @@ EPOCHS = 2  # the first one traces the graph; the last one is timed
 def train_ours():
     from dataclasses import replace
 
-    from cifarcam import data, experiment, training
+    from cifarcam import data, training
+    from cifarcam.training import experiment
 
     baseline = experiment.find("baseline")
     short = replace(baseline, training=replace(baseline.training, epochs=EPOCHS))
@@ -30,7 +31,8 @@ def train_ours():
 def train_plain():
     import keras
 
-    from cifarcam import data, experiment, models
+    from cifarcam import data, models
+    from cifarcam.training import experiment
 
     baseline = experiment.find("baseline")
     dataset = data.load()

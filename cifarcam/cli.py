@@ -111,12 +111,12 @@ def train(experiment: str, seed: int | None, dataset: str | None, place: Path, a
     Interrupted, the same command goes on where it was, and ends with the same weights.
     """
     with _quiet_tensorflow():
-        from cifarcam import data, runs, store
-        from cifarcam import experiment as experiments
+        from cifarcam import _store, data, runs
+        from cifarcam.training import experiment as experiments
 
     wanted = experiments.find(experiment).with_changes(seed=seed, dataset=dataset)
     directory = place / wanted.run_name
-    found = store.find_run(wanted.fingerprint(data.DIGESTS[wanted.data.dataset]), place)
+    found = _store.find_run(wanted.fingerprint(data.DIGESTS[wanted.data.dataset]), place)
     if found is not None and not again:
         click.echo(f"{found} holds this run already; --again trains it anew")
         return
@@ -143,10 +143,10 @@ def train(experiment: str, seed: int | None, dataset: str | None, place: Path, a
 def runs_command(clean: bool, seal: Path | None) -> None:
     """List the runs at hand."""
     with _quiet_tensorflow():
-        from cifarcam import runs, store
+        from cifarcam import _store, runs
 
     if seal is not None:
-        store.seal_run(seal)
+        _store.seal_run(seal)
         click.echo(f"{_line(runs.read(seal))}  {seal}")
     elif clean:
         removed = runs.clean(Path("runs"))
@@ -155,7 +155,7 @@ def runs_command(clean: bool, seal: Path | None) -> None:
         if not removed:
             click.echo("nothing was left behind")
     else:
-        for directory in store.run_directories():
+        for directory in _store.run_directories():
             click.echo(f"{_line(runs.read(directory))}  {directory}")
 
 
@@ -233,8 +233,8 @@ def explain(
     is scaled to the model's input, and its centre cropped.
     """
     with _quiet_tensorflow():
+        from cifarcam import _files, figures
         from cifarcam import explain as explainers
-        from cifarcam import figures, files, runs
 
     if method not in explainers.METHODS:
         raise CifarcamError(f"method {method!r} is not one of {', '.join(explainers.METHODS)}")
@@ -250,14 +250,16 @@ def explain(
         raise CifarcamError(f"{len(images)} pictures; give at most {figures.MOST_ROWS} at a time")
     for path in images:  # told before a run is trained
         check_readable(path)
-    model = (
-        runs.load(name or "baseline").model()
-        if model_file is None
-        else explainers.read_model(model_file)
-    )
+    if model_file is None:
+        with _quiet_tensorflow():
+            from cifarcam import data, runs
+        model = runs.load(name or "baseline").model()
+        default_names = data.CLASS_NAMES
+    else:
+        model, default_names = explainers.read_model(model_file), None
     classifier = explainers.Classifier(model, head)
-    names = explainers.class_names(classifier, classes_file, is_own=model_file is not None)
-    with files.stderr_aside():  # the notes of decoders
+    names = explainers.class_names(classifier, classes_file, default_names)
+    with _files.stderr_aside():  # the notes of decoders
         pictures = [explainers.read_picture(path, classifier.image_shape[:2]) for path in images]
     layers = list(layer) if len(layer) > 1 else next(iter(layer), None)
     explained = explainers.explain_pictures(
@@ -281,7 +283,7 @@ def explain(
 def measure(name: str) -> None:
     """Make the record of a long measurement by NAME; `cifarcam measure list` names them."""
     with _quiet_tensorflow():
-        from cifarcam import measurements
+        from cifarcam.studies import measurements
 
     if name == "list":
         for known, measurement in measurements.MEASUREMENTS.items():
@@ -302,13 +304,13 @@ def report(
 
     What is chosen here stays chosen for the next builds.
     """
-    from cifarcam import chapters
+    from cifarcam.publish import chapters
 
     project = chapters.find_project()
     chapters.check_names(project, chapter)  # before anything is stored
     if run is not None:
         with _quiet_tensorflow():
-            from cifarcam import experiment as experiments
+            from cifarcam.training import experiment as experiments
         if run.endswith(".toml"):
             raise CifarcamError(f"{run}: give the name of an experiment, not its file")
         experiments.find(run)
@@ -330,7 +332,7 @@ def colab_command(repository: str) -> None:
     Writes the address into the book's configuration, and a badge and a cell that installs the
     library into every notebook; "" takes all of them away.
     """
-    from cifarcam import chapters, colab
+    from cifarcam.publish import chapters, colab
 
     changed = colab.set_repository(chapters.find_project(), repository)
     click.echo(f"written: {', '.join(changed)}" if changed else "every notebook agrees already")
@@ -350,11 +352,11 @@ def _line(run: Any) -> str:
 @contextmanager
 def _quiet_tensorflow() -> Iterator[None]:
     """Keep TensorFlow's start-up notes, which its C++ prints on import, off the terminal."""
-    from cifarcam import files
+    from cifarcam import _files
 
-    with files.stderr_aside():
-        from cifarcam import devices
+    with _files.stderr_aside():
+        from cifarcam import _devices
 
-        devices.prepare()
-        devices.describe()
+        _devices.prepare()
+        _devices.describe()
         yield

@@ -81,3 +81,24 @@ def check_readable(path: Path) -> None:
         raise CifarcamError(f"{path}: cannot be read ({error.strerror})") from error
     if empty:
         raise CifarcamError(f"{path}: the file is empty")
+
+
+def check_backend() -> None:
+    """Refuse a Keras that does not run on TensorFlow.
+
+    Raises
+    ------
+    CifarcamError
+        When Keras runs on another backend, or the backend that is set cannot be imported.
+    """
+    advice = (
+        'set the environment variable KERAS_BACKEND, or "backend" in ~/.keras/keras.json, to '
+        "tensorflow before Keras is imported"
+    )
+    try:
+        import keras
+    except ImportError as error:  # of the backend that is set, such as torch
+        raise CifarcamError(f"Keras cannot be imported ({first_line(error)}); {advice}") from error
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise CifarcamError(f"Keras runs on {backend}, where cifarcam needs TensorFlow; {advice}")

@@ -7,18 +7,9 @@ import numpy as np
 import pytest
 from test_training import TINY
 
-from cifarcam import (
-    ablation,
-    data,
-    devices,
-    experiment,
-    files,
-    models,
-    prediction,
-    runs,
-    search,
-    training,
-)
+from cifarcam import _devices, _files, data, models, runs, training
+from cifarcam.studies import ablation, architecture_search, records
+from cifarcam.training import experiment, prediction
 
 
 @pytest.fixture(autouse=True)
@@ -65,12 +56,12 @@ def test_a_training_is_measured_on_its_final_weights_and_then_taken_from_the_cac
     assert found["validation_shifted"] == pytest.approx(right.mean())
     monkeypatch.setattr(training, "train", None)
     assert ablation.train_once(wanted, sample) == found
-    monkeypatch.setattr(devices, "versions", lambda: {"keras": "another"})
+    monkeypatch.setattr(_devices, "versions", lambda: {"keras": "another"})
     with pytest.raises(TypeError):  # what another software measured is not taken
         ablation.train_once(wanted, sample)
-    (kept,) = (files.cache_dir() / "trainings").iterdir()
-    assert files.read_json(kept, "") == found
-    assert not list((files.cache_dir() / "checkpoints").glob("*.safetensors"))
+    (kept,) = (_files.cache_dir() / "trainings").iterdir()
+    assert _files.read_json(kept, "") == found
+    assert not list((_files.cache_dir() / "checkpoints").glob("*.safetensors"))
 
 
 def test_images_are_disturbed_one_by_one_and_the_same_every_time():
@@ -96,7 +87,7 @@ def test_images_are_disturbed_one_by_one_and_the_same_every_time():
 
 
 def test_the_committed_record_is_of_these_experiments():
-    record = runs.load_record("ablation")
+    record = records.load("ablation")
     digest = runs.load("baseline").provenance["dataset_digest"]
     chain, rates = ablation.steps(), ablation.dropout_experiments()
     assert record["fingerprints"] == [
@@ -112,8 +103,8 @@ def test_the_search_ranks_by_distance_and_leaves_no_checkpoint(monkeypatch):
     tiny = experiment.parse(TINY, "tiny", "tiny.toml")
     members = tiny.options, replace(tiny.options, dense=4)
     monkeypatch.setattr(experiment, "find", lambda name: tiny)
-    monkeypatch.setattr(search, "SEARCH_MEMBERS", members)
-    found = search.measure()["members"]
+    monkeypatch.setattr(architecture_search, "SEARCH_MEMBERS", members)
+    found = architecture_search.measure()["members"]
     assert {m["dense"]: m["chosen"] for m in found} == {8: True, 4: False}
     away = [
         np.hypot(100 * m["train_accuracy"] - 94.9, 100 * m["validation_accuracy"] - 71.5)
@@ -122,7 +113,7 @@ def test_the_search_ranks_by_distance_and_leaves_no_checkpoint(monkeypatch):
     np.testing.assert_allclose([m["distance"] for m in found], away)
     assert away == sorted(away)
     # The chosen one's would be taken up by the next training of the baseline.
-    assert not list((files.cache_dir() / "checkpoints").glob("*.safetensors"))
+    assert not list((_files.cache_dir() / "checkpoints").glob("*.safetensors"))
 
 
 def test_dropout_is_measured_beside_the_baselines_own_rate():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cifarcam import augment
-from cifarcam.experiment import Augmentation
+from cifarcam.training import augment
+from cifarcam.training.experiment import Augmentation
 
 
 @pytest.fixture(scope="module")

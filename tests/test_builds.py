@@ -14,8 +14,8 @@ import psutil
 import pytest
 from conftest import BIN, HEAD, ROOT
 
-from cifarcam import chapters, pairs, sphinx_ext
 from cifarcam.errors import CifarcamError
+from cifarcam.publish import chapters, pairs, sphinx_ext
 
 PARAMETERS = """```{code-cell} ipython3
 :tags: [parameters]
@@ -292,7 +292,7 @@ def test_a_checkout_that_is_read_only_builds_what_is_up_to_date(project, tmp_pat
 CONFIGURATION = """
 import os
 
-extensions = ["myst_nb", "cifarcam.sphinx_ext"]
+extensions = ["myst_nb", "cifarcam.publish.sphinx_ext"]
 nb_execution_mode = "off"
 html_theme = "basic"
 exclude_patterns = ["_build"]
@@ -312,7 +312,7 @@ def setup(app):
 # Begins a build in a new process for each argument, without importing Sphinx anew.
 BUILDER = """
 import os, sys
-import myst_nb, cifarcam.sphinx_ext
+import myst_nb, cifarcam.publish.sphinx_ext
 from sphinx.cmd.build import main
 
 for moment in sys.argv[1:]:

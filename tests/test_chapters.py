@@ -13,18 +13,11 @@ import pytest
 from conftest import HEAD, ROOT
 from test_training import TINY
 
-from cifarcam import (
-    chapters,
-    closure,
-    files,
-    measurements,
-    pairs,
-    report,
-    runs,
-    sphinx_ext,
-    store,
-)
+from cifarcam import _closure, _files, _store, report
 from cifarcam.errors import CifarcamError
+from cifarcam.publish import chapters, pairs, sphinx_ext
+from cifarcam.report import page
+from cifarcam.studies import measurements
 
 CHAPTER = f"""{HEAD}
 # A chapter
@@ -105,17 +98,17 @@ def test_a_chapter_is_executed_once_until_something_changes(project):
 
 def test_a_changed_library_module_makes_stale_what_imports_it(project, monkeypatch):
     execute(project)
-    real = closure.module_digest
+    real = _closure.module_digest
 
     def changed(module):
         return lambda name: "other" if name == module else real(name)
 
-    monkeypatch.setattr(closure, "module_digest", changed("cifarcam.evaluation"))
+    monkeypatch.setattr(_closure, "module_digest", changed("cifarcam.evaluation"))
     assert execute(project) == ([], [])  # report.py does not import it
-    monkeypatch.setattr(closure, "module_digest", changed("cifarcam.store"))
+    monkeypatch.setattr(_closure, "module_digest", changed("cifarcam._store"))
     # It stays stale and is executed once more: the process that does it sees the real module.
     assert execute(project)[1] == [
-        "chapter one: cifarcam.store changed, executing",
+        "chapter one: cifarcam._store changed, executing",
         "chapter one: executed",
     ]
 
@@ -207,7 +200,7 @@ len(runs.every(data.load("sample")))"""
     settings.write_text(TINY.replace("dropout = 0.5", "dropout = 0.25"))
     assert execute(project)[1] == ["chapter one: experiment mine changed, executing"]
     new = project / "runs" / "records" / "new.json"
-    files.write_json(new, {"name": "new"})
+    _files.write_json(new, {"name": "new"})
     assert execute(project)[1] == ["chapter one: the runs or records at hand changed, executing"]
     (project / "runs" / "other").mkdir()
     assert execute(project) == ([], [])  # no run
@@ -220,25 +213,25 @@ def test_a_page_closes_with_what_was_handed_out_and_says_what_other_code_made(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(project / "cache"))
     monkeypatch.chdir(project)
-    monkeypatch.setattr(store, "_handed_out", {})
+    monkeypatch.setattr(_store, "_handed_out", {})
     records = project / "runs" / "records"
     records.mkdir(parents=True)
     path = measurements.write("classical", {"inputs": {}}, project / "runs")
     shown = []
-    monkeypatch.setattr(report, "display", lambda data, **options: shown.append((data, options)))
-    runs.load_record("classical")
+    monkeypatch.setattr(page, "display", lambda data, **options: shown.append((data, options)))
+    records.load("classical")
     report.computed_from()
-    record = files.read_json(path, "")
-    files.write_json(path, record | {"code": "0" * 64})
+    record = _files.read_json(path, "")
+    _files.write_json(path, record | {"code": "0" * 64})
     assert capsys.readouterr().err == ""
-    runs.load_record("classical")
+    records.load("classical")
     assert "`cifarcam measure classical` makes it anew" in capsys.readouterr().err
     report.computed_from()
     line = f"- Record `classical`: fingerprint `{record['fingerprint'][:16]}`"
     for (data, options), ending in zip(shown, ("\n", ", made by other code\n"), strict=True):
         assert line + ending in data["text/markdown"]
-        assert list(options["metadata"][store.USED]["records"]) == ["classical"]
-        assert options["metadata"][store.USED]["runs"] == {}
+        assert list(options["metadata"][_store.USED]["records"]) == ["classical"]
+        assert options["metadata"][_store.USED]["runs"] == {}
 
 
 def test_the_page_s_download_of_a_removed_chapter_goes(project):
@@ -279,7 +272,7 @@ def test_parameters_stay_chosen(project):
 
 
 def test_sphinx_stays_free_of_tensorflow():
-    code = "import sys, cifarcam.sphinx_ext; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, cifarcam.publish.sphinx_ext; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

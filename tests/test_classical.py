@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cifarcam import classical, data
+from cifarcam import data
+from cifarcam.studies import classical
 
 
 def test_pixels_are_scaled_and_in_order():

@@ -14,9 +14,10 @@ import tensorflow as tf
 from conftest import ROOT, write_tiny_experiments
 from keras import layers, ops
 
-from cifarcam import experiment, explain, models
+from cifarcam import explain, models
 from cifarcam.errors import CifarcamError
 from cifarcam.explain.graph import flatten
+from cifarcam.training import experiment
 
 CLASSES = 5
 SHAPE = (16, 16, 3)
@@ -772,7 +773,8 @@ def test_a_user_s_settings_of_keras_change_no_network_of_this_package(tmp_path):
     )
     code = """
 import hashlib, keras, numpy as np
-from cifarcam import data, devices, experiment, explain, models, training
+from cifarcam import _devices, data, explain, models, training
+from cifarcam.training import experiment
 devices.prepare()
 
 def show(name, model):

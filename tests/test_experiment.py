@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cifarcam import data, experiment
+from cifarcam import data
 from cifarcam.errors import CifarcamError
+from cifarcam.training import experiment
 
 EXPERIMENTS = sorted((Path(__file__).parents[1] / "experiments").glob("*.toml"))
 BASELINE = (Path(__file__).parents[1] / "experiments" / "baseline.toml").read_text()

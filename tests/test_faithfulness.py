@@ -7,7 +7,7 @@ from keras import layers
 
 from cifarcam import explain
 from cifarcam.errors import CifarcamError
-from cifarcam.explain import faithfulness
+from cifarcam.explain import metrics
 
 REGION = np.zeros((8, 8), bool)
 REGION[:4, 4:] = True  # a quarter: 16 of 64 pixels
@@ -40,7 +40,7 @@ PERFECT = np.broadcast_to(REGION.astype(float), (3, 8, 8))
 WORST = 1 - PERFECT
 
 
-@pytest.mark.parametrize("measure", [faithfulness.deletion, faithfulness.insertion])
+@pytest.mark.parametrize("measure", [metrics.deletion, metrics.insertion])
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3), (0, 8, 8, 3)])
 def test_curves_of_what_are_not_images_are_refused(toy, measure, shape):
     with pytest.raises(CifarcamError, match="images"):
@@ -51,12 +51,12 @@ def test_deletion_of_the_perfect_and_of_the_worst_map(toy, images):
     steps = np.arange(17)
     gone = np.minimum(4 * steps, 16)  # pixels of the region gone: all after a quarter
     perfect = logistic(SLOPE * (200 * (16 - gone) + 50 * gone))
-    curve = faithfulness.deletion(toy, images, PERFECT)
+    curve = metrics.deletion(toy, images, PERFECT)
     np.testing.assert_allclose(curve.shares, steps / 16)
     np.testing.assert_allclose(curve.probabilities, np.tile(perfect, (3, 1)), rtol=1e-5)
     gone = np.maximum(4 * steps - 48, 0)  # the last quarter alone
     worst = logistic(SLOPE * (200 * (16 - gone) + 50 * gone))
-    other = faithfulness.deletion(toy, images, WORST)
+    other = metrics.deletion(toy, images, WORST)
     np.testing.assert_allclose(other.probabilities[0], worst, rtol=1e-5)
     area = ((worst[1:] + worst[:-1]) / 2).mean()
     np.testing.assert_allclose(other.areas, area, rtol=1e-6)
@@ -64,8 +64,8 @@ def test_deletion_of_the_perfect_and_of_the_worst_map(toy, images):
 
 
 def test_insertion_reverses_the_order(toy, images):
-    perfect = faithfulness.insertion(toy, images, PERFECT)
-    worst = faithfulness.insertion(toy, images, WORST)
+    perfect = metrics.insertion(toy, images, PERFECT)
+    worst = metrics.insertion(toy, images, WORST)
     whole = logistic(SLOPE * 200 * 16)
     assert (perfect.areas > worst.areas).all()
     np.testing.assert_allclose(perfect.probabilities[:, 4:], whole, rtol=1e-5)  # all is there
@@ -77,23 +77,23 @@ def test_insertion_reverses_the_order(toy, images):
 
 def test_ties_and_seeds(toy, images):
     zero = np.zeros((3, 8, 8))
-    first, again = (faithfulness.deletion(toy, images, zero).probabilities for _ in range(2))
+    first, again = (metrics.deletion(toy, images, zero).probabilities for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    other = faithfulness.deletion(toy, images, zero, seed=1).probabilities
+    other = metrics.deletion(toy, images, zero, seed=1).probabilities
     assert np.abs(other - first).max() > 1e-3
-    alone = faithfulness.deletion(toy, images[:1], zero[:1]).probabilities[0]
+    alone = metrics.deletion(toy, images[:1], zero[:1]).probabilities[0]
     np.testing.assert_allclose(alone, first[0], rtol=1e-6)  # the draw is the image's own
-    coarse = faithfulness.deletion(toy, images, PERFECT, steps=4)
+    coarse = metrics.deletion(toy, images, PERFECT, steps=4)
     np.testing.assert_allclose(
-        coarse.probabilities, faithfulness.deletion(toy, images, PERFECT).probabilities[:, ::4]
+        coarse.probabilities, metrics.deletion(toy, images, PERFECT).probabilities[:, ::4]
     )
 
 
 def test_targets_of_a_measure(toy, images):
-    one = faithfulness.deletion(toy, images, PERFECT, targets=1).probabilities
-    zero = faithfulness.deletion(toy, images, PERFECT, targets=0).probabilities
+    one = metrics.deletion(toy, images, PERFECT, targets=1).probabilities
+    zero = metrics.deletion(toy, images, PERFECT, targets=0).probabilities
     np.testing.assert_allclose(one + zero, 1, rtol=1e-6)
-    np.testing.assert_array_equal(one, faithfulness.deletion(toy, images, PERFECT).probabilities)
+    np.testing.assert_array_equal(one, metrics.deletion(toy, images, PERFECT).probabilities)
 
 
 def test_road_imputes_a_plane_exactly(toy):
@@ -101,54 +101,54 @@ def test_road_imputes_a_plane_exactly(toy):
     ramp = np.add.outer(3.0 * np.arange(8), 5.0 * np.arange(8))[None, ..., None]
     inner = np.zeros((1, 8, 8))
     inner[0, 2:6, 2:6] = 1.0  # 16 pixels away from the border
-    curve = faithfulness.road(toy, ramp, inner, 1, shares=(0.125, 0.25), noise=0.0)
+    curve = metrics.road(toy, ramp, inner, 1, shares=(0.125, 0.25), noise=0.0)
     expected = logistic(SLOPE * ramp[0, ..., 0][REGION].sum())
     np.testing.assert_allclose(curve.probabilities, expected, rtol=1e-5)
-    noisy = faithfulness.road(toy, ramp, inner, 1, shares=(0.125, 0.25), noise=20.0)
+    noisy = metrics.road(toy, ramp, inner, 1, shares=(0.125, 0.25), noise=20.0)
     assert np.abs(noisy.probabilities - expected).max() > 1e-4
 
 
 def test_road_of_the_perfect_and_of_the_worst_map(toy, images):
     shares = (0.125, 0.25)
-    most = faithfulness.road(toy, images, PERFECT, shares=shares, noise=0.0)
-    least = faithfulness.road(toy, images, PERFECT, shares=shares, noise=0.0, least_first=True)
+    most = metrics.road(toy, images, PERFECT, shares=shares, noise=0.0)
+    least = metrics.road(toy, images, PERFECT, shares=shares, noise=0.0, least_first=True)
     whole = logistic(SLOPE * 3200)
     np.testing.assert_allclose(least.probabilities, whole, rtol=1e-5)  # the region is untouched
     assert (most.probabilities[:, 1] < whole - 0.1).all()
-    flipped = faithfulness.road(toy, images, WORST, shares=shares, noise=0.0)
+    flipped = metrics.road(toy, images, WORST, shares=shares, noise=0.0)
     np.testing.assert_allclose(flipped.probabilities, least.probabilities, rtol=1e-5)
 
 
 def test_confidence_change(toy, images):
     both = np.concatenate([images[:1]] * 3)
     maps = np.stack([PERFECT[0], WORST[0], 0.5 * PERFECT[0]])
-    found = faithfulness.confidence_change(toy, both, maps)
+    found = metrics.confidence_change(toy, both, maps)
     before = logistic(SLOPE * 3200)
     np.testing.assert_allclose(found.drop, [0, (before - 0.5) / before, 0], atol=1e-6)
     np.testing.assert_array_equal(found.increase, 0)
     # For class 0 hiding the region raises the probability.
-    against = faithfulness.confidence_change(toy, both, maps, 0)
+    against = metrics.confidence_change(toy, both, maps, 0)
     np.testing.assert_array_equal(against.increase, [0, 1, 0])
     assert against.drop.max() < 1e-6
 
 
 def test_probability_without_a_region(toy, images):
     masks = np.stack([np.zeros((8, 8), bool), REGION, ~REGION])
-    found = faithfulness.probability_without(toy, images, masks)
+    found = metrics.probability_without(toy, images, masks)
     expected = [logistic(SLOPE * 3200), logistic(SLOPE * 800), logistic(SLOPE * 3200)]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_scorecard_is_its_measures(toy, images):
     explainer = explain.IntegratedGradients(toy)
-    card = faithfulness.scorecard(explainer, images, sensitivity_images=2)
-    assert list(card) == list(faithfulness.MEASURES)
+    card = metrics.scorecard(explainer, images, sensitivity_images=2)
+    assert list(card) == list(metrics.MEASURES)
     maps = explainer(images)
-    np.testing.assert_array_equal(card["deletion"], faithfulness.deletion(toy, images, maps).areas)
-    np.testing.assert_array_equal(card["gini"], faithfulness.gini(maps))
+    np.testing.assert_array_equal(card["deletion"], metrics.deletion(toy, images, maps).areas)
+    np.testing.assert_array_equal(card["gini"], metrics.gini(maps))
     assert np.isnan(card["max-sensitivity"]).tolist() == [False, False, True]
     most, least = (
-        faithfulness.road(toy, images, maps, least_first=first).probabilities.mean(axis=1)
+        metrics.road(toy, images, maps, least_first=first).probabilities.mean(axis=1)
         for first in (False, True)
     )
     np.testing.assert_allclose(card["road"], least - most)
@@ -160,7 +160,7 @@ def test_upper_half():
     mask[0, 1:, 1] = mask[0, 2, 2] = True  # four pixels, from row 1 down
     expected = np.zeros((1, 4, 3), bool)
     expected[0, 1, 1] = expected[0, 2, 1] = True
-    np.testing.assert_array_equal(faithfulness.upper_half(mask), expected)
+    np.testing.assert_array_equal(metrics.upper_half(mask), expected)
 
 
 def test_mu_fidelity_is_one_for_the_true_attribution():
@@ -171,16 +171,16 @@ def test_mu_fidelity_is_one_for_the_true_attribution():
     kernel = model.layers[-1].kernel.numpy().reshape(8, 8, 3)
     classifier = explain.Classifier(model)
     true = (pixels - pixels.mean(axis=(1, 2), keepdims=True))[..., 0] * kernel[..., 2]
-    found = faithfulness.mu_fidelity(classifier, pixels, true, 2, grid=4, samples=32)
+    found = metrics.mu_fidelity(classifier, pixels, true, 2, grid=4, samples=32)
     np.testing.assert_allclose(found, 1, atol=1e-4)
     np.testing.assert_allclose(
-        faithfulness.mu_fidelity(classifier, pixels, -true, 2, grid=4, samples=32), -1, atol=1e-4
+        metrics.mu_fidelity(classifier, pixels, -true, 2, grid=4, samples=32), -1, atol=1e-4
     )
-    flat = faithfulness.mu_fidelity(classifier, pixels, np.ones((4, 8, 8)), 2, grid=4)
+    flat = metrics.mu_fidelity(classifier, pixels, np.ones((4, 8, 8)), 2, grid=4)
     assert np.isnan(flat).all()
     noise = rng.normal(size=(4, 8, 8))
     values = [
-        faithfulness.mu_fidelity(classifier, pixels, noise, 2, **options)
+        metrics.mu_fidelity(classifier, pixels, noise, 2, **options)
         for options in ({}, {"grid": 4}, {"share": 0.5}, {"samples": 9}, {"seed": 1})
     ]
     assert np.abs(values[0]).max() < 0.9
@@ -189,16 +189,16 @@ def test_mu_fidelity_is_one_for_the_true_attribution():
 
 def test_max_sensitivity_of_constant_and_of_proportional_maps(toy, images):
     blob = explain.CentreBlob(toy)
-    np.testing.assert_array_equal(faithfulness.max_sensitivity(blob, images), 0)
+    np.testing.assert_array_equal(metrics.max_sensitivity(blob, images), 0)
     # Integrated gradients of a linear model are w x: a change d moves them by w d.
     attribution = explain.IntegratedGradients(toy)
     rng = np.random.default_rng(0)
     changes = [rng.uniform(-3, 3, (8, 8, 1)).astype(np.float32)[..., 0] for _ in range(5)]
     norm = 200 * np.sqrt(16)
     expected = max(np.sqrt((change[REGION] ** 2).sum()) for change in changes) / norm
-    found = faithfulness.max_sensitivity(attribution, images, radius=3, samples=5)
+    found = metrics.max_sensitivity(attribution, images, radius=3, samples=5)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    assert np.isnan(faithfulness.max_sensitivity(attribution, 0 * images, 1)).all()
+    assert np.isnan(metrics.max_sensitivity(attribution, 0 * images, 1)).all()
 
 
 def test_gini():
@@ -206,20 +206,20 @@ def test_gini():
     maps[0] = 3.0
     maps[1, 0, 1] = 7.0
     maps[2] = [[1, 2], [3, 4]]  # (-3·1 - 1·2 + 1·3 + 3·4) / (4·10) = 1/4
-    np.testing.assert_allclose(faithfulness.gini(maps)[:3], [0, 0.75, 0.25], atol=1e-12)
-    assert np.isnan(faithfulness.gini(maps)[3])
+    np.testing.assert_allclose(metrics.gini(maps)[:3], [0, 0.75, 0.25], atol=1e-12)
+    assert np.isnan(metrics.gini(maps)[3])
 
 
 def test_rank_correlation():
     rng = np.random.default_rng(1)
     maps = rng.uniform(size=(3, 6, 6))
-    np.testing.assert_allclose(faithfulness.rank_correlation(maps, np.exp(5 * maps)), 1)
-    np.testing.assert_allclose(faithfulness.rank_correlation(maps, -(maps**3)), -1)
-    hand = faithfulness.rank_correlation(
+    np.testing.assert_allclose(metrics.rank_correlation(maps, np.exp(5 * maps)), 1)
+    np.testing.assert_allclose(metrics.rank_correlation(maps, -(maps**3)), -1)
+    hand = metrics.rank_correlation(
         np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[[10.0, 30.0], [20.0, 40.0]]])
     )
     np.testing.assert_allclose(hand, 0.8)  # 1 - 6 (0 + 1 + 1 + 0) / (4 · 15)
-    assert np.isnan(faithfulness.rank_correlation(maps, np.ones_like(maps))).all()
+    assert np.isnan(metrics.rank_correlation(maps, np.ones_like(maps))).all()
 
 
 def test_ssim_is_that_of_scikit_image():
@@ -231,11 +231,11 @@ def test_ssim_is_that_of_scikit_image():
         structural_similarity(a / a.max(), b / b.max(), data_range=1.0)
         for a, b in zip(maps, others, strict=True)
     ]
-    np.testing.assert_allclose(faithfulness.ssim(maps, others), expected, rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(faithfulness.ssim(maps, 9 * maps), 1)
-    assert np.isnan(faithfulness.ssim(maps, 0 * maps)).all()
+    np.testing.assert_allclose(metrics.ssim(maps, others), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(metrics.ssim(maps, 9 * maps), 1)
+    assert np.isnan(metrics.ssim(maps, 0 * maps)).all()
     with pytest.raises(CifarcamError, match="odd number from 3 to 16"):
-        faithfulness.ssim(maps, others, window=18)
+        metrics.ssim(maps, others, window=18)
 
 
 def network():
@@ -259,16 +259,16 @@ def test_randomisation_sees_who_depends_on_the_weights():
     model = network()
     pixels = np.random.default_rng(0).uniform(0, 9, (5, 8, 8, 1)).astype(np.float32)
     before = [w.copy() for w in model.get_weights()]
-    found = faithfulness.randomisation(explain.Saliency(model), pixels)
+    found = metrics.cascading_randomisation(explain.Saliency(model), pixels)
     assert found.layers == ("logits", "norm", "conv")
     assert found.ssim.shape == found.rank_correlation.shape == (3, 5)
     assert np.abs(found.rank_correlation[-1]).mean() < 0.5
-    blind = faithfulness.randomisation(explain.CentreBlob(model), pixels)
+    blind = metrics.cascading_randomisation(explain.CentreBlob(model), pixels)
     np.testing.assert_allclose(blind.rank_correlation, 1)
     np.testing.assert_allclose(blind.ssim, 1)
     for weights, restored in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(weights, restored)
-    other = faithfulness.randomisation(explain.Saliency(model), pixels, seed=1)
+    other = metrics.cascading_randomisation(explain.Saliency(model), pixels, seed=1)
     assert np.abs(other.rank_correlation - found.rank_correlation).max() > 1e-3
 
 
@@ -283,7 +283,7 @@ def test_randomisation_puts_the_weights_back_when_it_fails(monkeypatch):
         explain.Saliency, "__call__", lambda *given: (next(calls), whole(*given))[1]
     )
     with pytest.raises(StopIteration):
-        faithfulness.randomisation(explainer, pixels, 0)
+        metrics.cascading_randomisation(explainer, pixels, 0)
     for weights, restored in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(weights, restored)
 
@@ -292,7 +292,7 @@ def test_scenes_have_their_truth():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (20, 8, 8, 3)).astype(np.uint8)
     labels = np.arange(20) % 4
-    scenes = faithfulness.make_scenes(pixels, labels, 30, seed=3)
+    scenes = metrics.make_scenes(pixels, labels, 30, seed=3)
     assert (scenes.objects != scenes.backgrounds).all()
     assert (scenes.masks.sum(axis=(1, 2)) == 16).all() and len(np.unique(scenes.masks, axis=0)) == 4
     for image, mask, thing, ground in zip(
@@ -305,20 +305,20 @@ def test_scenes_have_their_truth():
             for p in pixels[labels == thing]
         ]
         assert min(np.abs(s - image[mask]).max() for s in small) <= 0.5
-    again = faithfulness.make_scenes(pixels, labels, 30, seed=3)
+    again = metrics.make_scenes(pixels, labels, 30, seed=3)
     np.testing.assert_array_equal(again.images, scenes.images)
-    assert (faithfulness.make_scenes(pixels, labels, 30, seed=4).images != scenes.images).any()
+    assert (metrics.make_scenes(pixels, labels, 30, seed=4).images != scenes.images).any()
     with pytest.raises(CifarcamError, match="two classes"):
-        faithfulness.make_scenes(pixels, 0 * labels, 3)
+        metrics.make_scenes(pixels, 0 * labels, 3)
 
 
 def test_energy_and_pointing_of_perfect_and_worst_maps():
     maps = np.stack([PERFECT[0], WORST[0], np.ones((8, 8)), np.zeros((8, 8))])
     masks = np.broadcast_to(REGION, maps.shape)
-    np.testing.assert_allclose(faithfulness.energy_inside(maps, masks)[:3], [1, 0, 0.25])
-    np.testing.assert_allclose(faithfulness.points_inside(maps, masks)[:3], [1, 0, 0.25])
-    assert np.isnan(faithfulness.energy_inside(maps, masks)[3])
-    assert np.isnan(faithfulness.points_inside(maps, masks)[3])
+    np.testing.assert_allclose(metrics.energy_inside(maps, masks)[:3], [1, 0, 0.25])
+    np.testing.assert_allclose(metrics.points_inside(maps, masks)[:3], [1, 0, 0.25])
+    assert np.isnan(metrics.energy_inside(maps, masks)[3])
+    assert np.isnan(metrics.points_inside(maps, masks)[3])
 
 
 def test_foreground_finds_a_square_on_a_noisy_ground():
@@ -327,11 +327,11 @@ def test_foreground_finds_a_square_on_a_noisy_ground():
     truth = np.zeros((32, 32), bool)
     truth[10:24, 8:22] = True
     images[:, truth] = [200, 60, 30]
-    found = faithfulness.foreground(images.clip(0, 255).astype(np.uint8))
+    found = metrics.foreground(images.clip(0, 255).astype(np.uint8))
     for mask in found:
         overlap = (mask & truth).sum() / (mask | truth).sum()
         assert overlap > 0.8
-    assert not faithfulness.foreground(np.full((1, 16, 16, 3), 7, np.uint8)).any()
+    assert not metrics.foreground(np.full((1, 16, 16, 3), 7, np.uint8)).any()
 
 
 def test_border_share_of_known_maps():
@@ -341,7 +341,7 @@ def test_border_share_of_known_maps():
     maps[2, 7, 31] = 1e-6  # all in the frame, whatever the magnitude
     maps[3, 8, 8] = 3.0  # just inside
     maps[3, 7, 8] = 1.0  # just outside
-    shares = faithfulness.border_share(maps)
+    shares = metrics.border_share(maps)
     np.testing.assert_allclose(shares[:4], [0.75, 0.0, 1.0, 0.25])
     assert np.isnan(shares[4])  # a map without evidence has no share
     assert shares.dtype == np.float64
@@ -349,8 +349,8 @@ def test_border_share_of_known_maps():
 
 def test_border_share_of_other_frames_and_shapes():
     maps = np.ones((1, 10, 20))
-    np.testing.assert_allclose(faithfulness.border_share(maps, width=1), 1 - 8 * 18 / 200)
-    np.testing.assert_allclose(faithfulness.border_share(maps, width=4), 1 - 2 * 12 / 200)
+    np.testing.assert_allclose(metrics.border_share(maps, width=1), 1 - 8 * 18 / 200)
+    np.testing.assert_allclose(metrics.border_share(maps, width=4), 1 - 2 * 12 / 200)
 
 
 @pytest.mark.parametrize(
@@ -365,35 +365,35 @@ def test_border_share_of_other_frames_and_shapes():
 )
 def test_border_share_refuses(maps, width, message):
     with pytest.raises(CifarcamError, match=message):
-        faithfulness.border_share(maps, width)
+        metrics.border_share(maps, width)
 
 
 def test_border_area_is_the_share_of_a_uniform_map():
-    assert faithfulness.border_area(32, 32) == 0.75
-    np.testing.assert_allclose(faithfulness.border_area(10, 20, 4), 1 - 2 * 12 / 200)
+    assert metrics.border_area(32, 32) == 0.75
+    np.testing.assert_allclose(metrics.border_area(10, 20, 4), 1 - 2 * 12 / 200)
     with pytest.raises(CifarcamError, match="no centre"):
-        faithfulness.border_area(32, 16)
+        metrics.border_area(32, 16)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda c, x: faithfulness.deletion(c, x, PERFECT[:2]), "do not fit images"),
-        (lambda c, x: faithfulness.deletion(c, x, PERFECT, 2), "target 2 is no class"),
-        (lambda c, x: faithfulness.insertion(c, x, PERFECT, steps=0), "steps is 0"),
-        (lambda c, x: faithfulness.road(c, x, PERFECT, shares=(0.5,)), "at least two"),
-        (lambda c, x: faithfulness.road(c, x, PERFECT, shares=(0.5, 1)), "between 0 and 1"),
+        (lambda c, x: metrics.deletion(c, x, PERFECT[:2]), "do not fit images"),
+        (lambda c, x: metrics.deletion(c, x, PERFECT, 2), "target 2 is no class"),
+        (lambda c, x: metrics.insertion(c, x, PERFECT, steps=0), "steps is 0"),
+        (lambda c, x: metrics.road(c, x, PERFECT, shares=(0.5,)), "at least two"),
+        (lambda c, x: metrics.road(c, x, PERFECT, shares=(0.5, 1)), "between 0 and 1"),
         (
-            lambda c, x: faithfulness.road(c, x, PERFECT, shares=(0.5, 0.999)),
+            lambda c, x: metrics.road(c, x, PERFECT, shares=(0.5, 0.999)),
             "none to remove or to",
         ),
-        (lambda c, x: faithfulness.confidence_change(c, x, -PERFECT), "negative"),
-        (lambda c, x: faithfulness.mu_fidelity(c, x, PERFECT, grid=5), "grid of 5 x 5"),
-        (lambda c, x: faithfulness.mu_fidelity(c, x, PERFECT, share=1), "share is 1"),
-        (lambda c, x: faithfulness.max_sensitivity(explain.Saliency(c), x, samples=0), "samples"),
-        (lambda c, x: faithfulness.energy_inside(PERFECT, REGION), "differ in shape"),
-        (lambda c, x: faithfulness.rank_correlation(PERFECT, PERFECT[:1]), "different shapes"),
-        (lambda c, x: faithfulness.bootstrap_mean(x, level=95), "between 0 and 1"),
+        (lambda c, x: metrics.confidence_change(c, x, -PERFECT), "negative"),
+        (lambda c, x: metrics.mu_fidelity(c, x, PERFECT, grid=5), "grid of 5 x 5"),
+        (lambda c, x: metrics.mu_fidelity(c, x, PERFECT, share=1), "share is 1"),
+        (lambda c, x: metrics.max_sensitivity(explain.Saliency(c), x, samples=0), "samples"),
+        (lambda c, x: metrics.energy_inside(PERFECT, REGION), "differ in shape"),
+        (lambda c, x: metrics.rank_correlation(PERFECT, PERFECT[:1]), "different shapes"),
+        (lambda c, x: metrics.bootstrap_mean(x, level=95), "between 0 and 1"),
     ],
 )
 def test_refusals(call, message, toy, images):
@@ -417,15 +417,15 @@ def test_options_of_the_measures_have_an_effect():
     )
     maps, others = explainer(pixels), rng.uniform(size=(4, 8, 8))
     for measure, given, changes in (
-        (faithfulness.max_sensitivity, (explainer, pixels), {"radius": 9, "samples": 3, "seed": 1}),
-        (faithfulness.ssim, (maps, others), {"window": 3}),
-        (faithfulness.border_share, (maps,), {"width": 3}),
+        (metrics.max_sensitivity, (explainer, pixels), {"radius": 9, "samples": 3, "seed": 1}),
+        (metrics.ssim, (maps, others), {"window": 3}),
+        (metrics.border_share, (maps,), {"width": 3}),
     ):
-        usual = measure(*given, **({"width": 2} if measure is faithfulness.border_share else {}))
+        usual = measure(*given, **({"width": 2} if measure is metrics.border_share else {}))
         for name, value in changes.items():
             assert np.abs(measure(*given, **{name: value}) - usual).max() > 1e-6, name
     roads = [
-        faithfulness.road(explainer.classifier, pixels, maps, **options).areas
+        metrics.road(explainer.classifier, pixels, maps, **options).areas
         for options in (
             {},
             {"seed": 1},
@@ -436,41 +436,41 @@ def test_options_of_the_measures_have_an_effect():
     ]
     assert all(np.abs(other - roads[0]).max() > 1e-6 for other in roads[1:])
     images = rng.integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
-    assert (faithfulness.foreground(images) != faithfulness.foreground(images, frame=5)).any()
-    few = faithfulness.bootstrap_mean(others, resamples=20)
-    assert few.mean == faithfulness.bootstrap_mean(others).mean and few.low != few.high
-    cards = [faithfulness.scorecard(explainer, pixels, seed=seed) for seed in (0, 1)]
+    assert (metrics.foreground(images) != metrics.foreground(images, frame=5)).any()
+    few = metrics.bootstrap_mean(others, resamples=20)
+    assert few.mean == metrics.bootstrap_mean(others).mean and few.low != few.high
+    cards = [metrics.scorecard(explainer, pixels, seed=seed) for seed in (0, 1)]
     assert (cards[0]["mu-fidelity"] != cards[1]["mu-fidelity"]).any()
 
 
 def test_bootstrap_mean_comes_near_the_normal_interval():
     values = np.append(np.random.default_rng(0).normal(2, 3, 2000), np.nan)
-    found = faithfulness.bootstrap_mean(values)
+    found = metrics.bootstrap_mean(values)
     known = values[:-1]
     half = 1.959963985 * known.std(ddof=1) / np.sqrt(2000)
     assert (found.mean, found.count) == (known.mean(), 2000)
     np.testing.assert_allclose([found.mean - found.low, found.high - found.mean], half, rtol=0.1)
-    narrower = faithfulness.bootstrap_mean(values, level=0.5)
+    narrower = metrics.bootstrap_mean(values, level=0.5)
     assert found.low < narrower.low < narrower.high < found.high
-    again = faithfulness.bootstrap_mean(values)
-    assert again == found and faithfulness.bootstrap_mean(values, seed=1) != found
-    same = faithfulness.bootstrap_mean(np.full(9, 0.25))
+    again = metrics.bootstrap_mean(values)
+    assert again == found and metrics.bootstrap_mean(values, seed=1) != found
+    same = metrics.bootstrap_mean(np.full(9, 0.25))
     assert (same.low, same.high) == (0.25, 0.25)
 
 
 def test_bootstrap_of_too_few_values():
-    one = faithfulness.bootstrap_mean(np.array([4.0, np.nan]))
+    one = metrics.bootstrap_mean(np.array([4.0, np.nan]))
     assert (one.mean, one.count) == (4.0, 1) and np.isnan([one.low, one.high]).all()
-    none = faithfulness.bootstrap_mean(np.array([np.nan]))
+    none = metrics.bootstrap_mean(np.array([np.nan]))
     assert none.count == 0 and np.isnan([none.mean, none.low, none.high]).all()
 
 
 def test_bootstrap_difference_adds_squared_standard_errors():
     rng = np.random.default_rng(1)
     first, second = rng.normal(1, 2, 900), rng.normal(0, 5, 1600)
-    found = faithfulness.bootstrap_difference(first, second)
+    found = metrics.bootstrap_difference(first, second)
     error = np.hypot(first.std(ddof=1) / 30, second.std(ddof=1) / 40)
     np.testing.assert_allclose(found.mean, first.mean() - second.mean())
     np.testing.assert_allclose((found.high - found.low) / 2, 1.96 * error, rtol=0.1)
     assert found.count == 900
-    assert np.isnan(faithfulness.bootstrap_difference(first, np.array([1.0])).low)
+    assert np.isnan(metrics.bootstrap_difference(first, np.array([1.0])).low)

@@ -19,8 +19,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from cifarcam import chapters, cli, data, measurements, training
+from cifarcam import cli, training
+from cifarcam.data import download as source
 from cifarcam.errors import CifarcamError
+from cifarcam.publish import chapters
+from cifarcam.studies import measurements
 
 ROOT = Path(__file__).parents[1]
 DIGITS = "9" * 5000
@@ -255,7 +258,7 @@ def campaign(count, seed=0):
         patch.setattr(training, "train", begin)
         patch.setattr(measurements, "MEASUREMENTS", dict.fromkeys(measurements.MEASUREMENTS, begin))
         patch.setattr(chapters, "_execute_all", begin)
-        patch.setattr(data, "_fetch", begin)
+        patch.setattr(source, "_fetch", begin)
         before = belongings(folder)
         try:
             while outcomes["refused"] + outcomes["fault"] < count:

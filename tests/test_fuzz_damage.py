@@ -14,18 +14,11 @@ import numpy as np
 import pytest
 from test_training import TINY
 
-from cifarcam import (
-    chapters,
-    data,
-    devices,
-    experiment,
-    files,
-    measurements,
-    runs,
-    store,
-    training,
-)
+from cifarcam import _devices, _files, _store, data, runs, training
 from cifarcam.errors import CifarcamError
+from cifarcam.publish import chapters
+from cifarcam.studies import measurements
+from cifarcam.training import experiment, loop
 
 
 class Stored:
@@ -46,12 +39,12 @@ class Stored:
         self.project = folder / "project"
         chapters.choose_parameters(self.project, {"dataset": "sample"})
         self.measured = folder / "measured.json"
-        files.write_json(self.measured, {"validation": 0.5, "seconds": 1.25})
+        _files.write_json(self.measured, {"validation": 0.5, "seconds": 1.25})
         self.readers = dict.fromkeys(sorted(self.run.iterdir()), self.read_run) | {
             self.checkpoint: self.read_checkpoint,
-            self.record: lambda: store.read_record(self.record),
+            self.record: lambda: _store.read_record(self.record),
             chapters._parameters_path(self.project): lambda: chapters.read_parameters(self.project),
-            self.measured: lambda: files.read_json(self.measured, "delete it"),
+            self.measured: lambda: _files.read_json(self.measured, "delete it"),
         }
 
     def read_run(self):
@@ -60,9 +53,9 @@ class Stored:
         run.model()
 
     def read_checkpoint(self):
-        state = training._fresh_state(self.tiny, self.sample.train)
+        state = loop._fresh_state(self.tiny, self.sample.train)
         fingerprint = self.tiny.fingerprint(self.sample.digest)
-        training._restore(state, self.checkpoint, fingerprint)
+        loop._restore(state, self.checkpoint, fingerprint)
 
 
 def training_stopped(wanted, sample, checkpoint):
@@ -193,11 +186,11 @@ def test_whole_files_in_the_wrong_place_are_noticed(stored):
     other = stored.record.with_name("ablation.json")
     other.write_bytes(stored.record.read_bytes())
     with pytest.raises(CifarcamError, match="the record of 'classical'"):
-        store.read_record(other)
+        _store.read_record(other)
 
 
 if __name__ == "__main__":
-    devices.prepare()
+    _devices.prepare()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder + "/cache"
         print(*campaign(Stored(Path(folder)), int(sys.argv[1])), sep="\n")

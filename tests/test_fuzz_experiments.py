@@ -18,8 +18,9 @@ from pathlib import Path
 import keras
 import pytest
 
-from cifarcam import data, experiment, models, runs
+from cifarcam import data, models, runs
 from cifarcam.errors import CifarcamError
+from cifarcam.training import experiment
 
 COMMITTED = sorted((Path(__file__).parents[1] / "experiments").glob("*.toml"))
 LONGEST_SENTENCE = 1000  # characters

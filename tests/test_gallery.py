@@ -10,8 +10,9 @@ import pytest
 from conftest import HEAD, ROOT, OpenPage, run
 from PIL import Image
 
-from cifarcam import gallery, pairs
 from cifarcam.errors import CifarcamError
+from cifarcam.publish import pairs
+from cifarcam.report import gallery
 
 # Executed here and by the chapter of the small book that is built below: twelve pictures of one
 # colour each, three classes, two networks. By network a, pictures 1, 4, 7 and 10 are wrong; network
@@ -19,7 +20,7 @@ from cifarcam.errors import CifarcamError
 CODE = """
 import numpy as np
 
-from cifarcam import gallery
+from cifarcam.report import gallery
 
 classes = ["cat", "dog", "ship"]
 labels = np.repeat([0, 1, 2], 4)

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from cifarcam import explain
+from cifarcam import explain, report
 from cifarcam.errors import CifarcamError
 
 CLASSES = 5
@@ -387,7 +387,7 @@ def test_examples_follow_their_rules():
         [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8], [0.05, 0.95], [0.0, 1.0], [0.8, 0.2]]
     )
     labels = np.array([0, 0, 0, 0, 0, 1, 0])
-    chosen = explain.choose_examples(probabilities, labels, 0)
+    chosen = report.choose_examples(probabilities, labels, 0)
     # Right by confidence: 0, 6, 2, 1, whose lower middle is 2; the surest wrong one is 4.
     found = [(e.rule, e.index, e.predicted, e.target) for e in chosen]
     assert found == [
@@ -398,12 +398,12 @@ def test_examples_follow_their_rules():
     ]
     assert chosen[2].title(["cat", "dog"]) == "cat as dog (95%): map for dog"
     assert chosen[1].title(["cat", "dog"]) == "cat (70%): map for cat"
-    only = explain.choose_examples(probabilities, labels, 1)
+    only = report.choose_examples(probabilities, labels, 1)
     assert [(e.rule, e.index) for e in only] == [("surest right", 5)]
     with pytest.raises(CifarcamError, match="class 2"):
-        explain.choose_examples(probabilities, labels, 2)
+        report.choose_examples(probabilities, labels, 2)
     with pytest.raises(CifarcamError, match="labels"):
-        explain.choose_examples(probabilities, labels[1:], 0)
+        report.choose_examples(probabilities, labels[1:], 0)
 
 
 def saved(tmp_path, picture, name="picture.png", **options):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cifarcam import experiment, models, prediction
+from cifarcam import models
 from cifarcam.models import (
     alexnet,
     cost,
@@ -19,6 +19,7 @@ from cifarcam.models import (
     transformer,
     vgg,
 )
+from cifarcam.training import experiment, prediction
 
 SMALL = {
     "custom_cnn": custom_cnn.Options(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cifarcam import optimization
-from cifarcam.experiment import Averaging, Schedule, TrainingSettings
+from cifarcam.training import optimization
+from cifarcam.training.experiment import Averaging, Schedule, TrainingSettings
 
 
 def settings(**changes):

@@ -12,8 +12,9 @@ import nbformat
 import pytest
 from conftest import HEAD
 
-from cifarcam import chapters, files, pairs
+from cifarcam import _files
 from cifarcam.errors import CifarcamError
+from cifarcam.publish import chapters, pairs
 
 CHAPTER = f"""{HEAD}
 # A chapter
@@ -340,14 +341,14 @@ def test_where_nothing_can_be_written_one_sentence_says_so_and_nothing_changes(
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     pair.read()
-    monkeypatch.setattr(files.tempfile, "mkstemp", read_only)
+    monkeypatch.setattr(_files.tempfile, "mkstemp", read_only)
     pair.read()  # in step: nothing is to be written
     (pair.project / pairs.AGREED).write_text("{}")
     pair.read()  # nor is the note needed
     monkeypatch.undo()
     pair.read()
     edit(pair)
-    monkeypatch.setattr(files.tempfile, "mkstemp", read_only)
+    monkeypatch.setattr(_files.tempfile, "mkstemp", read_only)
     before = pair.contents()
     with pytest.raises(CifarcamError, match="Read-only file system"):
         pair.read()

@@ -15,7 +15,8 @@ import pytest
 from safetensors.numpy import save, save_file
 from test_data import Server, dripping, endless, failing, serving
 
-from cifarcam import download, explain, files, store
+from cifarcam import _files, _store, explain
+from cifarcam.data import transfer
 from cifarcam.errors import CifarcamError
 from cifarcam.models import pretrained
 
@@ -118,9 +119,9 @@ def test_weights_that_cannot_be_had_are_one_sentence(monkeypatch, tmp_path):
 def source(monkeypatch, tmp_path):
     """A server of small weights, in a cache of its own; the function fetches them."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(download, "NO_ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(download, "WINDOW_SECONDS", 0.3)
-    monkeypatch.setattr(download, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(transfer, "NO_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(transfer, "WINDOW_SECONDS", 0.3)
+    monkeypatch.setattr(transfer, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(pretrained, "BYTES", len(WEIGHTS))
     monkeypatch.setattr(pretrained, "read_resnet18", Path.read_bytes)
     server = Server()
@@ -151,29 +152,29 @@ def test_a_bad_source_of_weights_is_one_sentence_and_leaves_nothing(source, kind
     assert time.monotonic() - started < 2.5
     assert server.url in str(failure.value)
     assert "\n" not in str(failure.value)
-    left = [path.name for path in (files.cache_dir() / "pretrained").iterdir()]
+    left = [path.name for path in (_files.cache_dir() / "pretrained").iterdir()]
     assert left == ["resnet18.lock"]
 
 
 def test_weights_are_noted_as_handed_out_once_they_are_there(source, monkeypatch):
     server, fetch = source
-    monkeypatch.setattr(store, "_handed_out", {})
+    monkeypatch.setattr(_store, "_handed_out", {})
     server.answers = [failing(404)]
     with pytest.raises(CifarcamError):
         fetch()
     digest = hashlib.sha256(WEIGHTS).hexdigest()
     name = f"pretrained/resnet18-{digest[:12]}.safetensors"
-    assert store.handed_out("cached") == {name: {"digest": None}}
+    assert _store.handed_out("cached") == {name: {"digest": None}}
     server.answers = [serving(WEIGHTS)]
     fetch()
-    assert store.handed_out("cached") == {name: {"digest": digest}}
-    assert (files.cache_dir() / name).is_file()
+    assert _store.handed_out("cached") == {name: {"digest": digest}}
+    assert (_files.cache_dir() / name).is_file()
 
 
 def test_damaged_weights_in_the_cache_are_fetched_anew(source):
     server, fetch = source
     assert fetch() == WEIGHTS
-    (path,) = files.cache_dir().rglob("*.safetensors")
+    (path,) = _files.cache_dir().rglob("*.safetensors")
     path.write_bytes(WEIGHTS[:-1])
     assert fetch() == fetch() == WEIGHTS
     assert server.asked == 2
@@ -201,7 +202,7 @@ def test_weights_at_hand_need_no_writable_cache(source, monkeypatch):
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     assert fetch() == WEIGHTS
-    (path,) = files.cache_dir().rglob("*.safetensors")
+    (path,) = _files.cache_dir().rglob("*.safetensors")
     path.unlink()
     with pytest.raises(CifarcamError, match="Read-only file system"):
         fetch()

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from cifarcam import explain, pairs
+from cifarcam import explain
+from cifarcam.publish import pairs
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
 LOCK = (ROOT / "requirements.txt").read_text()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cifarcam import quality
+from cifarcam.data import quality
 from cifarcam.errors import CifarcamError
 
 

@@ -11,21 +11,10 @@ from click.testing import CliRunner
 from filelock import FileLock
 from test_training import TINY
 
-from cifarcam import (
-    cli,
-    closure,
-    data,
-    devices,
-    experiment,
-    explain,
-    files,
-    measurements,
-    prediction,
-    runs,
-    store,
-    training,
-)
+from cifarcam import _closure, _devices, _files, _store, cli, data, explain, runs, training
 from cifarcam.errors import CifarcamError
+from cifarcam.studies import measurements, records
+from cifarcam.training import experiment, loop, prediction
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +77,7 @@ def test_a_run_that_was_moved_aside_is_put_back(copy):
     aside.mkdir()
     copy.rename(aside / "tiny")
     leave_behind(copy.parent, "tiny")
-    files.clear_leftovers(copy)
+    _files.clear_leftovers(copy)
     assert runs.read(copy).experiment.name == "tiny"
     assert [path.name for path in copy.parent.glob(".tiny.*")] == []
 
@@ -103,17 +92,17 @@ def test_a_directory_is_replaced_as_a_whole_or_not_at_all(copy, monkeypatch):
             raise OSError(28, "No space left on device")
         return rename(self, target)
 
-    with pytest.raises(OSError, match="No space left"), files.atomic_directory(copy) as temporary:
+    with pytest.raises(OSError, match="No space left"), _files.atomic_directory(copy) as temporary:
         (temporary / "new.txt").write_text("new")
         monkeypatch.setattr(Path, "replace", failing)
     monkeypatch.undo()
-    files.clear_leftovers(copy)
+    _files.clear_leftovers(copy)
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
-    with pytest.raises(ZeroDivisionError), files.atomic_directory(copy) as temporary:
+    with pytest.raises(ZeroDivisionError), _files.atomic_directory(copy) as temporary:
         (temporary / "new.txt").write_text("new")
         raise ZeroDivisionError
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
-    with files.atomic_directory(copy) as temporary:
+    with _files.atomic_directory(copy) as temporary:
         (temporary / "new.txt").write_text("new")
     assert [path.name for path in copy.iterdir()] == ["new.txt"]
     assert [path.name for path in copy.parent.iterdir()] == ["tiny"]
@@ -122,7 +111,7 @@ def test_a_directory_is_replaced_as_a_whole_or_not_at_all(copy, monkeypatch):
 def test_clean_removes_checkpoints_and_half_runs_but_nothing_under_way(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     half = leave_behind(tmp_path / "runs", "tiny")
-    checkpoints = files.cache_dir() / "checkpoints"
+    checkpoints = _files.cache_dir() / "checkpoints"
     checkpoints.mkdir(parents=True)
     for name in ("aa.safetensors", "bb.safetensors", ".aa.safetensors.t6", ".cc.safetensors.t6"):
         (checkpoints / name).touch()
@@ -159,7 +148,7 @@ def test_a_run_of_an_older_version_is_sealed_once_and_then_read(copy, made):
     assert runs.read(copy).provenance == made.provenance
     (copy / "provenance.json").write_text(json.dumps(provenance | {"weights_sha256": "0" * 64}))
     with pytest.raises(CifarcamError, match="not the weights that this run evaluated"):
-        store.seal_run(copy)
+        _store.seal_run(copy)
 
 
 def test_a_run_without_its_weights_is_whole_and_says_so_when_they_are_needed(copy):
@@ -172,7 +161,7 @@ def test_a_damaged_provenance_is_never_passed_over(copy, tiny, sample):
     path = copy / "provenance.json"
     path.write_text(path.read_text().replace('"epochs": 3', '"epochs": 4'))
     with pytest.raises(CifarcamError, match=r"provenance\.json: damaged"):
-        store.find_run(tiny.fingerprint(sample.digest), copy.parent)
+        _store.find_run(tiny.fingerprint(sample.digest), copy.parent)
 
 
 def test_what_a_record_was_made_by_is_compared(copy, monkeypatch, tmp_path):
@@ -181,34 +170,34 @@ def test_what_a_record_was_made_by_is_compared(copy, monkeypatch, tmp_path):
     settings = tmp_path / "experiments" / "tiny.toml"
     settings.write_text(TINY)
     run, sample = runs.read(copy), data.load("sample")
-    inputs = runs.record_inputs(sample, [experiment.find("tiny")], [run])
+    inputs = records.inputs(sample, [experiment.find("tiny")], [run])
     path = measurements.write("classical", {"inputs": inputs}, tmp_path / "runs")
-    record = runs.load_record("classical")
-    assert runs.outdated_by(record) is None
-    assert runs.outdated_by(record | {"code": "0" * 64}) == "other code"
-    assert closure.code_digest("cifarcam.classical") == record["code"]
+    record = records.load("classical")
+    assert records.outdated_by(record) is None
+    assert records.outdated_by(record | {"code": "0" * 64}) == "other code"
+    assert _closure.code_digest("cifarcam.studies.classical") == record["code"]
     other = {"datasets": {"sample": "0" * 64}}
-    assert runs.outdated_by(record | {"inputs": inputs | other}) == "another dataset sample"
+    assert records.outdated_by(record | {"inputs": inputs | other}) == "another dataset sample"
     settings.write_text(TINY.replace("dropout = 0.5", "dropout = 0.4"))
-    assert runs.outdated_by(record) == "another experiment tiny-seed3"
+    assert records.outdated_by(record) == "another experiment tiny-seed3"
     settings.write_text(TINY)
     other = {"runs": {"tiny-seed3": "0" * 64}}
-    assert runs.outdated_by(record | {"inputs": inputs | other}) == "another run of tiny-seed3"
-    assert store.read_record(path) == record
+    assert records.outdated_by(record | {"inputs": inputs | other}) == "another run of tiny-seed3"
+    assert _store.read_record(path) == record
 
 
 def test_what_was_handed_out_is_noted(copy, sample, monkeypatch, tmp_path):
-    monkeypatch.setattr(store, "_handed_out", {})
+    monkeypatch.setattr(_store, "_handed_out", {})
     monkeypatch.chdir(tmp_path)
     run = runs.read(copy)
     data.load("sample")
     experiment.find("speedrun-seed3")
-    assert store.handed_out("runs")[run.fingerprint]["digest"] == store.run_digest(copy)
-    assert store.handed_out("datasets") == {"sample": {"digest": sample.digest}}
-    assert list(store.handed_out("experiments")) == ["speedrun"]
-    assert store.handed_out("inventory") == {}
+    assert _store.handed_out("runs")[run.fingerprint]["digest"] == _store.run_digest(copy)
+    assert _store.handed_out("datasets") == {"sample": {"digest": sample.digest}}
+    assert list(_store.handed_out("experiments")) == ["speedrun"]
+    assert _store.handed_out("inventory") == {}
     assert run.name in [one.name for one in runs.every(sample)]
-    assert "tiny" in store.handed_out("inventory")["all"]["names"]
+    assert "tiny" in _store.handed_out("inventory")["all"]["names"]
 
 
 def test_a_step_that_does_not_fit_into_memory_says_which_setting_to_lower(tiny, sample):
@@ -217,7 +206,7 @@ def test_a_step_that_does_not_fit_into_memory_says_which_setting_to_lower(tiny, 
     with pytest.MonkeyPatch.context() as patch:
         # What TensorFlow raises where the system refuses it memory; this one has too much to try.
         error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        patch.setattr(training, "_train_epoch", lambda *args: (_ for _ in ()).throw(error))
+        patch.setattr(loop, "_train_epoch", lambda *args: (_ for _ in ()).throw(error))
         with pytest.raises(CifarcamError, match=r"lower training\.batch_size"):
             training.train(huge, sample)
 
@@ -272,13 +261,13 @@ def test_an_experiment_may_ask_for_tf32_and_the_run_says_what_it_came_to(
     asking = replace(tiny, training=replace(tiny.training, precision="tf32", epochs=1))
     assert asking.fingerprint("") != tiny.fingerprint("")
     seen = []
-    monkeypatch.setattr(devices, "bfloat16_units", lambda: "GPU")
+    monkeypatch.setattr(_devices, "bfloat16_units", lambda: "GPU")
     run = runs.make(
         asking, tmp_path / "tf32", dataset=sample, report=lambda progress: seen.append(rounding())
     )
     assert set(seen) == {True}
     assert not rounding()
     assert run.provenance["precision"] == "tf32"
-    monkeypatch.setattr(devices, "bfloat16_units", lambda: None)
-    assert devices.resolve_precision("tf32") == "float32"
+    monkeypatch.setattr(_devices, "bfloat16_units", lambda: None)
+    assert _devices.resolve_precision("tf32") == "float32"
     assert experiment.parse(experiment.serialize(asking), "tiny", "x.toml") == asking

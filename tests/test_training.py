@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from cifarcam import augment, data, experiment, files, models, runs, store, training
+from cifarcam import _files, _store, data, models, runs, training
 from cifarcam.data import Split
 from cifarcam.errors import CifarcamError
 from cifarcam.models import custom_cnn
+from cifarcam.runs import making
+from cifarcam.training import augment, experiment, loop
 
 TINY = """
 description = "For tests"
@@ -185,7 +187,7 @@ def test_selection_trains_on_the_images_whose_last_loss_was_highest(selective, s
 
 def test_a_schedule_ends_with_the_last_of_the_selected_images(selective, sample):
     falling = replace(selective, schedule=experiment.Schedule("linear", 0.0, 1.0, 0.0))
-    state = training._fresh_state(falling, sample.train)
+    state = loop._fresh_state(falling, sample.train)
     assert state.optimizer._learning_rate.steps == 14 + 3 * 7  # of 64 of 850 and of 425 images
     assert [falling.images_seen(epoch, 850) for epoch in (1, 2, 4)] == [850, 425, 425]
     assert falling.images_seen(2, 1) == 1
@@ -256,7 +258,7 @@ def test_of_two_that_need_a_run_at_once_one_trains_it_and_the_other_waits(
         command = [sys.executable, *command]
         return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
-    checkpoints = files.cache_dir() / "checkpoints"
+    checkpoints = _files.cache_dir() / "checkpoints"
     checkpoints.mkdir(parents=True)
     lock = checkpoints / f"{tiny.fingerprint(sample.digest)}.lock"
     with FileLock(lock, is_singleton=True):  # as `runs.make` takes it, here and in the others
@@ -265,7 +267,7 @@ def test_of_two_that_need_a_run_at_once_one_trains_it_and_the_other_waits(
         refused = start("-m", "cifarcam", "train", str(path))
         assert "trained by another process; wait" in refused.communicate()[1]
         assert refused.returncode != 0
-        runs.make(tiny, files.cache_dir() / "runs" / tiny.run_name, dataset=sample)
+        runs.make(tiny, _files.cache_dir() / "runs" / tiny.run_name, dataset=sample)
     assert "epoch" not in second.communicate()[1]
     assert second.returncode == 0
 
@@ -312,7 +314,7 @@ def test_a_checkpoint_of_another_experiment_is_refused(tiny, sample, tmp_path):
 def test_a_checkpoint_of_other_versions_is_refused(tiny, sample, tmp_path, monkeypatch):
     checkpoint = tmp_path / "checkpoint.safetensors"
     training.train(tiny, sample, checkpoint=checkpoint)
-    monkeypatch.setattr(training.devices, "versions", lambda: {"keras": "another"})
+    monkeypatch.setattr(loop._devices, "versions", lambda: {"keras": "another"})
     with pytest.raises(CifarcamError, match="of other versions or another precision"):
         training.train(tiny, sample, checkpoint=checkpoint)
 
@@ -338,20 +340,20 @@ def test_a_commit_is_told_only_of_code_that_git_holds(tmp_path, monkeypatch):
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "of another project"], check=True)
-    monkeypatch.setattr(runs, "__file__", str(module))
-    assert runs._git_commit() is None
+    monkeypatch.setattr(making, "__file__", str(module))
+    assert making._git_commit() is None
     subprocess.run([*git, "add", "."], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
-    assert runs._git_commit() == head.stdout.strip()
+    assert making._git_commit() == head.stdout.strip()
 
 
 def test_early_stopping_by_a_loss_that_is_no_number_is_refused(tiny, sample, monkeypatch):
-    evaluation = training._compile_evaluation
+    evaluation = loop._compile_evaluation
 
     def infinite(model):
         return lambda split: (math.inf, evaluation(model)(split)[1])
 
-    monkeypatch.setattr(training, "_compile_evaluation", infinite)
+    monkeypatch.setattr(loop, "_compile_evaluation", infinite)
     stopping = replace(tiny, early_stopping=experiment.EarlyStopping(patience=2))
     with pytest.raises(CifarcamError, match="validation loss of epoch 1 is inf"):
         training.train(stopping, sample)
@@ -361,9 +363,9 @@ def test_a_run_of_one_epoch_is_whole_and_one_being_written_is_not_found(tiny, sa
     short = replace(tiny, training=replace(tiny.training, epochs=1))
     made = runs.make(short, tmp_path / "runs" / "tiny", dataset=sample)
     fingerprint = short.fingerprint(sample.digest)
-    assert store.find_run(fingerprint, tmp_path / "runs") == made.directory
+    assert _store.find_run(fingerprint, tmp_path / "runs") == made.directory
     made.directory.rename(made.directory.with_name(".tiny.x7"))  # as `files.atomic_directory` does
-    assert store.find_run(fingerprint, tmp_path / "runs") is None
+    assert _store.find_run(fingerprint, tmp_path / "runs") is None
 
 
 def test_a_diverging_training_says_which_setting_to_lower(tiny, sample):

@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from cifarcam import _backend  # noqa: F401  (checks Keras's backend first)
-from cifarcam.explain.ablation_cam import AblationCAM
+from cifarcam.errors import check_backend
+
+check_backend()  # before Keras is imported
+
 from cifarcam.explain.base import Explainer
 from cifarcam.explain.classifier import Classifier
-from cifarcam.explain.eigen_cam import EigenCAM
-from cifarcam.explain.examples import Example, choose_examples, first_of_each_class
-from cifarcam.explain.grad_cam import GradCAM
-from cifarcam.explain.grad_cam_plus_plus import GradCAMPlusPlus
-from cifarcam.explain.hires_cam import HiResCAM
-from cifarcam.explain.integrated_gradients import IntegratedGradients
-from cifarcam.explain.layer_cam import LayerCAM
-from cifarcam.explain.lime import LIME
+from cifarcam.explain.methods.ablation_cam import AblationCAM
+from cifarcam.explain.methods.eigen_cam import EigenCAM
+from cifarcam.explain.methods.grad_cam import GradCAM
+from cifarcam.explain.methods.grad_cam_plus_plus import GradCAMPlusPlus
+from cifarcam.explain.methods.hires_cam import HiResCAM
+from cifarcam.explain.methods.integrated_gradients import IntegratedGradients
+from cifarcam.explain.methods.layer_cam import LayerCAM
+from cifarcam.explain.methods.lime import LIME
+from cifarcam.explain.methods.null import CentreBlob, RandomMap
+from cifarcam.explain.methods.saliency import Saliency
+from cifarcam.explain.methods.score_cam import ScoreCAM
+from cifarcam.explain.methods.shapley import SHAP
+from cifarcam.explain.methods.smoothgrad import SmoothGrad
+from cifarcam.explain.methods.xgrad_cam import XGradCAM
 from cifarcam.explain.model_files import class_index, class_names, read_model
-from cifarcam.explain.null import CentreBlob, RandomMap
 from cifarcam.explain.pictures import Explained, explain_pictures, read_picture
-from cifarcam.explain.saliency import Saliency
-from cifarcam.explain.score_cam import ScoreCAM
-from cifarcam.explain.shapley import SHAP
-from cifarcam.explain.smoothgrad import SmoothGrad
-from cifarcam.explain.xgrad_cam import XGradCAM
 
 METHODS: Mapping[str, type[Explainer]] = MappingProxyType(
     {
@@ -57,7 +59,6 @@ __all__ = [
     "CentreBlob",
     "Classifier",
     "EigenCAM",
-    "Example",
     "Explained",
     "Explainer",
     "GradCAM",
@@ -70,11 +71,9 @@ __all__ = [
     "ScoreCAM",
     "SmoothGrad",
     "XGradCAM",
-    "choose_examples",
     "class_index",
     "class_names",
     "explain_pictures",
-    "first_of_each_class",
     "read_model",
     "read_picture",
 ]

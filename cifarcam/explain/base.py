@@ -16,8 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cifarcam import devices
 from cifarcam.errors import CifarcamError
+from cifarcam.explain._keras import float_32
 from cifarcam.explain.classifier import PREDICTED, Classifier, Targets
 from cifarcam.explain.graph import INPUT, SplitModel
 
@@ -173,7 +173,7 @@ class Explainer(ABC):
         scaled = [tf.math.divide_no_nan(m, peak) for m, peak in zip(maps, peaks, strict=True)]
         return tf.add_n(scaled) / len(scaled)
 
-    @devices.tensor_float_32(False)
+    @float_32()
     def _in_batches(
         self,
         explain: Any,

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cifarcam import devices
 from cifarcam.errors import CifarcamError, first_line
+from cifarcam.explain._keras import float_32
 from cifarcam.explain.ends import ADVICE
 from cifarcam.explain.graph import flatten
 
@@ -51,7 +51,7 @@ class Classifier:
         its scores come to.
     """
 
-    @devices.tensor_float_32(False)
+    @float_32()
     def __init__(self, model: keras.Model, output: str | int | None = None) -> None:
         self.model = model
         self.flat = flatten(model, output)
@@ -178,7 +178,7 @@ class Classifier:
         scores = tf.cast(outputs, tf.float32)
         return tf.concat([-scores, scores], axis=1) if self.is_binary else scores
 
-    @devices.tensor_float_32(False)
+    @float_32()
     def scores(self, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """The scores that are explained, before the softmax or sigmoid: float32, N x classes.
 

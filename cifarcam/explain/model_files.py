@@ -12,7 +12,6 @@ from pathlib import Path
 import h5py
 import keras
 
-from cifarcam.data import CLASS_NAMES
 from cifarcam.errors import CifarcamError, check_readable, file_mode
 from cifarcam.explain.classifier import Classifier
 
@@ -106,15 +105,17 @@ def _why_no_model(error: Exception, version: str) -> str:
     return f'{cause}; save the model anew with model.save("NAME.keras")'
 
 
-def class_names(classifier: Classifier, path: Path | None, *, is_own: bool) -> list[str]:
-    """The names of a model's classes: from a text file, a line each, CIFAR-10's, or numbers.
+def class_names(
+    classifier: Classifier, path: Path | None, default: Sequence[str] | None = None
+) -> list[str]:
+    """The names of a model's classes: from a text file, a line each, else the default ones.
 
     Parameters
     ----------
     path
         The file, if there is one.
-    is_own
-        Whether the model is a user's own, of whose classes nothing is known.
+    default
+        The names without a file; ``class 0``, ``class 1``, ... where there are none.
 
     Raises
     ------
@@ -122,8 +123,7 @@ def class_names(classifier: Classifier, path: Path | None, *, is_own: bool) -> l
         When the file is missing, not a text in UTF-8, or has not a line for each class.
     """
     if path is None:
-        names = [f"class {index}" for index in range(classifier.classes)]
-        return names if is_own else list(CLASS_NAMES)
+        return list(default or (f"class {index}" for index in range(classifier.classes)))
     names = [name.strip() for name in re.split(r"[\r\n]+", _class_text(path)) if name.strip()]
     if len(names) != classifier.classes:
         raise CifarcamError(

@@ -13,7 +13,6 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from cifarcam.data import CLASS_NAMES
 from cifarcam.errors import CifarcamError, check_readable, first_line
 from cifarcam.explain.base import Explainer
 
@@ -212,7 +211,7 @@ def explain_pictures(
     pictures: Sequence[np.ndarray],
     names: Sequence[str],
     *,
-    class_names: Sequence[str] = CLASS_NAMES,
+    class_names: Sequence[str],
     target: int | None = None,
     scale: float = 1.0,
 ) -> list[Explained]:
@@ -227,7 +226,7 @@ def explain_pictures(
     names
         What to call them.
     class_names
-        The model's classes in its order; CIFAR-10's by default.
+        The model's classes in its order.
     target
         The class to explain; each picture's predicted one by default.
     scale

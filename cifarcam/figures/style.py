@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.textpath import text_to_path
 
-from cifarcam import files
+from cifarcam import _files
 from cifarcam.errors import CifarcamError, file_mode, printable
 
 WIDTH = 6.5  # inches, the text column of a printed page
@@ -181,7 +181,7 @@ def save(figure: Figure, path: Path | str) -> None:
     kind = path.suffix.lower().removeprefix(".")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _house_style(), files.atomic_file(path) as temporary:
+        with _house_style(), _files.atomic_file(path) as temporary:
             figure.savefig(temporary, format=kind, metadata=dict(METADATA[kind]))
     except OSError as error:
         raise CifarcamError(

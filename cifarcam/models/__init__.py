@@ -7,17 +7,18 @@ pre-softmax score is always there.
 
 from __future__ import annotations
 
-from cifarcam import _backend  # isort: skip  (before Keras, whose backend it checks)
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cifarcam.errors import CifarcamError, check_backend
+
+check_backend()  # before Keras is imported
+
 import keras
 import numpy as np
 
-from cifarcam import settings
-from cifarcam.errors import CifarcamError
+from cifarcam import _devices, _settings
 from cifarcam.models import (
     alexnet,
     custom_cnn,
@@ -66,9 +67,9 @@ def read_options(name: Any, values: Mapping[str, Any], where: str) -> Any:
     """
     if not isinstance(name, str) or name not in ARCHITECTURES:
         raise CifarcamError(
-            f"{where}.architecture: {settings.shown(name)} is not one of {', '.join(ARCHITECTURES)}"
+            f"{where}.architecture: {_settings.shown(name)} is not one of {', '.join(ARCHITECTURES)}"
         )
-    return settings.read(ARCHITECTURES[name].options, values, where)
+    return _settings.read(ARCHITECTURES[name].options, values, where)
 
 
 def build(name: str, options: Any, precision: str = "float32") -> keras.Model:
@@ -77,7 +78,7 @@ def build(name: str, options: Any, precision: str = "float32") -> keras.Model:
     In ``"bfloat16"`` activations are bfloat16, weights and the logits float32.
     """
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
-    with _backend.own_settings(policy):
+    with _devices.own_settings(policy):
         return ARCHITECTURES[name].build(options)
 
 

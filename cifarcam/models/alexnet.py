@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import keras
 
-from cifarcam import settings
+from cifarcam import _settings
 
 
 @dataclass(frozen=True)
 class Options:
     """The width of the two hidden dense layers and their dropout (4096 and 0.5 in the paper)."""
 
-    dense: int = settings.whole_number(16, 4096)
-    dropout: float = settings.number(0.0, 0.9)
+    dense: int = _settings.whole_number(16, 4096)
+    dropout: float = _settings.number(0.0, 0.9)
 
     @property
     def smallest_image(self) -> int:

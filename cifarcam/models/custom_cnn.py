@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import keras
 
-from cifarcam import settings
+from cifarcam import _settings
 from cifarcam.models import attention
 from cifarcam.models.layers import FusedBatchNormalization
 
@@ -20,11 +20,11 @@ class Options:
     `batch_normalization` goes between a convolution and its ReLU, `attention` follows the ReLU.
     """
 
-    filters: tuple[int, ...] = settings.whole_numbers((1, 5), 1, 1024)  # five poolings leave 1 x 1
-    dense: int = settings.whole_number(1, 4096)
-    dropout: float = settings.number(0.0, 0.9)
-    batch_normalization: bool = settings.flag(default=False)
-    attention: str = settings.choice("none", *attention.BLOCKS, default="none")
+    filters: tuple[int, ...] = _settings.whole_numbers((1, 5), 1, 1024)  # five poolings leave 1 x 1
+    dense: int = _settings.whole_number(1, 4096)
+    dropout: float = _settings.number(0.0, 0.9)
+    batch_normalization: bool = _settings.flag(default=False)
+    attention: str = _settings.choice("none", *attention.BLOCKS, default="none")
 
     def __post_init__(self) -> None:
         """Refuse a dense layer that hardly any machine could hold."""

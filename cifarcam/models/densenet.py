@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from cifarcam import settings
+from cifarcam import _settings
 from cifarcam.models.layers import FusedBatchNormalization
 
 
@@ -15,8 +15,8 @@ from cifarcam.models.layers import FusedBatchNormalization
 class Options:
     """Depth L (3 n + 4 with n even: three blocks of n / 2 bottleneck pairs) and growth rate k."""
 
-    depth: int = settings.whole_number(10, 250)
-    growth: int = settings.whole_number(1, 64)
+    depth: int = _settings.whole_number(10, 250)
+    growth: int = _settings.whole_number(1, 64)
 
     def __post_init__(self) -> None:
         """Refuse depths that the layers would not have."""

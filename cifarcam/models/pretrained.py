@@ -9,7 +9,8 @@ import numpy as np
 from filelock import FileLock
 from safetensors.numpy import load_file
 
-from cifarcam import _backend, download, files, store
+from cifarcam import _devices, _files, _store
+from cifarcam.data import transfer
 from cifarcam.errors import CifarcamError, first_line
 from cifarcam.models import resnet
 
@@ -33,37 +34,37 @@ def resnet18(url: str = URL, sha256: str = SHA256) -> keras.Model:
     CifarcamError
         When they cannot be had, or are not those that are meant.
     """
-    path = files.cache_dir() / "pretrained" / f"resnet18-{sha256[:12]}.safetensors"
-    name = str(path.relative_to(files.cache_dir()))
-    store.hand_out("cached", name, digest=None)  # until they are there
+    path = _files.cache_dir() / "pretrained" / f"resnet18-{sha256[:12]}.safetensors"
+    name = str(path.relative_to(_files.cache_dir()))
+    _store.hand_out("cached", name, digest=None)  # until they are there
     if not _is(path, sha256):
-        with files.writing_to(path.parent), FileLock(path.parent / "resnet18.lock"):
+        with _files.writing_to(path.parent), FileLock(path.parent / "resnet18.lock"):
             if not _is(path, sha256):  # another process may have fetched it meanwhile
                 _fetch(url, path, sha256)
-    store.hand_out("cached", name, digest=sha256)
+    _store.hand_out("cached", name, digest=sha256)
     return read_resnet18(path)
 
 
 def _is(path: Path, sha256: str) -> bool:
     try:
-        return files.sha256(path) == sha256
+        return _files.sha256(path) == sha256
     except OSError:
         return False
 
 
 def _fetch(url: str, path: Path, sha256: str) -> None:
     try:
-        with download.scratch(path) as scratch:
-            fetched = download.fetch(
+        with transfer.scratch(path) as scratch:
+            fetched = transfer.fetch(
                 url, scratch / path.name, sha256=sha256, size_limit=BYTES, what="the file"
             )
             fetched.replace(path)
-    except download.Unreachable as error:
+    except transfer.Unreachable as error:
         raise CifarcamError(
             f"the ImageNet weights of ResNet-18 cannot be fetched from {url} ({error}); "
             "try again with a network"
         ) from error
-    except download.Corrupt as error:
+    except transfer.Corrupt as error:
         raise CifarcamError(
             f"{url}: not the file of SHA-256 {sha256} ({error}); try again"
         ) from error
@@ -85,7 +86,7 @@ def read_resnet18(path: Path) -> keras.Model:
             f"{path}: not a safetensors file that can be read ({first_line(error)}); download "
             f"{URL} again"
         ) from error
-    with _backend.own_settings():
+    with _devices.own_settings():
         model = resnet.build_imagenet()
     for layer in model.layers:
         if not layer.weights:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from cifarcam import settings
+from cifarcam import _settings
 from cifarcam.models.layers import FusedBatchNormalization
 
 STAGES = (64, 128, 256, 512)  # channels; two blocks each
@@ -17,7 +17,7 @@ STAGES = (64, 128, 256, 512)  # channels; two blocks each
 class Options:
     """How quickly the statistics of normalisation follow the batches."""
 
-    bn_momentum: float = settings.number(0.0, 0.9999, default=0.9)
+    bn_momentum: float = _settings.number(0.0, 0.9999, default=0.9)
 
     @property
     def smallest_image(self) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import keras
 
-from cifarcam import settings
+from cifarcam import _settings
 from cifarcam.models.layers import GELU, FusedBatchNormalization, PartialIdentity, Whitening
 
 
@@ -21,11 +21,11 @@ class Options:
     every 3 x 3 kernel starts as the identity on as many channels as it has inputs.
     """
 
-    filters: tuple[int, ...] = settings.whole_numbers((1, 4), 8, 1024)
-    logit_scale: float = settings.number(0.01, 10.0)
-    whitening: bool = settings.flag(default=True)
-    identity: bool = settings.flag(default=False)
-    activation: str = settings.choice("relu", "gelu", default="relu")
+    filters: tuple[int, ...] = _settings.whole_numbers((1, 4), 8, 1024)
+    logit_scale: float = _settings.number(0.01, 10.0)
+    whitening: bool = _settings.flag(default=True)
+    identity: bool = _settings.flag(default=False)
+    activation: str = _settings.choice("relu", "gelu", default="relu")
 
     @property
     def smallest_image(self) -> int:

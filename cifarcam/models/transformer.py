@@ -7,19 +7,19 @@ from typing import Any
 
 import keras
 
-from cifarcam import settings
+from cifarcam import _settings
 
 
 @dataclass(frozen=True)
 class Options:
     """CCT-`layers`/3 x `convolutions`: its sizes by the paper's words."""
 
-    convolutions: int = settings.whole_number(1, 3)  # of the tokeniser, each halves the side
-    layers: int = settings.whole_number(1, 24)
-    heads: int = settings.whole_number(1, 16)
-    width: int = settings.whole_number(8, 1024)  # of a token
-    expansion: float = settings.number(0.5, 8.0)  # of the hidden layer after attention
-    dropout: float = settings.number(0.0, 0.9)
+    convolutions: int = _settings.whole_number(1, 3)  # of the tokeniser, each halves the side
+    layers: int = _settings.whole_number(1, 24)
+    heads: int = _settings.whole_number(1, 16)
+    width: int = _settings.whole_number(8, 1024)  # of a token
+    expansion: float = _settings.number(0.5, 8.0)  # of the hidden layer after attention
+    dropout: float = _settings.number(0.0, 0.9)
 
     def __post_init__(self) -> None:
         """Refuse a width that the heads cannot share."""

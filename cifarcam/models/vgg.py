@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import keras
 
-from cifarcam import settings
+from cifarcam import _settings
 from cifarcam.models.layers import FusedBatchNormalization
 
 BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # convolutions, channels
@@ -16,7 +16,7 @@ BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # convolutions, chan
 class Options:
     """What is not settled by the paper for images of this size."""
 
-    dropout: float = settings.number(0.0, 0.9)
+    dropout: float = _settings.number(0.0, 0.9)
 
     @property
     def smallest_image(self) -> int:

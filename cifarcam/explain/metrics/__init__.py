@@ -1,0 +1,70 @@
+"""Measures of heatmaps: how faithful to the network, how stable, how sparse, where they lie.
+
+All draw from a seed, work in batches, and give a value for each image, which `bootstrap_mean`
+turns into a mean with an interval. Heatmaps are N x H x W; a probability is that of the target
+class, by default the one that the model predicts for the unchanged image.
+"""
+
+from cifarcam.explain.metrics.complexity import gini
+from cifarcam.explain.metrics.faithfulness import (
+    ConfidenceChange,
+    Curve,
+    confidence_change,
+    deletion,
+    insertion,
+    mu_fidelity,
+    probability_without,
+    road,
+)
+from cifarcam.explain.metrics.intervals import (
+    MeanInterval,
+    bootstrap_difference,
+    bootstrap_mean,
+)
+from cifarcam.explain.metrics.localisation import (
+    Scenes,
+    border_area,
+    border_share,
+    energy_inside,
+    foreground,
+    make_scenes,
+    upper_half,
+)
+from cifarcam.explain.metrics.randomisation import (
+    Randomised,
+    cascading_randomisation,
+    rank_correlation,
+    ssim,
+)
+from cifarcam.explain.metrics.robustness import max_sensitivity
+from cifarcam.explain.metrics.scorecard import MEASURES, Measure, scorecard
+
+__all__ = [
+    "MEASURES",
+    "ConfidenceChange",
+    "Curve",
+    "MeanInterval",
+    "Measure",
+    "Randomised",
+    "Scenes",
+    "bootstrap_difference",
+    "bootstrap_mean",
+    "border_area",
+    "border_share",
+    "cascading_randomisation",
+    "confidence_change",
+    "deletion",
+    "energy_inside",
+    "foreground",
+    "gini",
+    "insertion",
+    "make_scenes",
+    "max_sensitivity",
+    "mu_fidelity",
+    "probability_without",
+    "rank_correlation",
+    "road",
+    "scorecard",
+    "ssim",
+    "upper_half",
+]

@@ -1,0 +1,5 @@
+"""How concentrated heatmaps are."""
+
+from cifarcam.explain.metrics.complexity.sparsity import gini
+
+__all__ = ["gini"]

@@ -1,0 +1,20 @@
+"""Whether the score falls and rises as a heatmap says."""
+
+from cifarcam.explain.metrics.faithfulness.confidence import (
+    ConfidenceChange,
+    confidence_change,
+    probability_without,
+)
+from cifarcam.explain.metrics.faithfulness.correlation import mu_fidelity
+from cifarcam.explain.metrics.faithfulness.curves import Curve, deletion, insertion, road
+
+__all__ = [
+    "ConfidenceChange",
+    "Curve",
+    "confidence_change",
+    "deletion",
+    "insertion",
+    "mu_fidelity",
+    "probability_without",
+    "road",
+]

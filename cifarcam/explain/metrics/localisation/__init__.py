@@ -1,0 +1,19 @@
+"""Where heatmaps lie: on known objects, on the estimated foreground, on the border."""
+
+from cifarcam.explain.metrics.localisation.regions import (
+    border_area,
+    border_share,
+    foreground,
+    upper_half,
+)
+from cifarcam.explain.metrics.localisation.scenes import Scenes, energy_inside, make_scenes
+
+__all__ = [
+    "Scenes",
+    "border_area",
+    "border_share",
+    "energy_inside",
+    "foreground",
+    "make_scenes",
+    "upper_half",
+]

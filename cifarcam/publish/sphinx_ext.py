@@ -1,0 +1,230 @@
+"""Lets ``jupyter-book build book`` execute stale chapters first, and keeps pages honest.
+
+It also gives the gallery's page the files that its chapter carries, offers the notebooks for
+download as they are before execution, and the PDF where it was made before.
+
+Configuration (``book/_config.yml``, ``sphinx: config:``): none. The chapters' parameters are those
+that ``cifarcam report`` chose last.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from docutils import nodes
+from myst_nb.sphinx_ext import OUTPUT_FOLDER
+from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
+from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+from cifarcam import _store
+from cifarcam.errors import CifarcamError
+from cifarcam.publish import chapters, latex
+
+logger = logging.getLogger(__name__)
+
+# Jupyter Book fills in its own repository where a book names none.
+DEFAULT_REPOSITORY = "https://github.com/executablebooks/jupyter-book"
+GLUED_FROM = re.compile(r"\{glue:?\w*\}`([^`:]+)\.ipynb::")
+SAMPLE_NOTICE = (
+    "Built from the committed sample of 2,000 images, not from the whole of CIFAR-10: "
+    "the numbers on this page are not the report's."
+)
+ROLES = {
+    # Folded code is named by the words that it shows, which MyST-NB hides behind a label.
+    ' aria-label="Toggle hidden content"': "",
+    # The items of the bibliography's list.
+    'role="doc-biblioentry"': 'role="listitem"',
+}
+UNFINISHED = "unfinished-"
+FIGURE = re.compile(r'(<figure[^>]*>\s*)(<img [^>]*src="([^"]+)"[^>]*>)')
+ALONE = r'\1<a href="\3" title="Open the figure alone">\2</a>'
+GALLERY = "notebooks/gallery"
+GALLERY_ASSETS = ("gallery.css", "gallery.js")  # in book/_static
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect to Sphinx."""
+    # Before sphinx-external-toc, whose table of contents names the executed chapters.
+    app.connect("config-inited", _execute_chapters, priority=1)
+    app.connect("config-inited", _begin_pages)
+    app.connect("config-inited", _adapt_theme, priority=2)
+    app.connect("config-inited", _keep_gallery_apart, priority=2)
+    app.connect("config-inited", _leave_out_thebe)
+    app.connect("config-inited", _add_pdf)
+    app.connect("builder-inited", _unpack_gallery)
+    app.connect("html-page-context", _equip_gallery)
+    app.connect("html-page-context", _mend_body)
+    app.connect("doctree-resolved", _typeset_minus)
+    app.connect("env-get-outdated", _pages_that_glue)
+    app.connect("build-finished", _offer_unexecuted)
+    app.connect("build-finished", _end_pages, priority=900)
+    latex.setup(app)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _execute_chapters(app: Sphinx, config: Config) -> None:
+    try:
+        project = chapters.find_project(Path(app.srcdir))
+        if Path(app.srcdir).resolve() != project / "book":
+            raise CifarcamError(
+                f"{app.srcdir} is not the book: go to {project} and say `jupyter-book build book`"
+            )
+        chapters.execute_stale(project, chapters.read_parameters(project), say=logger.info)
+    except CifarcamError as error:
+        # Of an exception Jupyter Book would show its own traceback and a box.
+        sys.exit(f"Error: {error}")
+
+
+def _begin_pages(app: Sphinx, config: Config) -> None:
+    """Let Sphinx start afresh after a build that did not end, and mark this one as begun.
+
+    Sphinx takes a page for done once its file is there, and copies pictures, which come last, of
+    those pages alone that it writes. MyST-NB writes no picture that is there, be it half of one.
+    """
+    mark = _unfinished(app)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    # Pages and LaTeX come from the same reading, which the other may not have ended.
+    if any(mark.parent.glob(f"{UNFINISHED}*")):
+        logger.info("the last build did not end: all pages are written anew")
+        (mark.parent / ENV_PICKLE_FILENAME).unlink(missing_ok=True)
+        shutil.rmtree(Path(app.outdir).parent / OUTPUT_FOLDER, ignore_errors=True)
+    mark.touch()
+
+
+def _end_pages(app: Sphinx, error: Exception | None) -> None:
+    if error is None:
+        _unfinished(app).unlink(missing_ok=True)
+
+
+def _unfinished(app: Sphinx) -> Path:
+    """The mark of a build that has begun and not ended, one for each kind of output."""
+    return Path(app.doctreedir) / f"{UNFINISHED}{Path(app.outdir).name}"
+
+
+def _adapt_theme(app: Sphinx, config: Config) -> None:
+    """No launch buttons while the repository's address is not set; a notice on a sample's pages."""
+    options = config.html_theme_options
+    if options.get("repository_url", DEFAULT_REPOSITORY) in ("", DEFAULT_REPOSITORY):
+        options.pop("launch_buttons", None)
+        for button in ("use_repository_button", "use_issues_button", "use_edit_page_button"):
+            options[button] = False
+        options.pop("repository_url", None)
+    project = chapters.find_project(Path(app.srcdir))
+    if chapters.read_parameters(project).dataset == "sample":
+        options["announcement"] = SAMPLE_NOTICE
+
+
+def _keep_gallery_apart(app: Sphinx, config: Config) -> None:
+    """Jupyter Book puts all styles and scripts of ``_static`` on all pages; not the gallery's."""
+    for assets in (config.html_css_files, config.html_js_files):
+        assets[:] = [asset for asset in assets if asset not in GALLERY_ASSETS]
+
+
+def _leave_out_thebe(app: Sphinx, config: Config) -> None:
+    """Jupyter Book readies every page for code cells run by a server; these have none."""
+    for listeners in app.events.listeners.values():
+        listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
+    styles = app.registry.css_files
+    styles[:] = [style for style in styles if style[0] != "sphinx-thebe.css"]
+
+
+def _add_pdf(app: Sphinx, config: Config) -> None:
+    """The report that ``make pdf`` made lies beside the pages; the first one names it."""
+    pdf = chapters.find_project(Path(app.srcdir)) / "cifarcam.pdf"
+    if pdf.is_file():
+        config.html_extra_path.append(str(pdf))
+        app.tags.add("with_pdf")
+
+
+def _unpack_gallery(app: Sphinx) -> None:
+    """Write the files that the gallery's executed chapter carries to ``_static/gallery``."""
+    copy = Path(app.srcdir) / f"{GALLERY}.ipynb"
+    if app.builder.format != "html" or not copy.is_file():
+        return
+    target = Path(app.outdir) / "_static" / "gallery"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for cell in nbformat.read(copy, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            for name, content in output.get("metadata", {}).get(_store.FILES, {}).items():
+                (target / Path(name).name).write_bytes(base64.b64decode(content))
+
+
+def _equip_gallery(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Load the gallery's data, script and style on its own page alone."""
+    if page == GALLERY:
+        app.add_css_file("gallery.css")
+        app.add_js_file("gallery/data.js", loading_method="defer")
+        app.add_js_file("gallery.js", loading_method="defer")
+
+
+def _mend_body(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Say to screen readers what is seen, and let a figure open alone on a click.
+
+    On a phone a figure's letters are small in the column.
+    """
+    if "body" not in context:
+        return
+    body = FIGURE.sub(ALONE, context["body"])
+    for wrong, right in ROLES.items():
+        body = body.replace(wrong, right)
+    context["body"] = body
+
+
+def _typeset_minus(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Numbers from the chapters have a minus where Python writes a hyphen."""
+    for number in doctree.findall(nodes.inline):
+        if "pasted-text" in number["classes"] and number.astext().startswith("-"):
+            number[:] = [nodes.Text("−" + number.astext()[1:])]
+
+
+def _pages_that_glue(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """Pages that show a value of a changed chapter: Sphinx does not know that they do."""
+    fresh = added | changed
+    return [
+        page
+        for page in env.found_docs - fresh
+        if {_resolve(page, name) for name in _glued_from(Path(env.doc2path(page)))} & fresh
+    ]
+
+
+def _offer_unexecuted(app: Sphinx, error: Exception | None) -> None:
+    """What a page's download button gives is the notebook without its outputs, a tenth as large."""
+    folder = Path(app.outdir) / "_sources" / "notebooks"
+    if error is None and folder.is_dir():
+        project = chapters.find_project(Path(app.srcdir))
+        for copy in folder.glob("*.ipynb"):
+            original = project / "notebooks" / copy.name
+            if original.is_file():
+                shutil.copy(original, copy)
+            else:  # of a chapter that is no longer there
+                copy.unlink()
+
+
+def _glued_from(path: Path) -> set[str]:
+    return set(GLUED_FROM.findall(path.read_text()))
+
+
+def _resolve(page: str, name: str) -> str:
+    """A document's name from the path by which a page refers to it."""
+    parts = page.split("/")[:-1]
+    for part in name.split("/"):
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)

@@ -1,0 +1,87 @@
+"""Grad-CAM of the first test image of each class through every network, kept as a record.
+
+The largest networks' weights are not handed on with their runs; their heatmaps are.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import Any
+
+import numpy as np
+
+from cifarcam import _store, data, explain, runs
+from cifarcam.data import Dataset
+from cifarcam.errors import CifarcamError
+from cifarcam.runs import Run
+from cifarcam.studies import records
+
+RECORD = "heatmaps"
+
+
+def of_first_images(run: Run, dataset: Dataset) -> np.ndarray:
+    """Grad-CAM of the first test image of each class, for that class.
+
+    Taken at the last layer with more than one position. Computed where the run has its weights,
+    else read from the record.
+
+    Returns
+    -------
+    numpy.ndarray
+        Raw magnitudes, float32, classes x 32 x 32.
+
+    Raises
+    ------
+    CifarcamError
+        When neither the weights nor heatmaps of these weights and this dataset are at hand.
+    """
+    if run.has_weights:
+        indices = first_of_each_class(dataset.test.labels)
+        explainer = explain.GradCAM(run.model())
+        return explainer(dataset.test.images[indices], dataset.test.labels[indices])
+    record = records.load(RECORD)
+    entry = record["heatmaps"].get(run.name)
+    if (
+        entry is None
+        or record["inputs"]["datasets"].get(dataset.name) != dataset.digest
+        or entry["weights"] != run.provenance["files"][_store.WEIGHTS]
+    ):
+        raise CifarcamError(
+            f"{run.name}: neither its weights nor heatmaps made with them are at hand; "
+            f"`cifarcam train {run.name} --again` makes the weights"
+        )
+    return _unpacked(entry["maps"])
+
+
+def measure() -> dict[str, Any]:
+    """Explain the first test image of each class through every experiment's network (seed 0).
+
+    Heatmaps of runs whose weights are not at hand are taken over from the earlier record.
+    """
+    dataset = data.load()
+    at_hand = [run for run in runs.every(dataset) if run.experiment.training.seed == 0]
+    return {
+        "inputs": records.inputs(dataset, used=at_hand),
+        "heatmaps": {
+            run.name: {
+                "weights": run.provenance["files"][_store.WEIGHTS],
+                "maps": _packed(of_first_images(run, dataset)),
+            }
+            for run in at_hand
+        },
+    }
+
+
+def first_of_each_class(labels: np.ndarray) -> np.ndarray:
+    """Indices of the first image of each class, in the order of the classes, int64."""
+    return np.unique(labels, return_index=True)[1].astype(np.int64)
+
+
+def _packed(heatmaps: np.ndarray) -> str:
+    return base64.b64encode(zlib.compress(heatmaps.astype("<f4").tobytes(), 9)).decode()
+
+
+def _unpacked(text: str) -> np.ndarray:
+    values = np.frombuffer(zlib.decompress(base64.b64decode(text)), "<f4")
+    return values.reshape(-1, 32, 32).astype(np.float32)

@@ -1,0 +1,61 @@
+"""Measurements that take more than about two minutes, kept as records under ``runs/records``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cifarcam import _closure, _devices, _files
+from cifarcam.errors import CifarcamError
+from cifarcam.studies import ablation, architecture_search, classical, faithfulness, heatmaps
+
+# A measurement is a function of a module of its own, so that a record rests on that module's
+# imports alone. It gives what it measured and ``"inputs"``, as `records.outdated_by` reads them.
+MEASUREMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "ablation": ablation.measure,
+    "architecture-search": architecture_search.measure,
+    "classical": classical.record,
+    "faithfulness": faithfulness.measure,
+    "heatmaps": heatmaps.measure,
+}
+
+
+def measure(name: str, place: Path) -> Path:
+    """Make a record and return its file.
+
+    Parameters
+    ----------
+    name
+        One of `MEASUREMENTS`.
+    place
+        The directory of runs; records go to ``records`` in it.
+
+    Raises
+    ------
+    CifarcamError
+        When there is no measurement of that name.
+    """
+    if name not in MEASUREMENTS:
+        raise CifarcamError(f"measurement {name!r} is not one of {', '.join(MEASUREMENTS)}")
+    return write(name, MEASUREMENTS[name]() | {"versions": _devices.versions()}, place)
+
+
+def write(name: str, content: Mapping[str, Any], place: Path) -> Path:
+    """Write a record under the digest of its inputs and of the code at hand; return its file."""
+    module = MEASUREMENTS[name].__module__
+    code = _closure.code_digest(module)
+    rests_on = json.dumps([code, content["inputs"]], sort_keys=True)
+    record = {
+        **content,
+        "name": name,
+        "fingerprint": hashlib.sha256(rests_on.encode()).hexdigest(),
+        "module": module,
+        "code": code,
+    }
+    path = place / "records" / f"{name}.json"
+    with _files.writing_to(path.parent):
+        _files.write_json(path, record)
+    return path
