@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import stat
 import unicodedata
 from pathlib import Path
@@ -102,3 +103,29 @@ def check_backend() -> None:
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise CifarcamError(f"Keras runs on {backend}, where cifarcam needs TensorFlow; {advice}")
+
+
+class MissingExtra(CifarcamError, ImportError):
+    """A package that an optional part of cifarcam needs is not installed."""
+
+
+def require(extra: str, *modules: str) -> None:
+    """Check that the packages of an optional part are installed.
+
+    Parameters
+    ----------
+    extra
+        The extra of ``cifarcam[extra]`` that installs them.
+    modules
+        Names by which they are imported, such as ``"sklearn"``.
+
+    Raises
+    ------
+    MissingExtra
+        When one of them is not installed.
+    """
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtra(
+            f"this needs {', '.join(missing)}, not installed here; pip install 'cifarcam[{extra}]'"
+        )
