@@ -1,8 +1,8 @@
-"""Throughput of the explainers beside a compiled forward pass, and their memory.
+"""Throughput of the explainers relative to a compiled forward pass, and their memory.
 
-The model is a CIFAR-10 network of six convolutions (32-32-64-64-128-128); its last one is explained,
-for 2,000 test images. All sides run in turn, several rounds, in one process for each precision; the
-ratios are of the medians.
+The model is a CIFAR-10 network of six convolutions (32-32-64-64-128-128). We explain its last
+convolution for 2,000 test images. For each precision one process runs all candidates in turn for
+several rounds; ratios are ratios of medians.
 
     .venv/bin/python benchmarks/explaining.py [ROUNDS]
 """
@@ -38,7 +38,7 @@ def network():
 
 
 def forward_pass(model, images):
-    """A function that predicts all images, compiled, batch by batch."""
+    """A function that predicts all images in batches with a compiled model."""
     import numpy as np
     import tensorflow as tf
 
@@ -69,19 +69,19 @@ def throughput(precision, rounds):
     keras.config.set_dtype_policy(precision)
     model = network()
     images = data.load().test.images[:2000]
-    sides = {"forward": forward_pass(model, images)}
+    candidates = {"forward": forward_pass(model, images)}
     for name in GRADIENT_METHODS:
         explainer = explain.METHODS[name](model, "conv6")
-        sides[name] = lambda explainer=explainer: explainer(images, batch_size=BATCH)
+        candidates[name] = lambda explainer=explainer: explainer(images, batch_size=BATCH)
     score_cam = explain.METHODS["score-cam"](model, "conv6")
-    sides["score-cam"] = lambda: score_cam(images[:SCORE_CAM_IMAGES])
-    times = {name: [] for name in sides}
-    for run in sides.values():
+    candidates["score-cam"] = lambda: score_cam(images[:SCORE_CAM_IMAGES])
+    times = {name: [] for name in candidates}
+    for run in candidates.values():
         run()
     for _ in range(rounds):
-        for name, run in sides.items():
+        for name, run in candidates.items():
             times[name].append(seconds(run))
-    medians = {name: statistics.median(found) for name, found in times.items()}
+    medians = {name: statistics.median(durations) for name, durations in times.items()}
     forward = len(images) / medians["forward"]
     print(f"{precision}: forward pass {forward:,.0f} images/s")
     for name in GRADIENT_METHODS:
@@ -92,7 +92,7 @@ def throughput(precision, rounds):
 
 
 def memory():
-    """At most what explaining all test images adds: the peak, less what is held before."""
+    """Upper bound of the memory for explaining all test images: peak minus memory before."""
     import psutil
 
     from cifarcam import data, explain

@@ -1,4 +1,4 @@
-"""Our own parts of a training beside those of Keras, forward and backward pass, in turn.
+"""Our own layers and iterations beside Keras's, forward and backward pass, in turn.
 
     python benchmarks/parts.py
 
@@ -17,7 +17,7 @@ from cifarcam.training import optimization
 
 ROUNDS = 9
 SHAPE = (500, 15, 15, 256)  # a feature map of the speedrun
-KERNELS = ((4608, 512), (2304, 256))  # the largest ones of ResNet-18 and of the speedrun
+KERNELS = ((4608, 512), (2304, 256))  # the largest kernels of ResNet-18 and of the speedrun
 
 
 def both_ways(layer):
@@ -33,15 +33,15 @@ def both_ways(layer):
     return run
 
 
-def compare(name, ours, theirs, given):
-    """Print the median times of two functions, called in turn."""
+def compare(name, ours, theirs, inputs):
+    """Print the median times of two functions, which are called in turn."""
     times = ([], [])
     for _ in range(ROUNDS + 1):
-        for taken, run in zip(times, (ours, theirs), strict=True):
+        for seconds, run in zip(times, (ours, theirs), strict=True):
             started = time.perf_counter()
-            run(given)
-            taken.append(time.perf_counter() - started)
-    first, second = (1000 * statistics.median(taken[1:]) for taken in times)
+            run(inputs)
+            seconds.append(time.perf_counter() - started)
+    first, second = (1000 * statistics.median(seconds[1:]) for seconds in times)
     print(f"{name:44s} {first:8.1f} ms {second:8.1f} ms {second / first:6.1f}", flush=True)
 
 
@@ -64,14 +64,11 @@ def main():
         ),
     ):
         compare(f"{name}, {precision}, {size}", both_ways(ours), both_ways(theirs), batch)
-    muons = optimization.Muon(), keras.optimizers.Muon()
+    muon = keras.optimizers.Muon()
+    iterations = optimization.orthogonalize, lambda x: muon.zeropower_via_newtonschulz5(x, 5)
     for shape in KERNELS:
         kernel = tf.random.normal(shape)
-        graphs = [
-            tf.function(lambda x, muon=muon: muon.zeropower_via_newtonschulz5(x, 5))
-            for muon in muons
-        ]
-        compare(f"orthogonalising {shape[0]} x {shape[1]}", *graphs, kernel)
+        compare(f"orthogonalising {shape[0]} x {shape[1]}", *map(tf.function, iterations), kernel)
 
 
 if __name__ == "__main__":

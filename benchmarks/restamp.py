@@ -1,17 +1,16 @@
-"""Give records the digest of the present code, where their seeded checks come out as they were.
+"""Write records with the digest of the present code where a part of them, measured again, agrees.
 
-A change of code that leaves a measurement as it was, such as a move of modules, makes its record
-one "of other code" all the same. This computes a part of each record again and, where every number
-is equal within the rounding that is stated, writes the record with the present digest:
+A change of code that does not change a measurement, such as a move of modules, still changes the
+digest of its code. This script measures a part of each record again and, where every number agrees
+within `ROUNDING`, writes the record with the present module and digest:
 
     python benchmarks/restamp.py architecture-search classical faithfulness
 
-A record that cannot be checked in minutes is made anew by `cifarcam measure` instead.
+A record that cannot be checked within minutes is made again by `cifarcam measure`.
 """
 
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,17 +20,17 @@ from cifarcam.errors import CifarcamError
 from cifarcam.explain import metrics
 from cifarcam.studies import architecture_search, classical, faithfulness, measurements
 
-# Of a mean over 32 images. Between two processors two pixels of nearly equal evidence may change
-# places in the order of removal, which moved one such mean by 8e-5; all others agree to 1e-7.
+# Of a mean over 32 images. On another processor two pixels of nearly equal value can swap in the
+# order of removal, which changed one mean by 8e-5; all other means agree to 1e-7.
 ROUNDING = 1e-4
 
 
 def check_search(record: Mapping[str, Any]) -> float:
-    """The baseline is the member that was chosen: its run logged the record's accuracies."""
+    """Difference of the record's accuracies from those in the history of the baseline's run."""
     (chosen,) = (member for member in record["members"] if member["chosen"])
     history = runs.load("baseline", seed=0).history
-    found = [tuple(member["filters"]) for member in record["members"]]
-    if sorted(found) != sorted(options.filters for options in architecture_search.SEARCH_MEMBERS):
+    filters = [tuple(member["filters"]) for member in record["members"]]
+    if sorted(filters) != sorted(options.filters for options in architecture_search.SEARCH_MEMBERS):
         return np.inf
     return max(
         abs(history[key][-1] - chosen[key]) for key in ("train_accuracy", "validation_accuracy")
@@ -39,7 +38,7 @@ def check_search(record: Mapping[str, Any]) -> float:
 
 
 def check_classical(record: Mapping[str, Any]) -> float:
-    """The chosen settings, fitted again, predict the same class for every test image."""
+    """Number of test images that the best settings, fitted again, classify differently."""
     dataset = data.load()
     differing = 0
     for row in record["rows"]:
@@ -54,15 +53,15 @@ def check_classical(record: Mapping[str, Any]) -> float:
 
 
 def check_faithfulness(record: Mapping[str, Any]) -> float:
-    """Every method's means over the first images, by every measure."""
+    """Largest difference of any method's mean over the first images, for any measure."""
     classifier = explain.Classifier(runs.load("baseline", seed=0).model())
     images = faithfulness.images_measured(data.load())[: record["check_images"]]
     greatest = 0.0
     for name, method in explain.METHODS.items():
         explainer = method(classifier, record["layer"] if method.takes_layer else None)
         card = metrics.scorecard(explainer, images)
-        kept = record["methods"][name]["check"]
-        gap = max(abs(float(np.nanmean(card[m])) - kept[m]) for m in metrics.MEASURES)
+        means = record["methods"][name]["check"]
+        gap = max(abs(float(np.nanmean(card[m])) - means[m]) for m in metrics.MEASURES)
         print(f"  {name}: {gap:.1e}")
         greatest = max(greatest, gap)
     return greatest
@@ -79,17 +78,17 @@ def main(names: list[str]) -> None:
     """Check and stamp the records of these names."""
     for name in names:
         if name not in CHECKS:
-            raise CifarcamError(f"{name!r} has no check; there are {', '.join(CHECKS)}")
+            raise CifarcamError(f"{name!r} has no check; give one of {', '.join(CHECKS)}")
         path = _store.find_record(name)
-        assert path is not None, name
+        if path is None:
+            raise CifarcamError(f"no record of {name!r}; make it by `cifarcam measure {name}`")
         record = _store.read_record(path)
         difference = CHECKS[name](record)
         if difference > ROUNDING:
             print(f"{name}: differs by {difference:.2g}, left as it is")
             continue
-        place = path.parents[1]
-        written = measurements.write(name, record, Path(place))
-        print(f"{name}: equal within {difference:.2g}; {written} is of the code at hand")
+        written = measurements.write(name, record, path.parents[1])
+        print(f"{name}: equal within {difference:.2g}; {written} has the digest of this code")
 
 
 if __name__ == "__main__":

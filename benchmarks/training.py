@@ -1,4 +1,4 @@
-"""Training speed of each network beside what the machine does on its convolutions alone.
+"""Training speed of each network, beside the machine's speed on its convolutions alone.
 
     python benchmarks/training.py [experiment ...]
 
@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from cifarcam import _devices, data, models, training
 from cifarcam.models import cost
-from cifarcam.training import experiment
 
 EXPERIMENTS = (
     "baseline",
@@ -35,19 +34,19 @@ EXPERIMENTS = (
 ROUNDS = 5  # of each convolution
 
 
-def training_rate(wanted, dataset, size=None):
-    """Images a second, the median of three epochs after one that sets up the kernels.
+def training_rate(experiment, dataset, size=None):
+    """Images a second: the median of three epochs, after an epoch that sets up the kernels.
 
-    `size` is what the images are shrunk to.
+    `size` is the side in pixels that images are shrunk to; None for full size.
     """
-    batch = wanted.training.batch_size
+    batch = experiment.training.batch_size
     count = min(len(dataset.train), batch * max(2, 1000 // batch))
     none = data.Split(dataset.validation.images[:0], dataset.validation.labels[:0])
     few = data.Split(dataset.train.images[:count], dataset.train.labels[:count])
     short = replace(
-        wanted,
-        data=replace(wanted.data, fit="train"),
-        training=replace(wanted.training, epochs=4, image_sizes=(size,) * 4 if size else ()),
+        experiment,
+        data=replace(experiment.data, fit="train"),
+        training=replace(experiment.training, epochs=4, image_sizes=(size,) * 4 if size else ()),
         early_stopping=None,
         selection=None,
     )
@@ -56,7 +55,7 @@ def training_rate(wanted, dataset, size=None):
 
 
 def convolution_seconds(layer, batch, dtype):
-    """Forward pass and both gradients of one convolution, the median of some rounds."""
+    """Seconds for the forward pass and both gradients of a convolution, the median of `ROUNDS`."""
     images = tf.cast(tf.random.normal([batch, *layer.input.shape[1:]]), dtype)
     kernel = tf.cast(tf.random.normal(layer.kernel.shape), dtype)
     padding, strides = layer.padding.upper(), layer.strides
@@ -66,7 +65,7 @@ def convolution_seconds(layer, batch, dtype):
         with tf.GradientTape() as tape:
             tape.watch([images, kernel])
             result = tf.nn.conv2d(images, kernel, strides, padding)
-        # A gradient that is the result itself costs nothing to make and keeps the forward pass.
+        # With the result as its own gradient, nothing more is computed and the forward pass stays.
         return tape.gradient(result, [images, kernel], output_gradients=result)
 
     both_ways(images, kernel)
@@ -79,18 +78,18 @@ def convolution_seconds(layer, batch, dtype):
 
 
 def main(names):
-    """Measure the experiments named, or all."""
+    """Measure some experiments."""
     _devices.prepare()
     dataset = data.load()
     print(f"{_devices.describe()['device']}, bfloat16 units: {_devices.bfloat16_units()}")
     print("experiment              images/s  GFLOP/image  TFLOP/s  convolutions alone  ratio")
     for name in names:
-        wanted = experiment.find(name)
-        precision = _devices.resolve_precision(wanted.training.precision)
-        model = models.build(wanted.architecture, wanted.options, precision)
+        experiment = training.find(name)
+        precision = _devices.resolve_precision(experiment.training.precision)
+        model = models.build(experiment.architecture, experiment.options, precision)
         flops = 3 * cost.forward_flops(model)
-        rate = training_rate(wanted, dataset)
-        batch = wanted.training.batch_size
+        rate = training_rate(experiment, dataset)
+        batch = experiment.training.batch_size
         convolutions = [la for la in model.layers if isinstance(la, keras.layers.Conv2D)]
         timed = {}
         seconds = 0.0
@@ -106,8 +105,8 @@ def main(names):
             f"{achieved / peak:6.2f}",
             flush=True,
         )
-        for size in dict.fromkeys(wanted.training.image_sizes):
-            smaller = training_rate(wanted, dataset, size)
+        for size in dict.fromkeys(experiment.training.image_sizes):
+            smaller = training_rate(experiment, dataset, size)
             print(
                 f"  at {size} x {size} pixels {smaller:14.0f}, {smaller / rate:.2f} times",
                 flush=True,

@@ -1,6 +1,6 @@
-"""Throughput and memory of the baseline's training beside a plain Keras script.
+"""Throughput and memory of training the baseline, beside a plain Keras script.
 
-Each side trains in a process of its own, the two in turn; the ratio of the medians is printed.
+Each side trains in its own process, in turn; the script prints the ratio of the medians.
 
     .venv/bin/python benchmarks/training_baseline.py [ROUNDS]
 """
@@ -13,7 +13,7 @@ import sys
 import time
 
 OURS, PLAIN = "cifarcam", "plain Keras"
-EPOCHS = 2  # the first one traces the graph; the last one is timed
+EPOCHS = 2  # the first traces the graph; the last is timed
 
 
 def train_ours():
@@ -41,7 +41,7 @@ def train_plain():
     train_labels = keras.utils.to_categorical(dataset.train.labels)
     validation_labels = keras.utils.to_categorical(dataset.validation.labels)
     model = models.build(baseline.architecture, baseline.options)
-    # Without XLA, which is what serves model.fit best here: with it an epoch took 1.7 times as long.
+    # Without XLA, with which an epoch of model.fit took 1.7 times as long.
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     for _ in range(EPOCHS):
         started = time.perf_counter()
@@ -57,8 +57,8 @@ def train_plain():
 
 def measure(side):
     command = [sys.executable, __file__, "--side", side]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 def main():
@@ -70,14 +70,16 @@ def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     results = {OURS: [], PLAIN: []}
     for _ in range(rounds):
-        for side, measured in results.items():
-            measured.append(measure(side))
-            print(f"{side:12s} {measured[-1][0]:6.1f} s an epoch, peak {measured[-1][1]:.2f} GB")
+        for side, measurements in results.items():
+            measurements.append(measure(side))
+            print(
+                f"{side:12s} {measurements[-1][0]:6.1f} s an epoch, peak {measurements[-1][1]:.2f} GB"
+            )
     ours, plain = (
         [statistics.median(column) for column in zip(*results[side], strict=True)]
         for side in (OURS, PLAIN)
     )
-    print(f"throughput: {plain[0] / ours[0]:.2f} times that of model.fit")
+    print(f"throughput: {plain[0] / ours[0]:.2f} times the throughput of model.fit")
     print(f"peak memory: {ours[1]:.2f} GB, {ours[1] / plain[1]:.2f} of the plain script's")
 
 

@@ -1,8 +1,8 @@
-"""What code rests on: the package's modules that it imports, their digests, and the packages beyond.
+"""The import closure of code: modules of the package, their digests, and distributions.
 
-One rule for code, wherever a result says what made it: the syntax trees, without docstrings,
-comments and the order of imports, of the import closure inside the package. A comment outdates
-nothing; a changed constant outdates what rests on its module.
+Wherever a result names the code that made it, the digest is taken over the syntax trees of the
+import closure inside the package, without docstrings, comments and the order of imports. A changed
+comment outdates no result; a changed constant outdates every result whose closure holds its module.
 """
 
 from __future__ import annotations
@@ -16,22 +16,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import grimp
+from cifarcam.errors import require
 
 PACKAGE = "cifarcam"
 _ROOT = Path(__file__).resolve().parent
 
 
 def code_digest(module: str) -> str:
-    """SHA-256, hexadecimal, of the code that a module of the package rests on.
+    """SHA-256, hexadecimal, of a module's code and of all code of the package that it imports.
 
-    Taken over the syntax trees of the module and of all modules of the package that it imports,
-    directly or through each other. The same for every version of Python that the package takes.
+    The digest is the same for every version of Python that the package supports.
 
     Parameters
     ----------
     module
         Its full name, such as ``"cifarcam.studies.classical"``.
+
+    Raises
+    ------
+    MissingExtra
+        When grimp is not installed.
     """
     digest = hashlib.sha256()
     for name in closure([module]):
@@ -40,22 +44,22 @@ def code_digest(module: str) -> str:
 
 
 def closure(modules: Iterable[str]) -> list[str]:
-    """The modules of the package that some modules rest on, themselves included, sorted.
+    """The modules of the package that `modules` import directly or indirectly, and `modules`, sorted.
 
     Imports under ``if TYPE_CHECKING`` never run and do not count.
     """
-    graph, found = _graph(), set()
+    graph, names = _graph(), set()
     waiting = [name for name in modules if name in graph.modules]
     while waiting:
         name = waiting.pop()
-        if name in found or not _is_ours(name):
+        if name in names or not _is_ours(name):
             continue
-        found.add(name)
+        names.add(name)
         # Importing a module runs its packages' `__init__` first.
         parent = name.rpartition(".")[0]
         waiting += [parent] if parent else []
         waiting += graph.find_modules_directly_imported_by(name)
-    return sorted(found)
+    return sorted(names)
 
 
 @functools.cache
@@ -68,7 +72,7 @@ def module_digest(module: str) -> str:
 
 
 def imported_by(code: str) -> list[str]:
-    """The names that Python source imports, of modules and of what may be one, sorted."""
+    """The modules that Python source imports, sorted; for ``from a import b`` both a and a.b."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
@@ -80,12 +84,13 @@ def imported_by(code: str) -> list[str]:
 
 
 def distributions(names: Iterable[str]) -> list[str]:
-    """The installed distributions that imports need, with all that these require, sorted.
+    """The installed distributions that imports need, with all their requirements, sorted.
 
     Parameters
     ----------
     names
-        Names as `imported_by` gives them; the package's own stand for what its modules import.
+        Names of modules as `imported_by` returns them; a module of the package counts with all
+        imports of its closure.
     """
     names = list(names)
     graph = _graph()
@@ -95,37 +100,48 @@ def distributions(names: Iterable[str]) -> list[str]:
             name for name in graph.find_modules_directly_imported_by(module) if not _is_ours(name)
         )
     provided = _provided()
-    waiting = [one for name in imported for one in provided.get(name, [])]
-    found: set[str] = set()
+    waiting = [owner for name in imported for owner in provided.get(name, [])]
+    installed: set[str] = set()
     while waiting:
         name = _normalised(waiting.pop())
-        if name in found or name == PACKAGE:
+        if name in installed or name == PACKAGE:
             continue
-        try:
-            required = importlib.metadata.requires(name) or []
-        except importlib.metadata.PackageNotFoundError:  # required on another system only
-            continue
-        found.add(name)
-        waiting += [_name_of(line) for line in required if "extra ==" not in line]
-    return sorted(found)
+        required = _required(name)
+        if required is not None:
+            installed.add(name)
+            waiting += required
+    return sorted(installed)
 
 
 def pins(lock: str, names: Iterable[str]) -> dict[str, str]:
-    """The lines of a lock file's text that fix the versions of distributions, by name."""
-    wanted = {_normalised(name) for name in names}
-    fixed: dict[str, str] = {}
+    """The lines of a lock file's text that pin the versions of distributions, by name."""
+    names = {_normalised(name) for name in names}
+    lines: dict[str, str] = {}
     for line in lock.splitlines():
         name = _name_of(line)
-        if "==" in line and name in wanted:  # several lines, where systems differ
-            fixed[name] = "\n".join(filter(None, (fixed.get(name), line.strip())))
-    return fixed
+        if "==" in line and name in names:  # several lines where systems differ
+            lines[name] = "\n".join(filter(None, (lines.get(name), line.strip(" \\"))))
+    return lines
 
 
 @functools.cache
 def _graph() -> Any:
+    require("train", "grimp")
+    import grimp
+
     return grimp.build_graph(
         PACKAGE, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
     )
+
+
+@functools.cache
+def _required(distribution: str) -> tuple[str, ...] | None:
+    """The requirements of a distribution; None where it is not installed, as on another system."""
+    try:
+        lines = importlib.metadata.requires(distribution) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return tuple(_name_of(line) for line in lines if "extra ==" not in line)
 
 
 @functools.cache
@@ -147,9 +163,9 @@ def _normalised(name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A syntax tree as nested tuples, the same from every version of Python.
+    """A syntax tree as nested tuples, the same in every version of Python.
 
-    Empty fields are left out, since versions differ in those that they have.
+    Empty fields are left out because versions differ in them.
     """
     if isinstance(value, list):
         return tuple(_plain(item) for item in _without_order_of_imports(value))
@@ -164,7 +180,7 @@ def _plain(value: Any) -> Any:
 
 
 def _without_order_of_imports(items: list[Any]) -> list[Any]:
-    """Statements in which those imports that follow each other are split and sorted."""
+    """Statements with consecutive imports split by name and sorted."""
     ordered: list[Any] = []
     block: list[Any] = []
     for item in items:

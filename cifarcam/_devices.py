@@ -1,4 +1,4 @@
-"""What the computation runs on: GPU memory, determinism, threads."""
+"""The device that computes: its memory, determinism, precision and threads."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ from cifarcam.errors import check_backend
 if TYPE_CHECKING:
     import keras
 
+CPUINFO = Path("/proc/cpuinfo")  # of Linux
+
 
 def prepare() -> None:
-    """Let TensorFlow share a GPU's memory, compute the same result each time, and float32 in float32.
+    """Set TensorFlow to deterministic operations, float32 without TF32, and shared GPU memory.
 
-    Safe to call often. Once a device is in use its memory growth stays as it was.
+    It may be called often. TensorFlow changes the memory growth of a device only before the
+    device is used; later the setting stays as it is.
+
+    Raises
+    ------
+    CifarcamError
+        When Keras runs on another backend.
     """
     check_backend()
     import tensorflow as tf
@@ -33,16 +41,16 @@ def prepare() -> None:
                 raise
     tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    # One graph a training or explainer is meant; TensorFlow warns of many in one process.
+    # TensorFlow warns of many graphs in a process; each training run and explainer has one.
     tf.get_logger().setLevel("ERROR")
 
 
 @contextmanager
 def tensor_float_32(enabled: bool) -> Iterator[None]:
-    """Let a GPU's matrix units round float32 to TF32 within the block, or keep them from it.
+    """Allow or forbid in the block that a GPU's matrix units round float32 to TF32.
 
-    TensorFlow lets them by default: 10 bits of a mantissa are kept instead of 23, which moved
-    Grad-CAM by 7% and saliency by 12% of their maximum on an H200.
+    TF32 keeps 10 bits of a mantissa instead of 23, and TensorFlow allows it by default. On an
+    H200 it changed Grad-CAM by 7% and saliency by 12% of their maximum.
     """
     import tensorflow as tf
 
@@ -56,9 +64,9 @@ def tensor_float_32(enabled: bool) -> Iterator[None]:
 
 @contextmanager
 def own_settings(policy: str = "float32") -> Iterator[None]:
-    """Build networks as they are written within the block, whatever a user's keras.json says.
+    """Replace the settings of a user's keras.json in the block.
 
-    Channels come last, numbers are float32, and layers compute by the policy.
+    Channels come last, variables are float32, and layers compute with the dtype policy `policy`.
     """
     import keras
 
@@ -83,7 +91,7 @@ def _set(data_format: str, floatx: str, policy: str | keras.DTypePolicy) -> None
 
 
 def describe() -> dict[str, str | int]:
-    """The device, its threads and the system, as recorded in every run's provenance."""
+    """The device, its threads and the system, as a run's provenance records them."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -120,10 +128,13 @@ def thread_count() -> int:
 
 
 def bfloat16_units() -> str | None:
-    """The units that multiply bfloat16 at more than the speed of float32, None where there are none.
+    """The units that multiply bfloat16 faster than float32, or None.
 
-    On a CPU ``"AMX-BF16"`` (matrix units) or ``"AVX512-BF16"`` (vector units), on a GPU ``"GPU"``
-    from compute capability 8.0 on.
+    Returns
+    -------
+    str or None
+        On a CPU ``"AMX-BF16"`` (matrix units) or ``"AVX512-BF16"`` (vector units); ``"GPU"`` on a
+        GPU of compute capability 8.0 or higher.
     """
     import tensorflow as tf
 
@@ -136,22 +147,34 @@ def bfloat16_units() -> str | None:
     return next((name for flag, name in names.items() if flag in flags), None)
 
 
-def resolve_precision(wanted: str) -> str:
-    """``"float32"``, ``"tf32"`` or ``"bfloat16"``: what a precision comes to on this machine.
+def resolve_precision(precision: str) -> str:
+    """The precision in which this machine computes when a setting asks for `precision`.
 
-    Only a GPU that has units for bfloat16 has those for TF32; elsewhere float32 stays float32.
+    A GPU with units for bfloat16 has units for TF32 as well; every other device computes
+    ``"tf32"`` in float32.
+
+    Parameters
+    ----------
+    precision
+        ``"float32"``, ``"tf32"``, ``"bfloat16"``, or ``"auto"``: bfloat16 where the device has
+        units for it.
+
+    Returns
+    -------
+    str
+        ``"float32"``, ``"tf32"`` or ``"bfloat16"``.
     """
-    if wanted == "auto":
+    if precision == "auto":
         return "bfloat16" if bfloat16_units() else "float32"
-    if wanted == "tf32" and bfloat16_units() != "GPU":
+    if precision == "tf32" and bfloat16_units() != "GPU":
         return "float32"
-    return wanted
+    return precision
 
 
 def _cpu_fields() -> dict[str, str]:
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
+    """The fields of the first processor in ``/proc/cpuinfo``; none on another system."""
+    if not CPUINFO.exists():
         return {}
-    first = cpuinfo.read_text().split("\n\n")[0]
+    first = CPUINFO.read_text().split("\n\n")[0]
     pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
     return {key.strip(): value.strip() for key, value in pairs}

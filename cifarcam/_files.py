@@ -1,4 +1,4 @@
-"""Files that are whole or absent: writing, hashing and the user's cache."""
+"""Files that are written as a whole or not at all, their SHA-256, and the user's cache."""
 
 from __future__ import annotations
 
@@ -15,35 +15,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import pooch
-from safetensors import SafetensorError
+import platformdirs
 
-from cifarcam.errors import CifarcamError
+from cifarcam.errors import CifarcamError, unreadable
 
-# The place for a file's own SHA-256, in JSON as in the metadata of safetensors. The digest is that
-# of the file with `UNSEALED` there.
+# A file's own SHA-256, in JSON or in the metadata of safetensors. The digest is taken while
+# `UNSEALED` stands in its place.
 _SEAL = re.compile(rb'"sha256": ?"([0-9a-f]{64})"')
 UNSEALED = "0" * 64
 
 
 def cache_dir() -> Path:
-    """The user's cache directory for this project (moved by ``XDG_CACHE_HOME``)."""
-    return Path(pooch.os_cache("cifarcam"))
+    """The user's cache directory for this project; on Linux ``XDG_CACHE_HOME`` moves it."""
+    return Path(platformdirs.user_cache_dir("cifarcam"))
 
 
 @contextmanager
 def writing_to(directory: Path) -> Iterator[None]:
-    """Turn a full disk or a missing permission into one sentence that names the directory.
+    """Make a directory, and turn an error of writing in the block into one that names it.
 
     Raises
     ------
     CifarcamError
-        When writing fails inside the block.
+        When the disk is full or a permission is missing.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         yield
-    except (OSError, SafetensorError) as error:
+    except _writing_errors() as error:
         reason = getattr(error, "strerror", None) or str(error)
         remedy = "free space there or make it writable"
         if directory.is_relative_to(cache_dir()):
@@ -51,12 +50,18 @@ def writing_to(directory: Path) -> Iterator[None]:
         raise CifarcamError(f"cannot write to {directory}: {reason}; {remedy}") from error
 
 
+def _writing_errors() -> tuple[type[Exception], ...]:
+    """`OSError`, and where safetensors is in use the error by which it reports a full disk."""
+    safetensors = sys.modules.get("safetensors")
+    return (OSError,) if safetensors is None else (OSError, safetensors.SafetensorError)
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` when the block ends without an error.
 
-    The contents are flushed to the disk before the name changes, so that neither a reader nor a
-    power cut ever meets half a file.
+    The contents are flushed to the disk before the name changes, so that no reader sees half a
+    file, not even after a power cut.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(descriptor)
@@ -72,9 +77,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Yield a temporary directory that becomes `path`, replacing what stood there.
+    """Yield a temporary directory that becomes `path` when the block ends without an error.
 
-    The caller holds a lock, so that what a killed process left beside `path` can be cleared.
+    A directory that stands at `path` is replaced as a whole; when that fails, it is put back.
+    The caller holds a lock on `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path)
@@ -86,24 +92,23 @@ def atomic_directory(path: Path) -> Iterator[Path]:
             file.chmod(0o644)
         temporary.chmod(0o755)
         if path.exists():
-            replaced = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-            path.replace(replaced / path.name)
-            temporary.replace(path)
-            shutil.rmtree(replaced)
-        else:
-            temporary.replace(path)
+            aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+            path.replace(aside / path.name)
+        temporary.replace(path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        clear_leftovers(path)
 
 
 def clear_leftovers(path: Path) -> list[Path]:
-    """Remove what a killed process left while it wrote `path`, and return what was removed.
+    """Remove what a killed process left beside `path` while it wrote it; return what was removed.
 
-    Where it had moved the old `path` aside and not yet put the new one in its place, the old one
-    is put back. Nobody may be writing `path`.
+    If the process had moved an old directory aside and not yet put the new one in its place, the
+    old directory is put back. The caller holds a lock on `path`.
     """
     removed = []
     for leftover in sorted(path.parent.glob(f".{glob.escape(path.name)}.*")):
+        if target_name(leftover) != path.name:  # such as .baseline.toml.x beside baseline
+            continue
         if leftover.is_dir():
             aside = leftover / path.name
             if aside.is_dir() and not path.exists():
@@ -115,6 +120,13 @@ def clear_leftovers(path: Path) -> list[Path]:
     return removed
 
 
+def target_name(path: Path) -> str:
+    """The final name of a temporary file or directory; any other file's own name."""
+    if not path.name.startswith("."):
+        return path.name
+    return path.name[1:].rpartition(".")[0].removesuffix(".old")
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file's contents, hexadecimal."""
     with path.open("rb") as file:
@@ -122,7 +134,7 @@ def sha256(path: Path) -> str:
 
 
 def seal(path: Path) -> None:
-    """Write a file's SHA-256 into the file, where it holds ``"sha256": "000…"`` (`UNSEALED`)."""
+    """Write a file's SHA-256 into the file, in the place of ``"sha256": "000…"`` (`UNSEALED`)."""
     content = path.read_bytes()
     place = _SEAL.search(content)
     if place is None or place[1] != UNSEALED.encode():
@@ -133,14 +145,14 @@ def seal(path: Path) -> None:
 
 
 def read_sealed(path: Path, remedy: str) -> bytes:
-    """The contents of a file that holds its own SHA-256 (`seal`), verified.
+    """The verified contents of a file that holds its own SHA-256 (`seal`).
 
     Parameters
     ----------
     path
         The file.
     remedy
-        What to do when it is damaged, in words that end the error's sentence.
+        What to do when the file is damaged; the error's sentence ends with these words.
 
     Raises
     ------
@@ -151,8 +163,8 @@ def read_sealed(path: Path, remedy: str) -> bytes:
     place = _SEAL.search(content)
     if place is None:
         raise CifarcamError(
-            f"{path}: holds no digest of its contents, as it was damaged or made by an older "
-            f"version; {remedy}"
+            f"{path}: holds no digest of its contents; the file is damaged or was made by an "
+            f"older version; {remedy}"
         )
     unsealed = content[: place.start(1)] + UNSEALED.encode() + content[place.end(1) :]
     if hashlib.sha256(unsealed).hexdigest().encode() != place[1]:
@@ -161,7 +173,7 @@ def read_sealed(path: Path, remedy: str) -> bytes:
 
 
 def read_verified(path: Path, digest: str, remedy: str) -> bytes:
-    """The contents of a file whose SHA-256 is noted elsewhere.
+    """The verified contents of a file whose SHA-256 stands elsewhere.
 
     Raises
     ------
@@ -175,7 +187,7 @@ def read_verified(path: Path, digest: str, remedy: str) -> bytes:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON that holds its own SHA-256, whole or not at all."""
+    """Write JSON that holds its own SHA-256, as a whole or not at all."""
     with atomic_file(path) as temporary:
         sealed = {"sha256": UNSEALED, **content}
         temporary.write_text(json.dumps(sealed, indent=1) + "\n")
@@ -183,7 +195,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """What `write_json` wrote.
+    """The verified contents of a file that `write_json` wrote, without the digest.
 
     Raises
     ------
@@ -199,18 +211,18 @@ def _contents(path: Path, remedy: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CifarcamError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
+        raise unreadable(path, error, remedy) from error
 
 
 def _damaged(path: Path, remedy: str) -> CifarcamError:
-    return CifarcamError(f"{path}: damaged, its contents are not those that were written; {remedy}")
+    return CifarcamError(f"{path}: damaged, its contents differ from its SHA-256; {remedy}")
 
 
 @contextmanager
 def stderr_aside() -> Iterator[IO[bytes]]:
-    """Yield a temporary file that gets what this process and its children write to stderr.
+    """Yield a temporary file that receives what this process and its children write to stderr.
 
-    It is shown after all when the block fails, except by an error of ours, which says enough.
+    When the block fails with an error other than `CifarcamError`, the text is written to stderr.
     """
     sys.stderr.flush()
     terminal = os.dup(2)

@@ -1,9 +1,9 @@
-"""Runs and records as directories and files: where they are looked for, verified when read.
+"""Runs and records as directories and files: where they are, and their digests.
 
-A run's ``provenance.json`` holds the SHA-256 of each of its other files, and its own; a record
-holds its own. Nothing is read from a file that differs from what was written.
+A run's ``provenance.json`` holds the SHA-256 of each file of the run and its own; a record holds
+its own. Every file is verified when it is read.
 
-This module knows no TensorFlow, so that Sphinx's process can ask whether a chapter is stale.
+This module imports no TensorFlow, so that Sphinx's process can ask whether a chapter is stale.
 """
 
 from __future__ import annotations
@@ -26,177 +26,181 @@ RUN_FILES = (
     "metrics.json",
     PROVENANCE,
 )
-# Not handed on where they are too large; the provenance holds their digest.
+# Absent where it is too large; the provenance holds its digest all the same.
 WEIGHTS = "weights.safetensors"
 PLACE = "CIFARCAM_RUNS"  # an environment variable that names a directory of runs
 
-# Under this key of an output's metadata an executed chapter tells what it was computed from.
+# Keys of an output's metadata in an executed chapter: the runs, records and other inputs that it
+# was computed from, and files for its page (contents in base64, by name).
 USED = "cifarcam_used"
-# Under this one it carries files for its page: their contents in base64, by name.
 FILES = "cifarcam_files"
 
 KINDS = ("datasets", "runs", "records", "experiments", "cached", "inventory")
-# What this process was handed, by kind and name: a chapter closes by what it was computed from.
+# Inputs that this process has read, by kind and name: a chapter ends with what it was computed from.
 _handed_out: dict[str, dict[str, dict[str, Any]]] = {}
 
 
 def hand_out(kind: str, key: str, **what: Any) -> None:
-    """Note that something was handed to whoever runs in this process.
+    """Note an input that this process has read.
 
     Parameters
     ----------
     kind
         One of `KINDS`; ``"cached"`` are files of the user's cache.
     key
-        Its name, or a run's fingerprint; noted again, it replaces what was noted before.
+        Name of the input, or a run's fingerprint; an earlier note under the same key is replaced.
     what
-        All that tells of it, as JSON takes it.
+        Its description, as JSON takes it.
     """
     _handed_out.setdefault(kind, {})[key] = what
 
 
 def handed_out(kind: str) -> dict[str, dict[str, Any]]:
-    """What was handed out in this process, of one kind, by key in the order of noting."""
+    """The inputs of one kind that `hand_out` noted, by key, in the order of noting."""
     return dict(_handed_out.get(kind, {}))
 
 
-def places(given: Path | None = None, start: Path | None = None) -> list[Path]:
-    """Where runs are looked for.
+def places(place: Path | None = None, start: Path | None = None) -> list[Path]:
+    """The directories that are searched for runs, in this order.
 
-    The place given, the one that the environment variable ``CIFARCAM_RUNS`` names, ``runs/``
-    upwards from `start` (the working directory), the user's cache, and ``runs/`` beside the
+    `place`, the directory that the environment variable ``CIFARCAM_RUNS`` names, ``runs/`` upwards
+    from `start` (by default the working directory), the user's cache, and ``runs/`` beside the
     package in a checkout.
+
+    Raises
+    ------
+    CifarcamError
+        When ``CIFARCAM_RUNS`` names no directory.
     """
     here = start or Path.cwd()
     named = os.environ.get(PLACE)
+    if named and not Path(named).is_dir():
+        raise CifarcamError(f"{PLACE} is {named}, not a directory; name a directory of runs")
     candidates = [
-        *([given] if given else []),
+        *([place] if place else []),
         *([Path(named)] if named else []),
         *(directory / "runs" for directory in (here, *here.parents)),
         _files.cache_dir() / "runs",
         Path(__file__).resolve().parents[1] / "runs",
     ]
-    return [place for place in dict.fromkeys(candidates) if place.is_dir()]
+    return [directory for directory in dict.fromkeys(candidates) if directory.is_dir()]
 
 
-def run_directories(given: Path | None = None, start: Path | None = None) -> Iterator[Path]:
-    """All directories of runs, in the order in which they are looked up.
+def run_directories(place: Path | None = None, start: Path | None = None) -> Iterator[Path]:
+    """The directories of all runs, in the order of `places` and by name.
 
-    Hidden directories are runs that are being written.
+    Hidden directories are runs that are being written, and are left out.
     """
-    for place in places(given, start):
-        for directory in sorted(place.iterdir()):
+    for runs in places(place, start):
+        for directory in sorted(runs.iterdir()):
             if not directory.name.startswith(".") and (directory / PROVENANCE).is_file():
                 yield directory
 
 
-def find_run(fingerprint: str, given: Path | None = None, start: Path | None = None) -> Path | None:
-    """The directory of the first run with that fingerprint.
+def find_run(fingerprint: str, place: Path | None = None, start: Path | None = None) -> Path | None:
+    """The directory of the first run with a fingerprint, or None.
 
     Raises
     ------
     CifarcamError
-        When a provenance on the way is damaged, so that it cannot be known whose it is.
+        When the provenance of a run that is searched earlier is damaged: it might be the same run.
     """
-    for directory in run_directories(given, start):
+    for directory in run_directories(place, start):
         if read_provenance(directory)["fingerprint"] == fingerprint:
             return directory
     return None
 
 
 def read_provenance(directory: Path) -> dict[str, Any]:
-    """A run's provenance, verified.
+    """The verified provenance of a run.
 
     Raises
     ------
     CifarcamError
-        When it is damaged, or was made before runs held digests.
+        When it is damaged, or an older version wrote it without digests.
     """
-    remedy = _remedy(directory / PROVENANCE, directory.name)
+    remedy = _remedy(directory / PROVENANCE, _train_again(directory.name))
     return _files.read_json(
         directory / PROVENANCE,
-        f"{remedy}; a run of an older version: `cifarcam runs --seal {directory}`",
+        f"{remedy}, or seal a run of an older version by `cifarcam runs --seal {directory}`",
     )
 
 
 def read_file(directory: Path, name: str, digests: Mapping[str, str]) -> bytes:
-    """The contents of a run's file, verified.
+    """The verified contents of a file of a run.
 
     Parameters
     ----------
     directory, name
-        The run's directory and the file in it.
+        The run's directory and the file's name in it.
     digests
-        The provenance's ``"files"``.
+        SHA-256 by file name: ``"files"`` of the provenance.
 
     Raises
     ------
     CifarcamError
-        When the file is missing or differs from what was written with the run.
+        When the file is missing or its digest differs.
     """
     path = directory / name
-    remedy = _remedy(path, directory.name)
+    remedy = _remedy(path, _train_again(directory.name))
     if name not in digests:
         raise CifarcamError(f"{path}: the run's provenance names no such file; {remedy}")
     return _files.read_verified(path, digests[name], remedy)
 
 
 def seal_run(directory: Path) -> None:
-    """Note the SHA-256 of each file of a run in its provenance, and the provenance's own in itself.
+    """Write the SHA-256 of each file of a run into its provenance, and the provenance's own.
 
     Raises
     ------
     CifarcamError
-        When files are missing, or the weights are not those that the run evaluated.
+        When files are missing, or the weights differ from the weights that the run evaluated.
     """
     missing = [name for name in RUN_FILES if not (directory / name).is_file()]
     if missing:
-        raise CifarcamError(f"{directory}: not a whole run, lacks {', '.join(missing)}")
+        raise CifarcamError(f"{directory}: not a whole run, lacks {', '.join(missing)}; restore it")
     try:
         provenance = json.loads((directory / PROVENANCE).read_text())
     except ValueError as error:
         raise CifarcamError(f"{directory / PROVENANCE}: damaged, not JSON; restore it") from error
     provenance.pop("sha256", None)
-    written = [path for path in sorted(directory.iterdir()) if path.name != PROVENANCE]
-    digests = {path.name: _files.sha256(path) for path in written}
-    # Of weights that are not kept, and in runs of older versions.
+    files = [path for path in sorted(directory.iterdir()) if path.name != PROVENANCE]
+    digests = {path.name: _files.sha256(path) for path in files}
+    # Runs of older versions, and runs sealed before, whose weights may be absent.
     evaluated = provenance.pop("weights_sha256", provenance.get("files", {}).get(WEIGHTS))
     if evaluated is not None and digests.setdefault(WEIGHTS, evaluated) != evaluated:
         raise CifarcamError(
-            f"{directory / WEIGHTS}: not the weights that this run evaluated; restore them"
+            f"{directory / WEIGHTS}: not the weights that this run evaluated; restore the file"
         )
     _files.write_json(directory / PROVENANCE, provenance | {"files": digests})
 
 
 def find_record(name: str, start: Path | None = None) -> Path | None:
-    """The file of a measurement record: in ``records`` among the runs."""
-    for place in places(start=start):
-        path = place / "records" / f"{name}.json"
+    """The file of a record, in ``records`` of the first of `places` that holds it, or None."""
+    for runs in places(start=start):
+        path = runs / "records" / f"{name}.json"
         if path.is_file():
             return path
     return None
 
 
 def inventory(start: Path | None = None) -> list[str]:
-    """The names of all runs and of all records at hand, sorted."""
-    found = {directory.name for directory in run_directories(start=start)}
-    for place in places(start=start):
-        found |= {f"records/{path.name}" for path in (place / "records").glob("*.json")}
-    return sorted(found)
+    """The names of all runs and records, sorted."""
+    names = {directory.name for directory in run_directories(start=start)}
+    for runs in places(start=start):
+        names |= {f"records/{path.name}" for path in (runs / "records").glob("*.json")}
+    return sorted(names)
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A record's contents, verified.
+    """The verified contents of a record.
 
     Raises
     ------
     CifarcamError
-        When it is damaged, or the record of another measurement.
+        When the file is damaged, or holds the record of another measurement.
     """
-    remedy = (
-        f"restore it (`git checkout -- {path}` where it is committed), or make it anew by "
-        f"`cifarcam measure {path.stem}`"
-    )
+    remedy = _remedy(path, f"make the record again by `cifarcam measure {path.stem}`")
     record = _files.read_json(path, remedy)
     if record["name"] != path.stem:
         raise CifarcamError(f"{path}: the record of {record['name']!r}; {remedy}")
@@ -204,7 +208,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def run_digest(directory: Path) -> str:
-    """SHA-256 over a run's files, hexadecimal; over the weights through their own digest."""
+    """SHA-256 over a run's files, hexadecimal; the provenance stands for the weights."""
     digest = hashlib.sha256()
     for name in RUN_FILES:
         path = directory / name
@@ -212,8 +216,9 @@ def run_digest(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def _remedy(path: Path, run: str) -> str:
-    return (
-        f"restore it (`git checkout -- {path}` where it is committed), or make the run anew by "
-        f"`cifarcam train {run} --again`"
-    )
+def _remedy(path: Path, again: str) -> str:
+    return f"restore it (`git checkout -- {path}` where it is committed), or {again}"
+
+
+def _train_again(run: str) -> str:
+    return f"make the run again by `cifarcam train {run} --again`"

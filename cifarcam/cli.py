@@ -6,7 +6,7 @@ import errno
 import io
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ import click
 from cifarcam import __version__
 from cifarcam.errors import CifarcamError, check_readable, file_mode, printable
 
-# What a system answers whose disk, memory or rights do not suffice; any other OSError that gets
-# as far as the command line is a fault of ours, and shows where.
+# Errors of a disk, a memory or permissions. Any other OSError that reaches the command line is a
+# fault of ours, and keeps its traceback.
 SYSTEM_ERRORS = (
     errno.EACCES,
     errno.EDQUOT,
@@ -32,10 +32,10 @@ SYSTEM_ERRORS = (
 
 
 class _Group(click.Group):
-    """Shows the library's errors as one line, and an interruption without a traceback."""
+    """A group of commands that shows the library's errors as one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        if isinstance(sys.stdout, io.TextIOWrapper):  # a name may have letters that it lacks
+        if isinstance(sys.stdout, io.TextIOWrapper):  # the terminal may lack letters of a name
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
@@ -50,7 +50,7 @@ class _Group(click.Group):
 
 
 class _Path(click.ParamType):
-    """A name that the system takes, of no device or pipe, which would never come to an end."""
+    """A path that the system accepts and that is no device or pipe, which may have no end."""
 
     name = "path"
 
@@ -71,15 +71,15 @@ def main() -> None:
 
 
 @main.command("data")
-@click.option("--dataset", default="cifar10", help="cifar10 (the default) or sample.")
+@click.option("--dataset", default="cifar10", show_default=True, help="cifar10 or sample.")
 @click.option(
     "--from",
     "local",
     type=_Path(),
-    help="A downloaded archive to take CIFAR-10 from, or the folder unpacked from it.",
+    help="A downloaded archive of CIFAR-10, or the folder unpacked from it.",
 )
 def data_command(dataset: str, local: Path | None) -> None:
-    """Fetch CIFAR-10, verify it, and say what there is."""
+    """Download and verify CIFAR-10, and print how many images each split has."""
     from cifarcam import data
 
     if local is not None:
@@ -91,39 +91,41 @@ def data_command(dataset: str, local: Path | None) -> None:
 
 
 @main.command()
-@click.argument("experiment")
+@click.argument("name", metavar="EXPERIMENT")
 @click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), help="Another seed than the experiment's own."
+    "--seed", type=click.IntRange(0, 2**31 - 1), help="A seed instead of the experiment's own."
 )
-@click.option("--dataset", help="Another dataset than the experiment's own: cifar10 or sample.")
+@click.option("--dataset", help="cifar10 or sample instead of the experiment's own dataset.")
 @click.option(
     "--runs",
     "place",
     type=_Path(),
     default=Path("runs"),
     show_default=True,
-    help="Where the run is written.",
+    help="The directory of runs in which the run is looked up first and written.",
 )
-@click.option("--again", is_flag=True, help="Train although a run is there, and replace it.")
-def train(experiment: str, seed: int | None, dataset: str | None, place: Path, again: bool) -> None:
-    """Train EXPERIMENT, a name among experiments/ or a TOML file, and write its run.
+@click.option("--again", is_flag=True, help="Train even if the run exists, and replace it.")
+def train(name: str, seed: int | None, dataset: str | None, place: Path, again: bool) -> None:
+    """Train EXPERIMENT, a name in experiments/ or a TOML file, and write its run.
 
-    Interrupted, the same command goes on where it was, and ends with the same weights.
+    After an interruption the same command continues and ends with the same weights.
     """
     with _quiet_tensorflow():
         from cifarcam import _store, data, runs
         from cifarcam.training import experiment as experiments
 
-    wanted = experiments.find(experiment).with_changes(seed=seed, dataset=dataset)
-    directory = place / wanted.run_name
-    found = _store.find_run(wanted.fingerprint(data.DIGESTS[wanted.data.dataset]), place)
-    if found is not None and not again:
-        click.echo(f"{found} holds this run already; --again trains it anew")
+    experiment = experiments.find(name).with_changes(seed=seed, dataset=dataset)
+    fingerprint = experiment.fingerprint(data.DIGESTS[experiment.data.dataset])
+    existing = _store.find_run(fingerprint, place)
+    if existing is not None and not again:
+        click.echo(f"{existing} is this run; --again trains it once more")
         return
     try:
-        run = runs.make(wanted, directory, report=runs.show_progress(wanted))
+        run = runs.make(
+            experiment, place / experiment.run_name, report=runs.show_progress(experiment)
+        )
     except KeyboardInterrupt:
-        click.echo("interrupted; the same command goes on after the last finished epoch", err=True)
+        click.echo("interrupted; the same command continues after the last whole epoch", err=True)
         sys.exit(130)
     click.echo(_line(run))
 
@@ -132,19 +134,28 @@ def train(experiment: str, seed: int | None, dataset: str | None, place: Path, a
 @click.option(
     "--clean",
     is_flag=True,
-    help="Remove what interrupted trainings left: checkpoints, from which they would go on, and "
-    "half-written runs. What is being trained stays.",
+    help="Remove what interrupted training runs left: checkpoints, from which they would continue, "
+    "and incomplete runs. Files of training that is in progress stay.",
 )
 @click.option(
     "--seal",
     type=_Path(),
-    help="Note the digests of a run's files, in the directory of a run of an older version.",
+    help="The directory of a run of an older version, into which the digests of its files are "
+    "written.",
 )
-def runs_command(clean: bool, seal: Path | None) -> None:
-    """List the runs at hand."""
+@click.option("--runs", "place", type=_Path(), help="A directory of runs to list first.")
+def runs_command(clean: bool, seal: Path | None, place: Path | None) -> None:
+    """List the runs that are available here.
+
+    Runs are looked up in --runs, in the directory that CIFARCAM_RUNS names, in runs/ of the working
+    directory and of those above it, in the user's cache, and in the checkout.
+    """
     with _quiet_tensorflow():
         from cifarcam import _store, runs
 
+    _check_directory(place)
+    if place is not None and (clean or seal is not None):
+        raise CifarcamError("--runs is for the list of runs; leave it out with --clean and --seal")
     if seal is not None:
         _store.seal_run(seal)
         click.echo(f"{_line(runs.read(seal))}  {seal}")
@@ -155,12 +166,12 @@ def runs_command(clean: bool, seal: Path | None) -> None:
         if not removed:
             click.echo("nothing was left behind")
     else:
-        for directory in _store.run_directories():
+        for directory in _store.run_directories(place):
             click.echo(f"{_line(runs.read(directory))}  {directory}")
 
 
 class _Methods(click.Command):
-    """Help that lists the methods of the registry, without importing it for other commands."""
+    """A command whose help lists the methods, which only this help imports."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with _quiet_tensorflow():
@@ -178,6 +189,9 @@ class _Methods(click.Command):
 @click.argument("images", nargs=-1, required=True, type=_Path())
 @click.option("--run", "name", help="The run to explain.  [default: baseline]")
 @click.option(
+    "--runs", "place", type=_Path(), help="A directory in which runs are looked up first."
+)
+@click.option(
     "--model",
     "model_file",
     type=_Path(),
@@ -187,37 +201,41 @@ class _Methods(click.Command):
     "--classes",
     "classes_file",
     type=_Path(),
-    help="The model's class names: a text file in UTF-8, one a line, in order.",
+    help="The model's class names: a UTF-8 text file with one name per line, in order.",
 )
 @click.option(
     "--scale",
     type=float,
     default=1.0,
     show_default=True,
-    help="What pixels (0-255) are divided by for a --model without a rescaling layer, such as 255. "
-    "It does not serve networks trained behind preprocess_input, which take pixels from -1 to 1 or "
-    "less a mean: explain those from Python.",
+    help="Number by which pixels (0-255) are divided for a --model without a rescaling layer, such "
+    "as 255. Networks behind preprocess_input, which take pixels from -1 to 1 or minus a mean, need "
+    "more than a division: explain them from Python.",
 )
-@click.option("--method", default="grad-cam", show_default=True, help="The explainer, see below.")
+@click.option("--method", default="grad-cam", show_default=True, help="The method, see below.")
 @click.option(
     "--layer",
     multiple=True,
-    help="The layer to explain; the last spatial one by default. Given again, the mean of several.",
+    help="The layer to explain; by default the last spatial layer. Give the option several times "
+    "for the mean over several layers.",
 )
-@click.option("--target", help="The class to explain, by name or number; the predicted by default.")
-@click.option("--output-head", "head", help="The output to explain, of a model that has several.")
+@click.option(
+    "--target", help="The class to explain, by name or number; by default the predicted class."
+)
+@click.option("--output-head", "head", help="The output to explain, if a model has several.")
 @click.option(
     "-o",
     "--output",
     type=_Path(),
     default=Path("explanation.png"),
     show_default=True,
-    help="The picture to write: PNG, SVG or PDF by its ending. A file is replaced only if cifarcam "
-    "wrote it and it is none of the IMAGES.",
+    help="The picture to write: a PNG, SVG or PDF file by its ending. A file is replaced only if "
+    "cifarcam wrote it and it is not an input.",
 )
 def explain(
     images: tuple[Path, ...],
     name: str | None,
+    place: Path | None,
     model_file: Path | None,
     classes_file: Path | None,
     scale: float,
@@ -227,10 +245,10 @@ def explain(
     head: str | None,
     output: Path,
 ) -> None:
-    """Explain what a run's network, or your own Keras model, sees in your IMAGES.
+    """Explain how a run's network, or your own Keras model, classifies your IMAGES.
 
-    A picture of any size and mode is given as many channels as the model takes, its shorter side
-    is scaled to the model's input, and its centre cropped.
+    A picture may have any size and mode. It gets the model's number of channels, its shorter side
+    is scaled to the model's input, and its centre is cropped.
     """
     with _quiet_tensorflow():
         from cifarcam import _files, figures
@@ -240,23 +258,9 @@ def explain(
         raise CifarcamError(f"method {method!r} is not one of {', '.join(explainers.METHODS)}")
     own_files = [path for path in (model_file, classes_file) if path is not None]
     figures.check_output(output, [*images, *own_files])
-    if model_file is None and scale != 1:
-        raise CifarcamError(
-            "--scale is for a --model; the network of a run takes pixels as they are"
-        )
-    if model_file is not None and name is not None:
-        raise CifarcamError("--run and --model both say what to explain; give one of them")
-    if len(images) > figures.MOST_ROWS:
-        raise CifarcamError(f"{len(images)} pictures; give at most {figures.MOST_ROWS} at a time")
-    for path in images:  # told before a run is trained
-        check_readable(path)
-    if model_file is None:
-        with _quiet_tensorflow():
-            from cifarcam import data, runs
-        model = runs.load(name or "baseline").model()
-        default_names = data.CLASS_NAMES
-    else:
-        model, default_names = explainers.read_model(model_file), None
+    _check_source(name, place, model_file, scale)
+    _check_images(images, figures.MOST_ROWS)
+    model, default_names = _model(name, place, model_file)
     classifier = explainers.Classifier(model, head)
     names = explainers.class_names(classifier, classes_file, default_names)
     with _files.stderr_aside():  # the notes of decoders
@@ -272,39 +276,83 @@ def explain(
     )
     figures.save(figures.explanations(explained), output)
     for item in explained:
-        top = ", ".join(f"{label} {share:.1%}" for label, share in item.top)
-        nothing = "" if item.heatmap.any() else f"; no positive evidence for {item.target}"
-        click.echo(printable(f"{item.name}: {top}{nothing}"))
-    click.echo(printable(f"written to {output}"))
+        click.echo(printable(_answer(item)))
+    click.echo(printable(f"wrote {output}"))
+
+
+def _check_source(
+    name: str | None, place: Path | None, model_file: Path | None, scale: float
+) -> None:
+    """Refuse options that do not fit a run, or do not fit a model file."""
+    if model_file is None and scale != 1:
+        raise CifarcamError(
+            "--scale is for a --model; the networks of runs take pixels as they are"
+        )
+    if model_file is not None and (name is not None or place is not None):
+        raise CifarcamError("--run and --runs are for a run; leave them out with --model")
+    _check_directory(place)
+
+
+def _check_images(images: Sequence[Path], most: int) -> None:
+    """Refuse too many pictures, and files that cannot be read, before a run is trained."""
+    if len(images) > most:
+        raise CifarcamError(f"{len(images)} pictures; give at most {most} at a time")
+    for path in images:
+        check_readable(path)
+
+
+def _answer(item: Any) -> str:
+    """An explained picture on one line: its likeliest classes with their probabilities."""
+    top = ", ".join(f"{label} {share:.1%}" for label, share in item.top)
+    nothing = "" if item.heatmap.any() else f"; no positive evidence for {item.target}"
+    return f"{item.name}: {top}{nothing}"
+
+
+def _check_directory(place: Path | None) -> None:
+    if place is not None and not place.is_dir():
+        raise CifarcamError(f"{place}: no such directory; give a directory of runs")
+
+
+def _model(
+    name: str | None, place: Path | None, model_file: Path | None
+) -> tuple[Any, Sequence[str] | None]:
+    """The Keras model of a run, with its class names, or of a file, which has no class names."""
+    with _quiet_tensorflow():
+        if model_file is not None:
+            from cifarcam import explain as explainers
+
+            return explainers.read_model(model_file), None
+        from cifarcam import data, runs
+    return runs.load(name or "baseline", place=place).model(), data.CLASS_NAMES
 
 
 @main.command()
 @click.argument("name")
 def measure(name: str) -> None:
-    """Make the record of a long measurement by NAME; `cifarcam measure list` names them."""
+    """Make the measurement NAME and write its record; `cifarcam measure list` names them all."""
     with _quiet_tensorflow():
         from cifarcam.studies import measurements
 
     if name == "list":
-        for known, measurement in measurements.MEASUREMENTS.items():
-            click.echo(f"{known}: {(measurement.__doc__ or '').splitlines()[0]}")
+        for label, measurement in measurements.MEASUREMENTS.items():
+            click.echo(f"{label}: {(measurement.__doc__ or '').splitlines()[0]}")
         return
-    click.echo(f"written to {measurements.measure(name, Path('runs'))}")
+    click.echo(f"wrote {measurements.measure(name, Path('runs'))}")
 
 
 @main.command()
 @click.option("--kernel", help="The Jupyter kernel that executes the chapters.")
 @click.option("--dataset", help="cifar10 or sample.")
-@click.option("--run", help="The experiment whose runs the chapters tell of.")
-@click.option("--chapter", multiple=True, help="Only this chapter; may be given again.")
+@click.option("--run", help="The experiment whose runs the chapters show.")
+@click.option("--chapter", multiple=True, help="Only this chapter; may be given several times.")
 def report(
     kernel: str | None, dataset: str | None, run: str | None, chapter: tuple[str, ...]
 ) -> None:
-    """Execute the chapters that are stale; `jupyter-book build book` then sets them.
+    """Execute the chapters that are stale; `jupyter-book build book` then typesets them.
 
-    What is chosen here stays chosen for the next builds.
+    Kernel, dataset and run stay the same for the next builds until they are changed here.
     """
-    from cifarcam.publish import chapters
+    from cifarcam.publish import chapters, execution
 
     project = chapters.find_project()
     chapters.check_names(project, chapter)  # before anything is stored
@@ -315,11 +363,11 @@ def report(
             raise CifarcamError(f"{run}: give the name of an experiment, not its file")
         experiments.find(run)
         experiments.find(f"{run}-early-stopping")  # the chapters compare the two
-    given = {"kernel": kernel, "dataset": dataset, "run": run}
+    options = {"kernel": kernel, "dataset": dataset, "run": run}
     parameters = chapters.choose_parameters(
-        project, {key: value for key, value in given.items() if value is not None}
+        project, {key: value for key, value in options.items() if value is not None}
     )
-    executed = chapters.execute_stale(project, parameters, only=chapter, say=click.echo)
+    executed = execution.execute_stale(project, parameters, only=chapter, say=click.echo)
     if not executed:
         click.echo("every chapter is up to date")
 
@@ -327,23 +375,24 @@ def report(
 @main.command("colab")
 @click.argument("repository")
 def colab_command(repository: str) -> None:
-    """Set the REPOSITORY on GitHub, owner/name, from which Colab opens and installs.
+    """Set the REPOSITORY on GitHub, owner/name, for the notebooks in Colab.
 
-    Writes the address into the book's configuration, and a badge and a cell that installs the
-    library into every notebook; "" takes all of them away.
+    Writes the address into the book's configuration, and into every notebook a badge and a cell
+    that installs the library; "" removes them all.
     """
     from cifarcam.publish import chapters, colab
 
     changed = colab.set_repository(chapters.find_project(), repository)
-    click.echo(f"written: {', '.join(changed)}" if changed else "every notebook agrees already")
+    click.echo(f"wrote {', '.join(changed)}" if changed else "every notebook agrees already")
 
 
 def _line(run: Any) -> str:
+    """A run on one line: accuracy with its interval, epochs, parameters, duration."""
     test = run.metrics["test"]
     low, high = test["accuracy_interval"]
     return (
         f"{run.name:32s} test accuracy {test['accuracy']:.2%} ({low:.1%} to {high:.1%})  "
-        f"kept epoch {run.provenance['kept_epoch']}/{run.provenance['epochs']}  "
+        f"weights of epoch {run.provenance['kept_epoch']}/{run.provenance['epochs']}  "
         f"{run.provenance['parameters']:,} parameters  "
         f"{run.provenance['training_seconds'] / 60:.1f} min"
     )
@@ -351,7 +400,7 @@ def _line(run: Any) -> str:
 
 @contextmanager
 def _quiet_tensorflow() -> Iterator[None]:
-    """Keep TensorFlow's start-up notes, which its C++ prints on import, off the terminal."""
+    """Prepare the device, without the notes that TensorFlow prints in C++ on import."""
     from cifarcam import _files
 
     with _files.stderr_aside():

@@ -1,4 +1,4 @@
-"""The one exception that users are meant to see, and what goes into its one sentence."""
+"""The exceptions that users see, and checks that raise them in one sentence."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import stat
 import unicodedata
 from pathlib import Path
 
-LONGEST_WORD = 200  # letters; a longer one, as of a file's name, is shown without its middle
+LONGEST_WORD = 200  # letters; longer words, such as file names, are shown without their middle
 
 
 class CifarcamError(Exception):
-    """A wrong input or a missing resource, told in one sentence that says what to do."""
+    """A wrong input or a missing resource: one sentence that names it and says what to do."""
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a stranger's error says, or else its type; at most 300 characters."""
+    """The first line of an error's message, or its type if it has none; at most 300 characters."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def printable(text: str) -> str:
-    """A text on one line that any terminal and font can be given.
+    """A text on one line that every terminal and font can show.
 
-    Line breaks become spaces, control characters and bytes that are not UTF-8 become U+FFFD, marks
-    without a shape (such as those that turn the direction of writing) are left out, and words of
-    more than `LONGEST_WORD` letters lose their middle.
+    Line breaks become spaces, and control characters and bytes that are not UTF-8 become U+FFFD.
+    Invisible marks (such as marks of the writing direction) are removed, and words of more than
+    `LONGEST_WORD` letters lose their middle.
     """
     shown = "".join(
         character if character.isprintable() else _shape(character) for character in text
@@ -43,12 +43,12 @@ def _shape(character: str) -> str:
 
 
 def file_mode(path: Path) -> int | None:
-    """What kind of file is there and who may use it (`stat.st_mode`); None where nothing is.
+    """The type and permissions of a file (`stat.st_mode`); None if there is no file.
 
     Raises
     ------
     CifarcamError
-        When the system takes no such name, or does not let this user look there.
+        When the system does not accept the name, or does not let this user look there.
     """
     try:
         return path.stat().st_mode
@@ -56,17 +56,22 @@ def file_mode(path: Path) -> int | None:
         return None
     except OSError as error:
         raise CifarcamError(f"{path}: {error.strerror}; give another file") from error
-    except ValueError as error:  # a NUL, or letters that no file system has
-        raise CifarcamError(f"{path}: no name of a file ({first_line(error)})") from error
+    except ValueError as error:  # a NUL, or characters that no file system accepts
+        raise CifarcamError(f"{path}: not a valid file name ({first_line(error)})") from error
+
+
+def unreadable(path: Path, error: OSError, remedy: str = "give another file") -> CifarcamError:
+    """The error for a file that the system does not let this user read."""
+    return CifarcamError(f"{path}: cannot be read ({error.strerror}); {remedy}")
 
 
 def check_readable(path: Path) -> None:
-    """Refuse what is no file of data that can be read to its end.
+    """Check that a path is a file with data that this user may read.
 
     Raises
     ------
     CifarcamError
-        When it is missing, empty, a folder, a device or a pipe, or may not be read.
+        When the file is missing or empty, may not be read, or is a folder, device or pipe.
     """
     mode = file_mode(path)
     if mode is None:
@@ -79,18 +84,18 @@ def check_readable(path: Path) -> None:
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        raise CifarcamError(f"{path}: cannot be read ({error.strerror})") from error
+        raise unreadable(path, error) from error
     if empty:
         raise CifarcamError(f"{path}: the file is empty")
 
 
 def check_backend() -> None:
-    """Refuse a Keras that does not run on TensorFlow.
+    """Check that Keras runs on TensorFlow.
 
     Raises
     ------
     CifarcamError
-        When Keras runs on another backend, or the backend that is set cannot be imported.
+        When Keras is set to another backend, or its backend cannot be imported.
     """
     advice = (
         'set the environment variable KERAS_BACKEND, or "backend" in ~/.keras/keras.json, to '
@@ -98,11 +103,11 @@ def check_backend() -> None:
     )
     try:
         import keras
-    except ImportError as error:  # of the backend that is set, such as torch
+    except ImportError as error:  # of a backend, such as torch
         raise CifarcamError(f"Keras cannot be imported ({first_line(error)}); {advice}") from error
     backend = keras.backend.backend()
     if backend != "tensorflow":
-        raise CifarcamError(f"Keras runs on {backend}, where cifarcam needs TensorFlow; {advice}")
+        raise CifarcamError(f"Keras runs on {backend}, but cifarcam needs TensorFlow; {advice}")
 
 
 class MissingExtra(CifarcamError, ImportError):
@@ -117,12 +122,12 @@ def require(extra: str, *modules: str) -> None:
     extra
         The extra of ``cifarcam[extra]`` that installs them.
     modules
-        Names by which they are imported, such as ``"sklearn"``.
+        The names of the packages' modules, such as ``"sklearn"``.
 
     Raises
     ------
     MissingExtra
-        When one of them is not installed.
+        When a package is not installed.
     """
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:

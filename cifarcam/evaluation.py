@@ -1,20 +1,22 @@
-"""Predictions -> metrics, with intervals."""
+"""Metrics of predictions, with intervals."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from scipy import stats
 
-from cifarcam.data import CLASS_NAMES
-from cifarcam.errors import CifarcamError
+from cifarcam.errors import CifarcamError, require
+
+require("train", "sklearn")  # before its import
+
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 CALIBRATION_BINS = 15
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
@@ -22,10 +24,16 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
 @dataclass(frozen=True)
 class Calibration:
-    """Confidence against accuracy in bins of equal width over (0, 1].
+    """Confidence and accuracy in bins of equal width over (0, 1].
 
-    `confidence` and `accuracy` are the bins' means, 0-1, NaN where `count` is zero. `error` is
-    the expected calibration error, 0-1 (Guo et al. 2017, eq. 3).
+    Attributes
+    ----------
+    confidence, accuracy
+        Means by bin, float64, 0-1; NaN in an empty bin.
+    count
+        Images by bin, int64.
+    error
+        The expected calibration error, 0-1 (Guo et al. 2017, eq. 3).
     """
 
     confidence: np.ndarray
@@ -36,10 +44,18 @@ class Calibration:
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two classes taken for each other.
+    """Two classes that a network confuses.
 
-    `count` is the number of mistakes in both directions, `share` (0-1) their part of all
-    mistakes, `rank` (from 1) the pair's place among all pairs by count.
+    Attributes
+    ----------
+    first, second
+        The classes, `first` less than `second`.
+    count
+        Mistakes in both directions.
+    share
+        `count` divided by the number of all mistakes, 0-1.
+    rank
+        Rank of the pair by count, from 1; ties share the better rank.
     """
 
     first: int
@@ -50,14 +66,14 @@ class ConfusedPair:
 
 
 def wilson_interval(correct: int, count: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (Wilson 1927).
+    """Wilson's score interval of a proportion (Wilson 1927), by SciPy.
 
     Parameters
     ----------
     correct, count
-        Successes among trials.
+        Number of successes and of trials.
     level
-        Confidence, between 0 and 1, both excluded.
+        Confidence level, above 0 and below 1.
 
     Returns
     -------
@@ -67,24 +83,20 @@ def wilson_interval(correct: int, count: int, level: float = 0.95) -> tuple[floa
     Raises
     ------
     CifarcamError
-        When `count` is not positive, `correct` is not from 0 to `count`, or `level` is no
-        confidence.
+        When `count` is not positive, or `correct` or `level` is out of range.
     """
     if not 0 <= correct <= count or count == 0:
-        raise CifarcamError(f"{correct} correct of {count}: not a proportion")
+        raise CifarcamError(f"{correct} correct of {count}; give 0 to {count} of at least 1")
     if not 0 < level < 1:
         raise CifarcamError(f"level is {level}; give a number between 0 and 1")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share = correct / count
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    interval = stats.binomtest(correct, count).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def evaluate(
-    probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str] = CLASS_NAMES
+    probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """All metrics of some predictions, ready for JSON.
+    """All metrics of predictions, as JSON takes them.
 
     Parameters
     ----------
@@ -108,7 +120,7 @@ def evaluate(
     ------
     CifarcamError
         When there is no image, shapes do not match, labels are out of range, rows are not
-        probabilities, or there are more or fewer names than classes.
+        probabilities, or the number of names is not C.
     """
     _check(probabilities, labels)
     names = list(class_names)
@@ -151,7 +163,7 @@ def evaluate(
 def calibration(
     probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS
 ) -> Calibration:
-    """How far the probability of the predicted class can be taken at its word.
+    """Confidence, the probability of the predicted class, and accuracy by bin of confidence.
 
     Parameters
     ----------
@@ -160,7 +172,7 @@ def calibration(
     labels
         Integers, N.
     bins
-        How many bins of equal width, at least 1; a bin holds its upper edge, not its lower.
+        Number of bins of equal width, at least 1; a bin holds its upper edge, not its lower.
 
     Raises
     ------
@@ -183,9 +195,9 @@ def calibration(
 
 
 def confused_pairs(confusion: np.ndarray | Sequence[Sequence[int]]) -> list[ConfusedPair]:
-    """All unordered pairs of classes, the most confused first.
+    """All unordered pairs of classes, the most confused pair first.
 
-    Ties share the better rank and stand in the order of their class numbers.
+    Pairs with the same count share the better rank and are ordered by class.
 
     Parameters
     ----------
@@ -195,34 +207,31 @@ def confused_pairs(confusion: np.ndarray | Sequence[Sequence[int]]) -> list[Conf
     Raises
     ------
     CifarcamError
-        When it is not a square of counts.
+        When it is not a square matrix of counts.
     """
     matrix = np.asarray(confusion)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or (matrix < 0).any():
         raise CifarcamError(f"a confusion matrix is a square of counts, not {matrix.shape}")
     both = matrix + matrix.T
     mistakes = int(matrix.sum() - np.trace(matrix))
-    counts = {(i, j): int(both[i, j]) for i, j in combinations(range(len(matrix)), 2)}
-    ordered = sorted(counts, key=lambda pair: (-counts[pair], pair))
-    return [
-        ConfusedPair(
-            first=i,
-            second=j,
-            count=counts[i, j],
-            share=counts[i, j] / mistakes if mistakes else 0.0,
-            rank=1 + sum(other > counts[i, j] for other in counts.values()),
-        )
-        for i, j in ordered
+    indices = list(combinations(range(len(matrix)), 2))
+    counts = np.array([both[pair] for pair in indices], int)
+    pairs = [
+        ConfusedPair(*pair, int(count), int(count) / mistakes if mistakes else 0.0, int(rank))
+        for pair, count, rank in zip(indices, counts, stats.rankdata(-counts, "min"), strict=True)
     ]
+    return sorted(pairs, key=lambda pair: pair.rank)
 
 
 def rank_of(values: Mapping[str, float], name: str) -> int:
-    """The place (from 1) of one name's value among all, the highest first; ties share the better.
+    """The rank, from 1, of a name's value among all values, the highest first.
+
+    Ties share the better rank.
 
     Raises
     ------
     CifarcamError
-        When there is no such name.
+        When `values` does not hold the name.
     """
     if name not in values:
         raise CifarcamError(f"{name!r} is not one of {', '.join(values)}")
@@ -234,7 +243,7 @@ def most_confident_mistakes(
 ) -> np.ndarray:
     """Indices (int64) of at most `count` wrong predictions, the most confident first.
 
-    Ties stand in the order of the images.
+    Predictions of the same confidence are ordered by index.
 
     Raises
     ------
@@ -243,7 +252,7 @@ def most_confident_mistakes(
     """
     _check(probabilities, labels)
     if count < 0:
-        raise CifarcamError(f"{count} mistakes cannot be shown; give 0 or more")
+        raise CifarcamError(f"count is {count}; give 0 or more")
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
     return wrong[order][:count].astype(np.int64)
@@ -252,7 +261,7 @@ def most_confident_mistakes(
 def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """The mean of independent values and the half width of its 95% interval (Student's t).
 
-    The half width is NaN for a single value.
+    The half width is NaN for a single value and 0 where all values are equal.
 
     Raises
     ------
@@ -261,49 +270,50 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """
     array = np.asarray(values, np.float64)
     if array.size == 0:
-        raise CifarcamError("no values to average")
+        raise CifarcamError("no values to average; give at least one")
     if array.size == 1:
         return float(array.mean()), math.nan
-    error = array.std(ddof=1) / math.sqrt(array.size)
-    return float(array.mean()), float(stdtrit(array.size - 1, 0.975) * error)
+    quantile = stats.t.ppf(0.975, array.size - 1)
+    return float(array.mean()), float(quantile * stats.sem(array))
 
 
 def difference_interval(
     after: Sequence[float] | np.ndarray, before: Sequence[float] | np.ndarray
 ) -> tuple[float, float]:
-    """The difference of the means of two independent samples and its 95% interval's half width.
+    """The mean of `after` minus the mean of `before`, and the half width of its 95% interval.
 
-    By Welch's t-test (Welch 1947): the samples' variances may differ. The half width is NaN
-    where a sample has a single value, and 0 where all values of both agree.
+    The samples are independent, and their variances may differ (Welch 1947). The half width is
+    NaN where a sample has a single value, and 0 where the values of each sample are all equal.
 
     Raises
     ------
     CifarcamError
         When a sample is empty.
     """
-    (high, _), (low, _) = mean_interval(after), mean_interval(before)
-    sizes = np.array([len(after), len(before)])
-    if sizes.min() == 1:
-        return high - low, math.nan
-    squares = np.array([np.var(after, ddof=1), np.var(before, ddof=1)]) / sizes
-    if not squares.sum():
-        return high - low, 0.0
-    freedom = squares.sum() ** 2 / (squares**2 / (sizes - 1)).sum()
-    return high - low, float(stdtrit(freedom, 0.975) * math.sqrt(squares.sum()))
+    difference = mean_interval(after)[0] - mean_interval(before)[0]
+    if min(len(after), len(before)) == 1:
+        return difference, math.nan
+    if np.ptp(after) == np.ptp(before) == 0:
+        return difference, 0.0
+    with warnings.catch_warnings():
+        # SciPy warns of lost precision where the values of one sample are all equal.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        interval = stats.ttest_ind(after, before, equal_var=False).confidence_interval(0.95)
+    return difference, float(interval.high - interval.low) / 2
 
 
 def verdict(*conditions: bool) -> str:
-    """How a claim fared: ``"held"``, ``"in part"`` or ``"did not hold"``.
+    """The verdict on a claim: ``"held"``, ``"in part"`` or ``"did not hold"``.
 
-    It held when all its conditions are true, did not hold when none is.
+    A claim held when all its conditions are true, and did not hold when none is.
 
     Raises
     ------
     CifarcamError
-        Without a condition.
+        When no condition is given.
     """
     if not conditions:
-        raise CifarcamError("a verdict needs at least one condition")
+        raise CifarcamError("no condition to judge; give at least one")
     if all(conditions):
         return "held"
     return "in part" if any(conditions) else "did not hold"
@@ -316,10 +326,10 @@ def _check(probabilities: np.ndarray, labels: np.ndarray) -> None:
             f"{labels.shape}; give N x C and N, N at least 1"
         )
     if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or (probabilities < 0).any():
-        # Not-a-number fails the first test too.
+        # NaN fails the first condition as well.
         raise CifarcamError("the rows of probabilities do not sum to 1; give the softmax's output")
     if not np.issubdtype(labels.dtype, np.integer):
-        raise CifarcamError(f"labels are {labels.dtype}; give whole numbers")
+        raise CifarcamError(f"labels are {labels.dtype}; give integers")
     if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
         raise CifarcamError(
             f"labels run from {labels.min()} to {labels.max()}; "

@@ -5,7 +5,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from test_training import TINY
+from helpers import TINY
 
 from cifarcam import _devices, _files, data, models, runs, training
 from cifarcam.studies import ablation, architecture_search, records
@@ -17,7 +17,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-def test_each_step_changes_one_thing_and_the_last_is_the_speedrun_but_for_size():
+def test_steps_change_one_setting_each_and_end_with_a_narrow_speedrun():
     chain = ablation.steps()
     first, last = chain[0].experiment, chain[-1].experiment
     baseline, speedrun = experiment.find("baseline"), experiment.find("speedrun")
@@ -38,7 +38,8 @@ def test_each_step_changes_one_thing_and_the_last_is_the_speedrun_but_for_size()
         models.build(step.experiment.architecture, step.experiment.options)
 
 
-def test_a_training_is_measured_on_its_final_weights_and_then_taken_from_the_cache(monkeypatch):
+@pytest.mark.slow
+def test_train_once_measures_the_final_weights_and_caches(monkeypatch):
     sample = data.load("sample")
     wanted = experiment.parse(TINY, "tiny", "tiny.toml")
     found = ablation.train_once(wanted, sample)
@@ -64,7 +65,7 @@ def test_a_training_is_measured_on_its_final_weights_and_then_taken_from_the_cac
     assert not list((_files.cache_dir() / "checkpoints").glob("*.safetensors"))
 
 
-def test_images_are_disturbed_one_by_one_and_the_same_every_time():
+def test_disturbed_images_are_drawn_one_by_one_and_the_same_every_time():
     split = data.load("sample").validation
     found = ablation._disturbed(split)
     assert list(found) == ["shifted", "turned"]
@@ -86,7 +87,7 @@ def test_images_are_disturbed_one_by_one_and_the_same_every_time():
     assert change[14:18, 14:18].mean() < 0.5 * change[:4, :4].mean()
 
 
-def test_the_committed_record_is_of_these_experiments():
+def test_ablation_record_is_of_these_experiments():
     record = records.load("ablation")
     digest = runs.load("baseline").provenance["dataset_digest"]
     chain, rates = ablation.steps(), ablation.dropout_experiments()
@@ -99,7 +100,8 @@ def test_the_committed_record_is_of_these_experiments():
         assert [training["seed"] for training in line["trainings"]] == list(ablation.SEEDS)
 
 
-def test_the_search_ranks_by_distance_and_leaves_no_checkpoint(monkeypatch):
+@pytest.mark.slow
+def test_architecture_search_ranks_by_distance_and_leaves_no_checkpoint(monkeypatch):
     tiny = experiment.parse(TINY, "tiny", "tiny.toml")
     members = tiny.options, replace(tiny.options, dense=4)
     monkeypatch.setattr(experiment, "find", lambda name: tiny)
@@ -116,7 +118,7 @@ def test_the_search_ranks_by_distance_and_leaves_no_checkpoint(monkeypatch):
     assert not list((_files.cache_dir() / "checkpoints").glob("*.safetensors"))
 
 
-def test_dropout_is_measured_beside_the_baselines_own_rate():
+def test_dropout_experiments_have_no_dropout_and_the_baselines_rate():
     rates = ablation.dropout_experiments()
     baseline = experiment.find("baseline")
     assert list(rates) == [0.0, baseline.options.dropout]

@@ -19,8 +19,9 @@ BUILDERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_counts_are_the_published_ones_and_blocks_add_up(name):
+def test_blocks_add_up_to_the_published_counts(name):
     model = BUILDERS[name]()
     parameters, convolutions, dense = PUBLISHED[name]
     assert model.count_params() == parameters
@@ -40,7 +41,7 @@ def test_counts_are_the_published_ones_and_blocks_add_up(name):
     )
 
 
-def test_the_custom_network_counted_by_hand():
+def test_custom_network_has_the_parameters_counted_by_hand():
     model = custom_cnn.build(custom_cnn.Options(filters=(32, 64, 128), dense=64, dropout=0.2))
     by_hand = [3 * 9 * 32 + 32, 32 * 9 * 64 + 64, 64 * 9 * 128 + 128, 2048 * 64 + 64, 64 * 10 + 10]
     blocks = summary.blocks(model)

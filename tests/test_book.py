@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, pages, run
+from helpers import ROOT, pages, run
 
 SAMPLE_WORDS = "committed sample of 2,000 images"
 
 
 @pytest.mark.slow
-def test_every_chapter_is_executed_once_and_built_without_a_warning(built):
+def test_chapters_are_executed_once_and_built_without_warning(built):
     project, said, log = built
     for chapter in (project / "notebooks").glob("*.md"):
         assert f"chapter {chapter.stem}: not executed yet" in said
@@ -22,13 +22,13 @@ def test_every_chapter_is_executed_once_and_built_without_a_warning(built):
 
 
 @pytest.mark.slow
-def test_every_page_says_that_it_was_built_from_the_sample(built):
+def test_pages_say_that_they_were_built_from_the_sample(built):
     for name, page in pages(built[0]).items():
         assert SAMPLE_WORDS in page.get_text(), name
 
 
 @pytest.mark.slow
-def test_no_page_shows_an_unresolved_reference_or_a_path_of_this_machine(built):
+def test_pages_show_no_unresolved_reference_and_no_local_path(built):
     for name, page in pages(built[0]).items():
         html = str(page)
         assert str(built[0]) not in html, name
@@ -61,7 +61,7 @@ def test_figures_are_numbered_captioned_and_have_alternative_text(built):
 
 
 @pytest.mark.slow
-def test_every_image_and_internal_link_resolves(built):
+def test_images_and_internal_links_resolve(built):
     html = built[0] / "book" / "_build" / "html"
     for name, page in pages(built[0]).items():
         here = (html / f"{name}.html").parent
@@ -78,7 +78,7 @@ def test_every_image_and_internal_link_resolves(built):
 
 
 @pytest.mark.slow
-def test_there_are_no_launch_buttons_without_an_address_and_right_ones_with_it(built):
+def test_launch_buttons_need_an_address(built):
     project = built[0]
     page = (project / "book" / "_build" / "html" / "notebooks" / "results.html").read_text()
     assert "colab.research.google.com" not in page
@@ -103,7 +103,7 @@ def test_there_are_no_launch_buttons_without_an_address_and_right_ones_with_it(b
 
 
 @pytest.mark.slow
-def test_a_changed_number_changes_on_every_page_that_shows_it(built):
+def test_changed_number_changes_on_every_page(built):
     project = built[0]
     run(project, "jupyter-book", "build", "book")
     source = project / "notebooks" / "results.md"
@@ -141,7 +141,7 @@ def test_pages_close_with_what_they_were_computed_from(built):
 
 
 @pytest.mark.slow
-def test_the_gallery_shows_what_the_networks_predict(built):
+def test_gallery_shows_what_the_networks_predict(built):
     project = built[0]
     html = project / "book" / "_build" / "html"
     files = sorted((html / "_static" / "gallery").iterdir())
@@ -188,7 +188,7 @@ def test_negative_numbers_have_a_minus(built):
 
 
 @pytest.mark.slow
-def test_a_figure_opens_alone_and_a_download_is_the_notebook_without_outputs(built):
+def test_figure_opens_alone_and_download_is_without_outputs(built):
     project = built[0]
     for name, page in pages(project).items():
         for figure in page.select("article figure"):

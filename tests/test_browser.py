@@ -3,9 +3,11 @@
 import re
 
 import pytest
-from conftest import PAGES, OpenPage
+from helpers import PAGES, OpenPage
 
 MEGABYTE = 1e6
+# A reference page of each kind.
+REFERENCE = ["reference/methods", "reference/methods/lime", "reference/modules/explain"]
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +29,20 @@ def open_page(chromium, html):
 
 
 @pytest.mark.slow
-def test_these_are_all_pages(html):
-    found = {str(path.relative_to(html).with_suffix("")) for path in html.rglob("*.html")}
-    assert {name for name in found if not name.startswith("_")} - {"genindex", "search"} == set(
-        PAGES
-    )
+def test_pages_are_complete(html):
+    names = {
+        path.relative_to(html).as_posix().removesuffix(".html") for path in html.rglob("*.html")
+    }
+    names = {name for name in names if not name.startswith("_")} - {"genindex", "search"}
+    folder = html.parents[1] / "reference"
+    reference = {path.relative_to(folder.parent).as_posix() for path in folder.rglob("*.md")}
+    assert names == {*PAGES, *(name.removesuffix(".md") for name in reference)}
+    assert set(REFERENCE) <= names
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*PAGES, "search"])
-def test_a_page_is_whole_by_itself_and_free_of_barriers(open_page, html, name):
+@pytest.mark.parametrize("name", [*PAGES, *REFERENCE, "search"])
+def test_page_is_complete_offline_and_free_of_barriers(open_page, html, name):
     opened = open_page(name, color_scheme="dark")
     page = opened.page
     # Every formula is set, and every image is there, those further down that wait for the reader too.
@@ -65,7 +71,7 @@ def test_a_page_is_whole_by_itself_and_free_of_barriers(open_page, html, name):
 
 
 @pytest.mark.slow
-def test_the_search_finds_airplane(open_page):
+def test_search_finds_airplane(open_page):
     opened = open_page("index")
     page = opened.page
     page.keyboard.press("Control+k")
@@ -83,7 +89,7 @@ def test_the_search_finds_airplane(open_page):
 
 
 @pytest.mark.slow
-def test_the_code_of_a_cell_opens_and_closes(open_page):
+def test_code_of_a_cell_opens_and_closes(open_page):
     page = open_page("notebooks/results").page
     fold = page.locator("article details.hide").first
     code = fold.locator("pre").first
@@ -95,7 +101,7 @@ def test_the_code_of_a_cell_opens_and_closes(open_page):
 
 
 @pytest.mark.slow
-def test_the_theme_can_be_changed_and_stays_on_the_next_page(open_page):
+def test_theme_stays_on_the_next_page(open_page):
     page = open_page("index", color_scheme="light").page
     theme = "document.documentElement.dataset.theme"
     button = page.locator(".theme-switch-button").first

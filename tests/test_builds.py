@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import BIN, HEAD, ROOT
+from helpers import BIN, HEAD, ROOT
 
 from cifarcam.errors import CifarcamError
-from cifarcam.publish import chapters, pairs, sphinx_ext
+from cifarcam.publish import chapters, execution, pairs, sphinx_ext, staleness
 
 PARAMETERS = """```{code-cell} ipython3
 :tags: [parameters]
@@ -55,7 +55,7 @@ def copy_of(project, name="one"):
 
 
 def execute(project, **changes):
-    return chapters.execute_stale(project, chapters.Parameters(**changes), say=lambda line: None)
+    return execution.execute_stale(project, chapters.Parameters(**changes), say=lambda line: None)
 
 
 def say(project, *command, **environment):
@@ -99,7 +99,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_chapter_that_cannot_be_right_is_refused_before_any_is_executed(project, kind):
+def test_wrong_chapter_is_refused_before_any_is_executed(project, kind):
     write(project, "x = 1", name="good")
     write(project, *REFUSED[kind]["codes"], parameters=REFUSED[kind].get("parameters", PARAMETERS))
     with pytest.raises(CifarcamError, match="chapter one: ") as refused:
@@ -108,7 +108,8 @@ def test_a_chapter_that_cannot_be_right_is_refused_before_any_is_executed(projec
     assert not copy_of(project, "good").exists()
 
 
-def test_magics_work_in_a_notebook_that_is_new_and_alone(project):
+@pytest.mark.slow
+def test_magics_work_in_a_new_notebook_without_text(project):
     code = [
         "%matplotlib inline\n!true\nhere = !echo shell",
         "%%time\nx = 6 * 7",
@@ -123,7 +124,7 @@ def test_magics_work_in_a_notebook_that_is_new_and_alone(project):
 
 
 @pytest.mark.slow
-def test_a_damaged_copy_is_made_anew(project):
+def test_damaged_copy_is_made_anew(project):
     write(project, "print(6 * 7)")
     execute(project)
     copy, parameters = copy_of(project), chapters.Parameters()
@@ -139,20 +140,21 @@ def test_a_damaged_copy_is_made_anew(project):
         json.dumps(notebook | {"metadata": {"cifarcam": 3}}): "another type",
     }
     assert len(damages) == 7
-    assert chapters._stale(project, ["one"], parameters) == {}
+    assert staleness.stale(project, ["one"], parameters) == {}
     for text, kind in damages.items():
         assert text != whole
         copy.write_text(text)
-        assert "one" in chapters._stale(project, ["one"], parameters), kind
+        assert "one" in staleness.stale(project, ["one"], parameters), kind
     leftover = copy.parent / ".one.ipynb.abc"
     leftover.touch()  # of a process that was killed while it wrote the copy
     assert execute(project) == ["one"]
-    assert chapters._stale(project, ["one"], parameters) == {}
+    assert staleness.stale(project, ["one"], parameters) == {}
     assert "42" in copy.read_text()
     assert not leftover.exists()
 
 
-def test_a_kernel_whose_python_is_gone_is_named(project, monkeypatch):
+@pytest.mark.slow
+def test_kernel_without_its_python_is_named(project, monkeypatch):
     folder = project / "jupyter" / "kernels" / "broken"
     folder.mkdir(parents=True)
     spec = {"argv": ["/nowhere/python", "-f", "{connection_file}"], "display_name": "x"}
@@ -188,7 +190,7 @@ time.sleep(600)"""
 
 
 @pytest.mark.slow
-def test_nothing_outlives_a_killed_build(project):
+def test_killed_build_leaves_no_process(project):
     for name in ("one", "two"):
         write(project, SLEEPING.replace("NAME", name), name=name)
     environment = os.environ | {"BUILD_UNDER_TEST": str(project)}
@@ -207,7 +209,7 @@ def test_nothing_outlives_a_killed_build(project):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_told_in_one_sentence_and_its_kernel_ends(project, monkeypatch):
+def test_killed_worker_is_reported_and_its_kernel_ends(project, monkeypatch):
     monkeypatch.setenv("BUILD_UNDER_TEST", str(project))
     write(
         project, "import os, signal, time\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(600)"
@@ -246,7 +248,7 @@ def read_only(project):
 
 
 @pytest.mark.slow
-def test_a_checkout_that_is_read_only_builds_what_is_up_to_date(project, tmp_path_factory):
+def test_read_only_checkout_builds_what_is_up_to_date(project, tmp_path_factory):
     write(project, PICTURE)
     shutil.copy(ROOT / "book" / "_config.yml", project / "book")
     for name in ("_static", "_mathjax", "_templates", "_latex"):
@@ -281,7 +283,7 @@ def test_a_checkout_that_is_read_only_builds_what_is_up_to_date(project, tmp_pat
     write(project, "x = 2")
     status, said = say(project, BIN / "jupyter-book", "build", ".", **cache)
     assert status != 0
-    assert "say `jupyter-book build book`" in said
+    assert "run `jupyter-book build book`" in said
     assert "Traceback" not in said
     assert "executing" not in said
     assert not list((project / "_build").rglob("*.html"))
@@ -380,7 +382,7 @@ def book(tmp_path_factory):
         ("at the end", True),
     ],
 )
-def test_the_build_after_a_killed_one_makes_the_pages_whole(book, moment, built_before):
+def test_build_after_a_killed_build_makes_the_pages_whole(book, moment, built_before):
     project, whole = book
     build = project / "book" / "_build"
     shutil.rmtree(build)
@@ -395,7 +397,7 @@ def test_the_build_after_a_killed_one_makes_the_pages_whole(book, moment, built_
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the builds here are forked")
-def test_half_a_file_is_not_taken_for_a_whole_one_and_a_whole_build_is_not_repeated(book):
+def test_build_repairs_half_files_and_repeats_no_whole_page(book):
     project, whole = book
     build = project / "book" / "_build"
     shutil.rmtree(build)

@@ -10,14 +10,13 @@ from types import SimpleNamespace
 import jupytext
 import nbformat
 import pytest
-from conftest import HEAD, ROOT
-from test_training import TINY
+from helpers import HEAD, ROOT, TINY
 
 from cifarcam import _closure, _files, _store, report
 from cifarcam.errors import CifarcamError
-from cifarcam.publish import chapters, pairs, sphinx_ext
-from cifarcam.report import page
-from cifarcam.studies import measurements
+from cifarcam.publish import chapters, execution, pairs, sphinx_ext
+from cifarcam.report import provenance
+from cifarcam.studies import measurements, records
 
 CHAPTER = f"""{HEAD}
 # A chapter
@@ -58,12 +57,12 @@ def write(project, answer, name="one"):
 
 def execute(project, **changes):
     """The chapters executed, and what was said beforehand."""
-    said = []
+    lines = []
     parameters = chapters.Parameters(**changes)
-    executed = chapters.execute_stale(project, parameters, say=said.append)
-    done = [said.pop() for _ in executed]
+    executed = execution.execute_stale(project, parameters, say=lines.append)
+    done = [lines.pop() for _ in executed]
     assert sorted(done) == [f"chapter {name}: executed" for name in executed]
-    return executed, said
+    return executed, lines
 
 
 def outputs(project, name="one"):
@@ -71,12 +70,13 @@ def outputs(project, name="one"):
     return copy, [o for cell in copy.cells for o in cell.get("outputs", [])]
 
 
-def test_a_chapter_is_executed_once_until_something_changes(project):
+@pytest.mark.slow
+def test_chapter_is_executed_once_until_something_changes(project):
     assert execute(project)[0] == ["one"]
     assert execute(project) == ([], [])
-    copy, found = outputs(project)
-    assert found[0]["metadata"]["scrapbook"]["name"] == "a-value"
-    assert "42" in json.dumps(found[0]["data"])
+    copy, displayed = outputs(project)
+    assert displayed[0]["metadata"]["scrapbook"]["name"] == "a-value"
+    assert "42" in json.dumps(displayed[0]["data"])
     text = json.dumps(copy)
     assert str(project) not in text
     assert "papermill" not in json.dumps(copy.metadata)
@@ -89,14 +89,15 @@ def test_a_chapter_is_executed_once_until_something_changes(project):
         ["one"],
         ["chapter one: requirements.txt: numpy changed, executing"],
     )
-    executed, said = execute(project, dataset="sample", run="tiny")
+    executed, lines = execute(project, dataset="sample", run="tiny")
     assert executed == ["one"]
-    assert "parameter dataset changed" in said[0]
+    assert "parameter dataset changed" in lines[0]
     assert "sample tiny" in outputs(project)[1][-1]["text"]
     assert execute(project, dataset="sample", run="tiny") == ([], [])
 
 
-def test_a_changed_library_module_makes_stale_what_imports_it(project, monkeypatch):
+@pytest.mark.slow
+def test_changed_library_module_makes_importing_chapters_stale(project, monkeypatch):
     execute(project)
     real = _closure.module_digest
 
@@ -113,7 +114,8 @@ def test_a_changed_library_module_makes_stale_what_imports_it(project, monkeypat
     ]
 
 
-def test_only_the_pins_of_what_a_chapter_imports_make_it_stale(project):
+@pytest.mark.slow
+def test_pins_make_stale_only_chapters_that_import_the_package(project):
     lock = project / "requirements.txt"
     lock.write_text("numpy==1\nruff==1\nmatplotlib==3\n")
     execute(project)
@@ -123,7 +125,8 @@ def test_only_the_pins_of_what_a_chapter_imports_make_it_stale(project):
     assert execute(project)[1] == ["chapter one: requirements.txt: numpy changed, executing"]
 
 
-def test_a_failing_chapter_is_named_with_cell_and_error_and_the_last_copy_stays(project):
+@pytest.mark.slow
+def test_failing_chapter_is_named_and_its_last_copy_stays(project):
     execute(project)
     before = (project / "book" / "notebooks" / "one.ipynb").read_bytes()
     write(project, "1 / 0")
@@ -145,7 +148,8 @@ while not Path("OTHER").exists():
 from cifarcam import report"""
 
 
-def test_two_chapters_are_executed_together_and_one_s_failure_leaves_the_other(project):
+@pytest.mark.slow
+def test_chapters_are_executed_together_and_fail_alone(project):
     # Each waits until the other has begun.
     for own, other in (("one", "two"), ("two", "one")):
         write(project, "42", name=own)
@@ -164,17 +168,18 @@ def test_two_chapters_are_executed_together_and_one_s_failure_leaves_the_other(p
 
 def test_unknown_chapters_and_kernels_are_refused_by_name(project):
     with pytest.raises(CifarcamError, match="no chapter named 'two'; there are one"):
-        chapters.execute_stale(project, chapters.Parameters(), only=["two"])
+        execution.execute_stale(project, chapters.Parameters(), only=["two"])
     with pytest.raises(CifarcamError, match="no Jupyter kernel named 'nosuch'"):
         execute(project, kernel="nosuch")
-    with pytest.raises(CifarcamError, match="'mnist' is not one of cifar10, sample"):
+    with pytest.raises(CifarcamError, match="'mnist' should be 'cifar10' or 'sample'"):
         chapters.choose_parameters(project, {"dataset": "mnist"})
     with pytest.raises(CifarcamError, match="no Jupyter kernel named 'nosuch'"):
         chapters.choose_parameters(project, {"kernel": "nosuch"})
     assert chapters.read_parameters(project) == chapters.Parameters()  # nothing was stored
 
 
-def test_the_copy_of_a_removed_chapter_goes(project):
+@pytest.mark.slow
+def test_copy_of_a_removed_chapter_is_deleted(project):
     write(project, "1", name="two")
     execute(project)
     for ending in ("md", "ipynb"):
@@ -183,15 +188,16 @@ def test_the_copy_of_a_removed_chapter_goes(project):
     assert not (project / "book" / "notebooks" / "two.ipynb").exists()
 
 
-def test_what_a_chapter_was_handed_makes_it_stale(project, monkeypatch):
+@pytest.mark.slow
+def test_inputs_that_a_chapter_read_make_it_stale(project, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(project / "cache"))
     (project / "experiments").mkdir()
     settings = project / "experiments" / "mine.toml"
     settings.write_text(TINY)
     (project / "runs" / "records").mkdir(parents=True)
     path = project / "notebooks" / "one.md"
-    code = """from cifarcam import data, experiment, report, runs
-experiment.find("mine")
+    code = """from cifarcam import data, report, runs, training
+training.find("mine")
 len(runs.every(data.load("sample")))"""
     path.write_text(path.read_text().replace("from cifarcam import report", code))
     pairs.write_pair(path)
@@ -208,24 +214,23 @@ len(runs.every(data.load("sample")))"""
     assert execute(project)[1] == ["chapter one: the runs or records at hand changed, executing"]
 
 
-def test_a_page_closes_with_what_was_handed_out_and_says_what_other_code_made(
-    project, monkeypatch, capsys
-):
+def test_computed_from_lists_inputs_and_records_of_other_code(project, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(project / "cache"))
     monkeypatch.chdir(project)
     monkeypatch.setattr(_store, "_handed_out", {})
-    records = project / "runs" / "records"
-    records.mkdir(parents=True)
+    (project / "runs" / "records").mkdir(parents=True)
     path = measurements.write("classical", {"inputs": {}}, project / "runs")
     shown = []
-    monkeypatch.setattr(page, "display", lambda data, **options: shown.append((data, options)))
+    monkeypatch.setattr(
+        provenance, "display", lambda data, **options: shown.append((data, options))
+    )
     records.load("classical")
     report.computed_from()
     record = _files.read_json(path, "")
     _files.write_json(path, record | {"code": "0" * 64})
     assert capsys.readouterr().err == ""
     records.load("classical")
-    assert "`cifarcam measure classical` makes it anew" in capsys.readouterr().err
+    assert "`cifarcam measure classical`" in capsys.readouterr().err
     report.computed_from()
     line = f"- Record `classical`: fingerprint `{record['fingerprint'][:16]}`"
     for (data, options), ending in zip(shown, ("\n", ", made by other code\n"), strict=True):
@@ -234,7 +239,7 @@ def test_a_page_closes_with_what_was_handed_out_and_says_what_other_code_made(
         assert options["metadata"][_store.USED]["runs"] == {}
 
 
-def test_the_page_s_download_of_a_removed_chapter_goes(project):
+def test_download_of_a_removed_chapter_is_deleted(project):
     sources = project / "book" / "_build" / "html" / "_sources" / "notebooks"
     sources.mkdir(parents=True)
     for name in ("one", "gone"):
@@ -246,7 +251,8 @@ def test_the_page_s_download_of_a_removed_chapter_goes(project):
     assert (sources / "one.ipynb").read_bytes() == original.read_bytes()
 
 
-def test_the_newer_file_of_a_pair_wins(project):
+@pytest.mark.slow
+def test_edited_file_of_a_pair_is_followed(project):
     import os
 
     notebook = project / "notebooks" / "one.ipynb"
@@ -265,7 +271,7 @@ def test_the_newer_file_of_a_pair_wins(project):
     assert '\\"a-value\\", 8' in notebook.read_text()
 
 
-def test_parameters_stay_chosen(project):
+def test_parameters_are_stored(project):
     chapters.choose_parameters(project, {"dataset": "sample"})
     chapters.choose_parameters(project, {"run": "tiny"})
     assert chapters.read_parameters(project) == chapters.Parameters("sample", "tiny", "python3")
@@ -276,7 +282,7 @@ def test_sphinx_stays_free_of_tensorflow():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_a_mean_and_its_half_width_as_text():
+def test_plus_minus_writes_mean_and_half_width():
     assert report.plus_minus(71.626, 1.4501) == "71.6 ± 1.5"
     assert report.plus_minus(-0.12446, 0.1016, 3, signed=True) == "−0.124 ± 0.102"
     assert report.plus_minus(9.4844, 0.4, signed=True) == "+9.5 ± 0.4"

@@ -14,7 +14,7 @@ def test_pixels_are_scaled_and_in_order():
     np.testing.assert_allclose(found * 255, images.reshape(2, -1), atol=1e-4)
 
 
-def test_histograms_tell_the_direction_of_edges():
+def test_gradient_histograms_show_the_direction_of_edges():
     stripes = np.zeros((32, 32, 3), np.uint8)
     stripes[:, ::8] = stripes[:, 1::8] = 200
     across, down = classical.gradient_histograms(np.stack([stripes, stripes.swapaxes(0, 1)]))
@@ -25,7 +25,7 @@ def test_histograms_tell_the_direction_of_edges():
         assert histogram.max() > 0.9 * histogram.sum()
 
 
-def test_the_channel_with_the_largest_gradient_counts():
+def test_gradient_histograms_use_the_channel_with_the_largest_gradient():
     grey = np.zeros((1, 32, 32, 3), np.uint8)
     grey[0, :, 16:, 1] = 200
     blue = grey[..., [2, 0, 1]]
@@ -35,7 +35,7 @@ def test_the_channel_with_the_largest_gradient_counts():
 
 
 @pytest.mark.slow
-def test_settings_are_chosen_on_validation_and_predictions_are_kept(monkeypatch):
+def test_classical_settings_are_selected_on_validation(monkeypatch):
     sample = data.load("sample")
     monkeypatch.setattr(classical, "TREES", 20)
     rows = classical.measure(sample)

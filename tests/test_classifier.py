@@ -1,4 +1,4 @@
-"""What a classifier says is what its model says, or the model is refused: ends, precision, state."""
+"""A classifier gives the output of its model, or refuses the model: ends, precision, state."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, write_tiny_experiments
+from helpers import ROOT, write_tiny_experiments
 from keras import layers, ops
 
 from cifarcam import explain, models
@@ -90,7 +90,7 @@ def joined(*activations):
 
 
 class TensorFlowHead(layers.Layer):
-    """Weights and TensorFlow's functions, as older code has it: nothing within can be seen."""
+    """Weights and functions of TensorFlow, as in older code: the layer cannot be opened."""
 
     def build(self, shape):
         self.w = self.add_weight(shape=(shape[-1], CLASSES), initializer=wide())
@@ -100,7 +100,7 @@ class TensorFlowHead(layers.Layer):
 
 
 class Head(TensorFlowHead):
-    """The same by the functions of Keras."""
+    """The same with functions of Keras."""
 
     def call(self, x):
         return ops.softmax(ops.matmul(x, self.w))
@@ -112,7 +112,7 @@ class LinearHead(TensorFlowHead):
 
 
 class Cosine(layers.Dense):
-    """Scores are cosines: its `call` is not that of Dense."""
+    """Scores are cosines: its `call` differs from the `call` of Dense."""
 
     def call(self, x, training=None):
         x = x / ops.norm(x, axis=-1, keepdims=True)
@@ -133,8 +133,8 @@ class Temperature(layers.Dense):
 
 class Pruned(layers.Dense):
     def call(self, x, training=None):
-        kept = ops.cast(ops.abs(self.kernel) > 4, x.dtype)
-        return self.activation(ops.matmul(x, self.kernel * kept))
+        mask = ops.cast(ops.abs(self.kernel) > 4, x.dtype)
+        return self.activation(ops.matmul(x, self.kernel * mask))
 
 
 class Smoothed(layers.Dense):
@@ -143,14 +143,14 @@ class Smoothed(layers.Dense):
 
 
 class AlwaysDropout(layers.Dropout):
-    """Drops in prediction, too, so that no two predictions agree."""
+    """Active in prediction as well, so that no two predictions agree."""
 
     def call(self, x, training=None):
         return super().call(x, training=True)
 
 
 class HalfBefore(keras.Model):
-    """A functional model whose own `call` does something else before its graph."""
+    """A functional model whose own `call` scales the images before its graph."""
 
     def call(self, x, training=None):
         return super().call(0.5 * x, training=training)
@@ -162,7 +162,7 @@ class HalfAfter(keras.Model):
 
 
 def softmax(x):
-    """A stranger's function of that name."""
+    """Another function of that name."""
     return ops.softmax(x / 2)
 
 
@@ -265,7 +265,7 @@ REFUSED = {
     "cosines by TensorFlow as scores": lambda: ending(dense(of=TensorFlowCosine)),
     "smoothed within Dense": lambda: ending(dense("softmax", of=Smoothed)),
     "call after a graph": lambda: ending(dense("softmax"), kind=HalfAfter),
-    "a stranger's softmax": lambda: ending(dense(), layers.Activation(softmax)),
+    "another softmax": lambda: ending(dense(), layers.Activation(softmax)),
     "dropout in prediction": lambda: ending(dense(), AlwaysDropout(0.5), layers.Softmax()),
     "softmax of one unit": lambda: ending(dense("softmax", 1)),
     "softmax over positions": lambda: keras.Sequential(
@@ -288,6 +288,11 @@ QUANTISED = {
 }
 
 
+def some_fast(cases, *fast):
+    """Cases of a parametrised test, all slow except some."""
+    return [case if case in fast else pytest.param(case, marks=pytest.mark.slow) for case in cases]
+
+
 def predicted(model, images):
     return model.predict(images.astype(np.float32), verbose=0).astype(np.float64)
 
@@ -300,27 +305,29 @@ def assert_equal_to_prediction(model, images, atol):
     np.testing.assert_allclose(computed[:, -own.shape[1] :], own, atol=atol)
 
 
-@pytest.mark.parametrize("end", RIGHT)
-def test_probabilities_are_the_model_s_own(end, images):
+@pytest.mark.parametrize("end", some_fast(RIGHT, "Dense(softmax)", "one sigmoid", "Dense, Softmax"))
+def test_probabilities_are_the_models_own(end, images):
     assert_equal_to_prediction(RIGHT[end](), images, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", QUANTISED)
 def test_probabilities_of_quantised_heads(end, images):
     assert_equal_to_prediction(QUANTISED[end](), images, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "tolerance"), [("int8", 0.03), ("int4", 0.3), ("float8", 0.1)])
-def test_maps_of_quantised_heads_are_nearly_those_before(mode, tolerance, images):
+def test_heatmaps_of_quantised_models_hardly_change(mode, tolerance, images):
     model = ending(dense("softmax"))
     expected = explain.GradCAM(model).signed_maps(images, 1)
     model.quantize(mode)
-    found = explain.GradCAM(model).signed_maps(images, 1)
-    np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())
+    result = explain.GradCAM(model).signed_maps(images, 1)
+    np.testing.assert_allclose(result, expected, atol=tolerance * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("end", RIGHT_SCORES)
-def test_bare_scores_are_the_model_s_own(end, images):
+@pytest.mark.parametrize("end", some_fast(RIGHT_SCORES, "Dense"))
+def test_scores_without_activation_are_the_models_own(end, images):
     model = RIGHT_SCORES[end]()
     classifier = explain.Classifier(model)
     assert classifier.activation == "linear"
@@ -330,13 +337,14 @@ def test_bare_scores_are_the_model_s_own(end, images):
     assert explain.Saliency(model)(images).any()
 
 
-@pytest.mark.parametrize("end", REFUSED)
-def test_what_is_not_the_model_s_own_is_refused(end):
+@pytest.mark.parametrize("end", some_fast(REFUSED, "mean of two softmaxes", "smoothed labels"))
+def test_scores_that_differ_from_the_model_are_refused(end):
     with pytest.raises(CifarcamError) as refusal:
         explain.Classifier(REFUSED[end]())
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("end", ["Dense(softmax)", "Conv2D(softmax), Flatten", "sigmoids joined"])
 def test_probabilities_in_half_precision(policy, end, images):
@@ -344,9 +352,10 @@ def test_probabilities_in_half_precision(policy, end, images):
     assert_equal_to_prediction(under(policy, RIGHT[end]), images, atol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("end", ["mean of two softmaxes", "1 - p beside p", "smoothed labels"])
-def test_refusals_in_half_precision(policy, end):
+def test_scores_that_differ_are_refused_in_half_precision(policy, end):
     with pytest.raises(CifarcamError):
         explain.Classifier(under(policy, REFUSED[end]))
 
@@ -359,7 +368,8 @@ def under(policy, make):
         keras.config.set_dtype_policy("float32")
 
 
-def test_each_head_of_several_is_compared_with_its_own(images):
+@pytest.mark.slow
+def test_outputs_are_compared_with_their_own_scores(images):
     inputs, x = maps()
     x = layers.GlobalAveragePooling2D()(x)
     first, second = dense("softmax", name="a")(x), dense("softmax", 3, name="b")(x)
@@ -367,13 +377,14 @@ def test_each_head_of_several_is_compared_with_its_own(images):
     model = keras.Model(inputs, {"b": second, "a": first, "smooth": smooth})
     own = model.predict(images, verbose=0)
     for name, output in (("a", "a"), ("b", "b")):
-        found = explain.Classifier(model, output).probabilities(images)
-        np.testing.assert_allclose(found, own[name], atol=1e-5)
+        result = explain.Classifier(model, output).probabilities(images)
+        np.testing.assert_allclose(result, own[name], atol=1e-5)
     with pytest.raises(CifarcamError, match="differ"):
         explain.Classifier(model, "smooth")
 
 
-def test_a_layer_whose_activation_is_set_aside_stays_as_it_is(images):
+@pytest.mark.slow
+def test_layers_keep_their_activation(images):
     model = ending(dense("softmax", name="top"))
     layer, before = model.get_layer("top"), predicted(model, images)
     held = dict(vars(layer))
@@ -382,8 +393,8 @@ def test_a_layer_whose_activation_is_set_aside_stays_as_it_is(images):
     np.testing.assert_array_equal(predicted(model, images), before)
 
 
-def test_the_weights_of_a_head_of_functions_are_known():
-    """The randomisation test asks for them, from the images to the score."""
+def test_weighted_layers_include_a_head_of_functions():
+    """The randomisation test uses them, from the images to the score."""
     model = ending(Head(name="head"))
     named = [layer.name for layer in explain.Classifier(model).flat.weighted_layers()]
     assert named == ["conv", "head"]
@@ -435,6 +446,7 @@ def compiled():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -446,7 +458,7 @@ def compiled():
         lambda: ending(dense(), AlwaysDropout(0.5), layers.Softmax()),
     ],
 )
-def test_neither_making_nor_explaining_changes_a_state(make, images):
+def test_explainers_change_no_state(make, images):
     model = make()
     variables = [*model.variables, *model.metrics_variables]
     before = [np.array(variable) for variable in variables]
@@ -465,7 +477,7 @@ def test_neither_making_nor_explaining_changes_a_state(make, images):
 
 
 class Tokens(layers.Layer):
-    """Works on positions as tokens and asks for the size of its batch, in one way or another."""
+    """Works on positions as tokens and uses the size of its batch in one of several ways."""
 
     def __init__(self, way, **options):
         super().__init__(**options)
@@ -514,9 +526,10 @@ def token_model(way):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [token_layer, token_model])
 @pytest.mark.parametrize(("way", "opens"), [("shape", True), ("windows", False), ("cond", False)])
-def test_layers_that_ask_for_their_batch_are_opened_or_stay_whole(make, way, opens, images):
+def test_layers_that_use_the_batch_size_are_opened_or_stay_whole(make, way, opens, images):
     model = make(way)
     assert_equal_to_prediction(model, images, 1e-5)
     for method in (explain.GradCAM, explain.Saliency, explain.AblationCAM):
@@ -533,7 +546,7 @@ def test_layers_that_ask_for_their_batch_are_opened_or_stay_whole(make, way, ope
 
 
 class Undecided(keras.Model):
-    """A whole model that decides by its images what it computes."""
+    """A model that decides by its images what it computes."""
 
     def __init__(self):
         super().__init__()
@@ -544,7 +557,7 @@ class Undecided(keras.Model):
         return ops.cond(ops.mean(x) > 1, lambda: scores, lambda: -scores)
 
 
-def test_a_model_that_cannot_be_followed_is_refused_in_a_sentence():
+def test_model_that_fails_on_symbolic_tensors_is_refused():
     model = Undecided()
     model(np.zeros((1, *SHAPE), np.float32))
     with pytest.raises(CifarcamError, match="Cond"):
@@ -552,7 +565,7 @@ def test_a_model_that_cannot_be_followed_is_refused_in_a_sentence():
 
 
 def flat_network(side, deviation=0.02):
-    """One whose gradients are those of a mean over all positions: the smaller, the larger it is."""
+    """A network with gradients through a mean over all positions: the larger, the smaller they are."""
     keras.utils.set_random_seed(0)
     return keras.Sequential(
         [
@@ -568,20 +581,22 @@ def flat_network(side, deviation=0.02):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["grad-cam", "saliency", "integrated-gradients"])
 @pytest.mark.parametrize(("side", "deviation"), [(16, 0.02), (256, 0.02), (512, 0.02), (64, 3e3)])
-def test_float16_neither_loses_small_gradients_nor_overflows(side, deviation, method):
+def test_float16_keeps_small_gradients_and_does_not_overflow(side, deviation, method):
     twin = flat_network(side, deviation)
     half = under("mixed_float16", lambda: flat_network(side, deviation))
     half.set_weights(twin.get_weights())
     pixels = np.random.default_rng(0).integers(0, 256, (2, side, side, 3)).astype(np.uint8)
     options = {"steps": 2} if method == "integrated-gradients" else {}
     expected = explain.METHODS[method](twin, **options).signed_maps(pixels, 1)
-    found = explain.METHODS[method](half, **options).signed_maps(pixels, 1)
-    np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
+    result = explain.METHODS[method](half, **options).signed_maps(pixels, 1)
+    np.testing.assert_allclose(result, expected, atol=0.02 * np.abs(expected).max())
 
 
-def test_the_batch_does_not_choose_the_scale_of_float16():
+@pytest.mark.slow
+def test_float16_scale_does_not_depend_on_the_batch():
     half = under("mixed_float16", lambda: flat_network(32, 3e3))
     pixels = np.random.default_rng(0).random((3, 32, 32, 3)).astype(np.float32)
     pixels *= np.array([255, 1, 0])[:, np.newaxis, np.newaxis, np.newaxis]
@@ -591,7 +606,7 @@ def test_the_batch_does_not_choose_the_scale_of_float16():
 
 
 def padded():
-    """A convolution down to one position, then a padding around it: no place to look at."""
+    """A convolution to one position and a padding around it, which shows nothing new."""
     inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(4, 3, strides=4, activation="relu", name="conv")(inputs)
     x = layers.Conv2D(4, 2, activation="relu", name="one")(x)
@@ -609,7 +624,8 @@ def padded_within():
     return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(backbone(inputs))))
 
 
-def test_the_default_layer_is_no_padding():
+@pytest.mark.slow
+def test_default_layer_is_no_padding():
     assert explain.GradCAM(padded()).layer == "conv"
     assert explain.GradCAM(padded_within()).layer == "backbone/conv"
     assert explain.GradCAM(padded(), "padding").layer == "padding"
@@ -618,19 +634,19 @@ def test_the_default_layer_is_no_padding():
 @pytest.mark.parametrize(
     ("name", "layer"),
     [
-        ("alexnet", "pool5"),
+        pytest.param("alexnet", "pool5", marks=pytest.mark.slow),
         ("baseline", "pool3"),
-        ("custom-cnn-attention", "pool3"),
-        ("densenet-bc", "final_relu"),
-        ("resnet18", "stage4_block2_relu2"),
-        ("speedrun", "relu3b"),
-        ("transformer", "pool2"),
-        ("vgg19", "block5_relu4"),
+        pytest.param("custom-cnn-attention", "pool3", marks=pytest.mark.slow),
+        pytest.param("densenet-bc", "final_relu", marks=pytest.mark.slow),
+        pytest.param("resnet18", "stage4_block2_relu2", marks=pytest.mark.slow),
+        pytest.param("speedrun", "relu3b", marks=pytest.mark.slow),
+        pytest.param("transformer", "pool2", marks=pytest.mark.slow),
+        pytest.param("vgg19", "block5_relu4", marks=pytest.mark.slow),
     ],
 )
-def test_the_default_layer_of_the_networks_of_this_package(name, layer):
-    wanted = experiment.find(name)
-    model = models.build(wanted.architecture, wanted.options)
+def test_default_layer_of_each_network(name, layer):
+    network = experiment.find(name)
+    model = models.build(network.architecture, network.options)
     assert flatten(model).split(None).layer == layer
 
 
@@ -640,13 +656,14 @@ def of_fixed_batch(size, shape):
     return keras.Model(inputs, dense("softmax")(ops.reshape(x, shape)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 4])
-def test_batches_of_one_size(size, images):
-    """A model that says so but works with any is explained; one that does not is refused."""
+def test_models_of_one_batch_size_are_explained_or_refused(size, images):
+    """A model that works with any batch size is explained; a model that does not is refused."""
     model = of_fixed_batch(size, (-1, 14 * 14 * 4))
     own = np.concatenate([model(images[n : n + size] * 1.0) for n in range(0, 4, size)])
     np.testing.assert_allclose(explain.Classifier(model).probabilities(images)[:4], own, atol=1e-5)
-    with pytest.raises(CifarcamError, match=f"made for batches of {size}"):
+    with pytest.raises(CifarcamError, match=f"only takes batches of {size}"):
         explain.Classifier(of_fixed_batch(size, (size, -1)))
 
 
@@ -670,6 +687,7 @@ class Keras2:
 Keras2.__module__ = "tf_keras.src.engine.functional"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -686,22 +704,24 @@ Keras2.__module__ = "tf_keras.src.engine.functional"
         lambda: np.zeros(3),
     ],
 )
-def test_other_inputs_are_refused_in_a_sentence(make):
+def test_models_of_other_kinds_are_refused(make):
     for method in ("grad-cam", "eigen-cam", "lime", "saliency"):
         with pytest.raises(CifarcamError) as refusal:
             explain.METHODS[method](make())
         assert "\n" not in str(refusal.value)
 
 
-def test_why_no_gradient_reaches_whole_numbers(images):
+@pytest.mark.slow
+def test_saliency_refuses_integer_images(images):
     model = ending(dense("softmax"), dtype="uint8")
     assert_equal_to_prediction(model, images, 1e-5)
     assert explain.GradCAM(model)(images).any()
-    with pytest.raises(CifarcamError, match="takes as uint8"):
+    with pytest.raises(CifarcamError, match="casts to uint8"):
         explain.Saliency(model)
 
 
-def test_models_of_any_size_are_compared_at_a_size_that_they_take():
+@pytest.mark.slow
+def test_models_of_any_size_are_compared_at_a_fitting_size():
     def network(end):
         layer = [layers.Conv2D(4, 3, strides=3, activation="relu") for _ in range(4)]
         body = [keras.Input((None, None, 3)), layers.Rescaling(1 / 255), *layer]
@@ -711,13 +731,16 @@ def test_models_of_any_size_are_compared_at_a_size_that_they_take():
     assert_equal_to_prediction(network([dense("softmax")]), pixels, 1e-5)
     with pytest.raises(CifarcamError, match="differ"):
         explain.Classifier(network([dense("softmax"), layers.Rescaling(0.9, 0.02)]))
-    for small in (pixels[:, :32, :40], pixels[:, :, :60]):  # for which TensorFlow makes up values
+    for small in (
+        pixels[:, :32, :40],
+        pixels[:, :, :60],
+    ):  # for which TensorFlow returns arbitrary values
         with pytest.raises(CifarcamError, match="fails on images of shape"):
             explain.GradCAM(network([dense("softmax")]))(small)
 
 
 @pytest.mark.slow
-def test_a_saved_model_of_tensorflow_is_no_score(tmp_path, images):
+def test_saved_model_of_tensorflow_is_refused(tmp_path, images):
     ending(dense("softmax")).export(tmp_path / "saved", verbose=False)
     saved = layers.TFSMLayer(tmp_path / "saved", call_endpoint="serve")
     with pytest.raises(CifarcamError, match="cannot be seen"):
@@ -741,13 +764,13 @@ COMMAND = "from cifarcam.cli import main; main(['explain', 'README.md'])"
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", ["environment", "configuration"])
-def test_another_backend_than_tensorflow_is_told_in_a_sentence(by, tmp_path):
+def test_backend_other_than_tensorflow_is_refused(by, tmp_path):
     options = {"KERAS_BACKEND": "torch"}
     if by == "configuration":
         (tmp_path / "keras.json").write_text(json.dumps({"backend": "torch"}))
         options = {"home": tmp_path}
-    said = in_process("import cifarcam.explain", **options).stderr
-    assert said.splitlines()[-1].startswith("cifarcam.errors.CifarcamError: Keras ")
+    stderr = in_process("import cifarcam.explain", **options).stderr
+    assert stderr.splitlines()[-1].startswith("cifarcam.errors.CifarcamError: Keras ")
     done = in_process(COMMAND, **options)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "KERAS_BACKEND" in done.stderr
@@ -755,7 +778,7 @@ def test_another_backend_than_tensorflow_is_told_in_a_sentence(by, tmp_path):
 
 
 @pytest.mark.slow
-def test_keras_imported_on_another_backend_is_told_in_a_sentence():
+def test_backend_of_imported_keras_is_checked():
     code = (
         "import keras; keras.backend.backend = lambda: 'jax'\n"
         "from cifarcam.errors import CifarcamError\n"
@@ -766,7 +789,7 @@ def test_keras_imported_on_another_backend_is_told_in_a_sentence():
 
 
 @pytest.mark.slow
-def test_a_user_s_settings_of_keras_change_no_network_of_this_package(tmp_path):
+def test_settings_of_keras_change_no_network(tmp_path):
     """First weights and those after training, and heatmaps, to the bit."""
     (tmp_path / "keras.json").write_text(
         json.dumps({"image_data_format": "channels_first", "floatx": "float16"})
@@ -783,9 +806,9 @@ def show(name, model):
     print(name, {a.dtype.name for a in arrays}, hashlib.sha256(b"".join(map(bytes, arrays))).hexdigest())
 
 for name in ("baseline", "transformer"):
-    wanted = experiment.find(name)
+    network = experiment.find(name)
     keras.utils.set_random_seed(0)
-    show(name, models.build(wanted.architecture, wanted.options))
+    show(name, models.build(network.architecture, network.options))
 tiny = experiment.find(TINY).with_changes(dataset="sample")
 show("trained", training.train(tiny, data.load("sample")).model)
 print(keras.config.floatx(), keras.config.image_data_format())

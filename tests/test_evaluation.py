@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy.special import stdtrit
 
 from cifarcam import evaluation
 from cifarcam.data import CLASS_NAMES
@@ -57,105 +57,107 @@ def test_wilson_interval_at_one_standard_deviation():
 @pytest.mark.parametrize(
     "arguments", [(1, 0), (0, 0), (-1, 5), (6, 5), (2, 5, 0.0), (2, 5, 1.0), (2, 5, math.nan)]
 )
-def test_what_is_no_proportion_is_refused(arguments):
+def test_wilson_interval_refuses_what_is_no_proportion(arguments):
     with pytest.raises(CifarcamError):
         evaluation.wilson_interval(*arguments)
 
 
-def test_accuracy_and_confusion_by_hand():
-    found = evaluation.evaluate(PROBABILITIES, LABELS)
-    assert found["count"] == 10
-    assert found["accuracy"] == pytest.approx(0.7)
-    assert found["accuracy_interval"] == list(evaluation.wilson_interval(7, 10))
+def test_evaluate_accuracy_and_confusion_by_hand():
+    metrics = evaluation.evaluate(PROBABILITIES, LABELS, CLASS_NAMES)
+    assert metrics["count"] == 10
+    assert metrics["accuracy"] == pytest.approx(0.7)
+    assert metrics["accuracy_interval"] == list(evaluation.wilson_interval(7, 10))
     expected = np.zeros((10, 10), int)
     expected[:3, :3] = [[4, 1, 0], [2, 1, 0], [0, 0, 2]]
-    np.testing.assert_array_equal(found["confusion"], expected)
+    np.testing.assert_array_equal(metrics["confusion"], expected)
 
 
-def test_precision_recall_and_f1_by_hand():
-    found = evaluation.evaluate(PROBABILITIES, LABELS)
+def test_evaluate_precision_recall_and_f1_by_hand():
+    metrics = evaluation.evaluate(PROBABILITIES, LABELS, CLASS_NAMES)
     by_hand = {
         "airplane": (4 / 6, 4 / 5, 8 / 11, 5),
         "automobile": (1 / 2, 1 / 3, 2 / 5, 3),
         "bird": (1, 1, 1, 2),
     }
-    assert tuple(found["per_class"]) == CLASS_NAMES
-    for name, scores in found["per_class"].items():
+    assert tuple(metrics["per_class"]) == CLASS_NAMES
+    for name, scores in metrics["per_class"].items():
         # A class that neither occurs nor is predicted scores 0.
         assert tuple(scores.values()) == pytest.approx(by_hand.get(name, (0, 0, 0, 0))), name
         assert tuple(scores) == ("precision", "recall", "f1", "support")
 
 
-def test_averages_by_hand():
-    found = evaluation.evaluate(PROBABILITIES, LABELS)
-    assert found["macro"] == pytest.approx(
+def test_evaluate_averages_by_hand():
+    metrics = evaluation.evaluate(PROBABILITIES, LABELS, CLASS_NAMES)
+    assert metrics["macro"] == pytest.approx(
         {"precision": 13 / 60, "recall": 16 / 75, "f1": 117 / 550}
     )
-    assert found["weighted"] == pytest.approx(
+    assert metrics["weighted"] == pytest.approx(
         {"precision": 41 / 60, "recall": 0.7, "f1": 376 / 550}
     )
 
 
-def test_cross_entropy_is_in_nats():
-    found = evaluation.evaluate(PROBABILITIES, LABELS)
+def test_evaluate_cross_entropy_is_in_nats():
+    metrics = evaluation.evaluate(PROBABILITIES, LABELS, CLASS_NAMES)
     by_hand = -(7 * math.log(0.82) + 3 * math.log(0.02)) / 10
-    assert found["cross_entropy"] == pytest.approx(by_hand)
+    assert metrics["cross_entropy"] == pytest.approx(by_hand)
     even = np.full((4, 10), 0.1)
-    assert evaluation.evaluate(even, np.arange(4))["cross_entropy"] == pytest.approx(math.log(10))
+    assert evaluation.evaluate(even, np.arange(4), CLASS_NAMES)["cross_entropy"] == pytest.approx(
+        math.log(10)
+    )
 
 
-def test_a_probability_of_zero_costs_much_but_not_everything():
-    found = evaluation.evaluate(confident([3], 1.0), np.array([4]))
-    assert found["cross_entropy"] == pytest.approx(126 * math.log(2))
+def test_evaluate_cross_entropy_of_a_zero_probability_is_finite():
+    metrics = evaluation.evaluate(confident([3], 1.0), np.array([4]), CLASS_NAMES)
+    assert metrics["cross_entropy"] == pytest.approx(126 * math.log(2))
 
 
-def test_a_perfect_classifier():
+def test_evaluate_a_perfect_classifier():
     labels = np.repeat(np.arange(10), 3)
-    found = evaluation.evaluate(confident(labels, 1.0), labels)
-    assert found["accuracy"] == 1
-    assert found["cross_entropy"] == 0
-    assert found["expected_calibration_error"] == 0
-    assert found["macro"] == found["weighted"] == {"precision": 1, "recall": 1, "f1": 1}
+    metrics = evaluation.evaluate(confident(labels, 1.0), labels, CLASS_NAMES)
+    assert metrics["accuracy"] == 1
+    assert metrics["cross_entropy"] == 0
+    assert metrics["expected_calibration_error"] == 0
+    assert metrics["macro"] == metrics["weighted"] == {"precision": 1, "recall": 1, "f1": 1}
 
 
-def test_the_order_of_the_images_does_not_matter():
+def test_evaluate_does_not_depend_on_the_order_of_images():
     generator = np.random.default_rng(0)
     probabilities = generator.dirichlet(np.full(10, 0.3), 500).astype(np.float32)
     labels = generator.integers(0, 10, 500)
     order = generator.permutation(500)
-    first = evaluation.evaluate(probabilities, labels)
-    second = evaluation.evaluate(probabilities[order], labels[order])
+    first = evaluation.evaluate(probabilities, labels, CLASS_NAMES)
+    second = evaluation.evaluate(probabilities[order], labels[order], CLASS_NAMES)
     for key in ("cross_entropy", "expected_calibration_error"):
         assert second.pop(key) == pytest.approx(first.pop(key))
     assert second == first
 
 
-def test_metrics_pass_through_json_unchanged():
-    found = evaluation.evaluate(PROBABILITIES.astype(np.float32), LABELS)
-    assert json.loads(json.dumps(found)) == found
+def test_evaluate_passes_through_json_unchanged():
+    metrics = evaluation.evaluate(PROBABILITIES.astype(np.float32), LABELS, CLASS_NAMES)
+    assert json.loads(json.dumps(metrics)) == metrics
 
 
 def test_calibration_of_a_calibrated_toy_is_perfect():
     labels = np.zeros(20, int)
     predicted = np.array([0] * 8 + [1] * 2 + [0] * 6 + [1] * 4)
     probabilities = confident(predicted, np.repeat([0.8, 0.6], 10))
-    found = evaluation.calibration(probabilities, labels)
-    assert found.error == pytest.approx(0, abs=1e-12)
-    filled = np.flatnonzero(found.count)
+    metrics = evaluation.calibration(probabilities, labels)
+    assert metrics.error == pytest.approx(0, abs=1e-12)
+    filled = np.flatnonzero(metrics.count)
     # Fifteenths: 0.6 is the upper edge of the ninth bin, 0.8 of the twelfth.
     np.testing.assert_array_equal(filled, [8, 11])
-    np.testing.assert_array_equal(found.count[filled], [10, 10])
-    np.testing.assert_allclose(found.confidence[filled], [0.6, 0.8])
-    np.testing.assert_allclose(found.accuracy[filled], [0.6, 0.8])
-    assert np.isnan(np.delete(found.confidence, filled)).all()
-    assert np.isnan(np.delete(found.accuracy, filled)).all()
+    np.testing.assert_array_equal(metrics.count[filled], [10, 10])
+    np.testing.assert_allclose(metrics.confidence[filled], [0.6, 0.8])
+    np.testing.assert_allclose(metrics.accuracy[filled], [0.6, 0.8])
+    assert np.isnan(np.delete(metrics.confidence, filled)).all()
+    assert np.isnan(np.delete(metrics.accuracy, filled)).all()
 
 
-def test_calibration_of_what_is_sure_and_always_wrong_is_the_worst():
-    found = evaluation.calibration(confident([1, 2, 3], 1.0), np.array([0, 0, 0]))
-    assert found.error == 1
-    assert found.count[-1] == 3
-    assert found.accuracy[-1] == 0
+def test_calibration_of_certain_and_wrong_predictions_is_worst():
+    metrics = evaluation.calibration(confident([1, 2, 3], 1.0), np.array([0, 0, 0]))
+    assert metrics.error == 1
+    assert metrics.count[-1] == 3
+    assert metrics.accuracy[-1] == 0
 
 
 def test_calibration_by_hand_in_one_and_two_bins():
@@ -189,7 +191,7 @@ def test_confused_pairs_by_hand():
     assert {p.rank for p in pairs[4:]} == {5}
 
 
-def test_shares_of_confused_pairs_add_up_to_one():
+def test_confused_pairs_shares_add_up_to_one():
     confusion = np.random.default_rng(1).integers(0, 90, (10, 10))
     pairs = evaluation.confused_pairs(confusion)
     assert sum(p.share for p in pairs) == pytest.approx(1)
@@ -202,20 +204,20 @@ def test_confused_pairs_without_a_mistake():
     assert {(p.count, p.share, p.rank) for p in pairs} == {(0, 0.0, 1)}
 
 
-def test_ranks_start_with_the_highest_and_ties_share_the_better():
+def test_rank_of_the_highest_is_1_and_ties_share_the_better_rank():
     values = {"a": 0.5, "b": 0.9, "c": 0.5, "d": 0.1}
     assert [evaluation.rank_of(values, name) for name in values] == [2, 1, 2, 4]
     with pytest.raises(CifarcamError, match="'e' is not one of a, b, c, d"):
         evaluation.rank_of(values, "e")
 
 
-def test_most_confident_mistakes():
+def test_most_confident_mistakes_and_their_order():
     predicted = np.array([0, 1, 2, 3, 4, 5])
     labels = np.array([0, 9, 9, 3, 9, 9])
     probabilities = confident(predicted, [0.99, 0.5, 0.8, 0.3, 0.5, 0.6])
-    found = evaluation.most_confident_mistakes(probabilities, labels, 3)
-    assert found.tolist() == [2, 5, 1]  # the tie of 1 and 4 goes to the earlier image
-    assert found.dtype == np.int64
+    indices = evaluation.most_confident_mistakes(probabilities, labels, 3)
+    assert indices.tolist() == [2, 5, 1]  # of the tie of 1 and 4 the earlier image
+    assert indices.dtype == np.int64
     assert evaluation.most_confident_mistakes(probabilities, labels, 9).tolist() == [2, 5, 1, 4]
     assert evaluation.most_confident_mistakes(probabilities, labels, 0).tolist() == []
     assert evaluation.most_confident_mistakes(probabilities, predicted, 3).tolist() == []
@@ -233,7 +235,9 @@ def test_mean_interval_by_hand():
     assert half == pytest.approx(2.484138, abs=1e-6)
 
 
-def test_mean_interval_of_few_values():
+@pytest.mark.filterwarnings("error")
+def test_mean_interval_of_few_values_and_of_equal_values():
+    assert evaluation.mean_interval([2.0, 2.0, 2.0]) == (2, 0)
     # With one degree of freedom the quantile is that of Cauchy's distribution.
     mean, half = evaluation.mean_interval(np.array([0.0, 2.0]))
     assert (mean, half) == pytest.approx((1, math.tan(0.475 * math.pi)))
@@ -244,7 +248,7 @@ def test_mean_interval_of_few_values():
         evaluation.mean_interval([])
 
 
-def test_difference_interval_by_hand_and_against_scipy():
+def test_difference_interval_by_hand_and_by_welchs_formula():
     # Equal sizes and variances: 2 (n - 1) degrees of freedom; with 2 the quantile is in closed form.
     quantile = 0.95 * math.sqrt(2 / (4 * 0.975 * 0.025))
     difference, half = evaluation.difference_interval([4.0, 6.0], [1.0, 3.0])
@@ -252,12 +256,19 @@ def test_difference_interval_by_hand_and_against_scipy():
     assert half == pytest.approx(quantile * math.sqrt(2 / 2 + 2 / 2))
     after, before = [70.1, 71.4, 69.8], [68.0, 68.1, 68.3, 66.9]
     difference, half = evaluation.difference_interval(after, before)
-    expected = stats.ttest_ind(after, before, equal_var=False).confidence_interval()
-    assert (difference - half, difference + half) == pytest.approx((expected.low, expected.high))
+    errors = np.array([np.var(after, ddof=1) / 3, np.var(before, ddof=1) / 4])
+    freedom = errors.sum() ** 2 / (errors**2 / [2, 3]).sum()
+    assert difference == pytest.approx(np.mean(after) - np.mean(before))
+    assert half == pytest.approx(stdtrit(freedom, 0.975) * math.sqrt(errors.sum()), rel=1e-12)
 
 
+@pytest.mark.filterwarnings("error")
 def test_difference_interval_of_samples_without_spread():
     assert evaluation.difference_interval([3.0, 3.0], [1.0, 1.0]) == (2, 0)
+    assert evaluation.difference_interval([0.1] * 3, [0.3] * 3)[1] == 0
+    # One sample without spread: Student's interval of the other sample.
+    half = evaluation.mean_interval([1.0, 2.0, 3.0])[1]
+    assert evaluation.difference_interval([0.1] * 3, [1.0, 2.0, 3.0])[1] == pytest.approx(half)
     difference, half = evaluation.difference_interval([3.0], [1.0, 2.0])
     assert difference == 1.5
     assert math.isnan(half)
@@ -276,11 +287,11 @@ def test_difference_interval_of_samples_without_spread():
         ([False, False], "did not hold"),
     ],
 )
-def test_verdicts(conditions, expected):
+def test_verdict_by_conditions(conditions, expected):
     assert evaluation.verdict(*conditions) == expected
 
 
-def test_a_verdict_needs_a_condition():
+def test_verdict_needs_a_condition():
     with pytest.raises(CifarcamError):
         evaluation.verdict()
 
@@ -297,24 +308,24 @@ def test_a_verdict_needs_a_condition():
         (np.array([[np.nan, 1.0]]), np.array([0]), "do not sum to 1"),
         (np.full((1, 10), 0.1), np.array([10]), "labels run from 10 to 10"),
         (np.full((1, 10), 0.1), np.array([-1]), "labels run from -1 to -1"),
-        (np.full((1, 10), 0.1), np.array([3.0]), "whole numbers"),
+        (np.full((1, 10), 0.1), np.array([3.0]), "integers"),
     ],
 )
 @pytest.mark.parametrize(
     "function",
     [
-        evaluation.evaluate,
+        lambda *arguments: evaluation.evaluate(*arguments, CLASS_NAMES),
         evaluation.calibration,
         lambda *arguments: evaluation.most_confident_mistakes(*arguments, 1),
     ],
 )
-def test_bad_predictions_are_refused(function, probabilities, labels, complaint):
+def test_evaluation_refuses_bad_predictions(function, probabilities, labels, complaint):
     with pytest.raises(CifarcamError, match=complaint):
         function(probabilities, labels)
 
 
-def test_other_bad_input_is_refused():
-    with pytest.raises(CifarcamError, match="2 class names for 10 classes"):
+def test_evaluation_refuses_other_bad_input():
+    with pytest.raises(CifarcamError, match="2 class names"):
         evaluation.evaluate(PROBABILITIES, LABELS, class_names=("a", "b"))
     with pytest.raises(CifarcamError, match="0 bins"):
         evaluation.calibration(PROBABILITIES, LABELS, bins=0)

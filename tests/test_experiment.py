@@ -11,62 +11,63 @@ import pytest
 from cifarcam import data
 from cifarcam.errors import CifarcamError
 from cifarcam.training import experiment
+from cifarcam.training.settings import EarlyStopping, TrainingSettings
 
 EXPERIMENTS = sorted((Path(__file__).parents[1] / "experiments").glob("*.toml"))
 BASELINE = (Path(__file__).parents[1] / "experiments" / "baseline.toml").read_text()
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_committed_experiments_read_and_survive_writing(path):
-    found = experiment.find(path.stem)
-    again = experiment.parse(experiment.serialize(found), found.name, "again")
-    assert again == found
-    assert again.fingerprint("digest") == found.fingerprint("digest")
+def test_committed_experiments_survive_writing_and_reading(path):
+    original = experiment.find(path.stem)
+    again = experiment.parse(experiment.serialize(original), original.name, "again")
+    assert again == original
+    assert again.fingerprint("digest") == original.fingerprint("digest")
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_committed_experiments_have_the_fingerprints_of_their_committed_runs(path):
     provenance = json.loads((path.parents[1] / "runs" / path.stem / "provenance.json").read_text())
-    found = experiment.find(path.stem)
-    assert found.fingerprint(data.DIGESTS[found.data.dataset]) == provenance["fingerprint"]
+    original = experiment.find(path.stem)
+    assert original.fingerprint(data.DIGESTS[original.data.dataset]) == provenance["fingerprint"]
 
 
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ("epochs = 50", "epochs = 0", "x.toml: training.epochs: 0 is not a whole number from 1"),
-        ("epochs = 50", "epochs = 2.5", "training.epochs: 2.5 is not a whole number"),
-        ("epochs = 50", "epochs = true", "training.epochs: True is not a whole number"),
-        ("epochs = 50", "epocs = 50", "training.epocs: unknown setting; allowed are seed, epochs"),
-        ("epochs = 50\n", "", "training.epochs: missing"),
-        ('"adam"', '"sgdd"', "training.optimizer: 'sgdd' is not one of adam"),
-        ("dropout =", "dropout = 2 #", "model.dropout: 2 is not a number from 0 to 0.9"),
-        ("epochs = 50", "epochs = 50\nimage_sizes = [20, 64]", "training.image_sizes: [20, 64] is"),
-        ("[data]", "[dta]", "dta: unknown section"),
-        ("[data]", "[selection]\nshare = 0\nfirst = 2\n[data]", "selection.share: 0 is not a num"),
-        ("[data]", "[selection]\nshare = 1\nfirst = 1\n[data]", "selection.first: 1 is not a who"),
-        ('"custom_cnn"', '"vgg"', "model.architecture: 'vgg' is not one of custom_cnn"),
-        ('"cifar10"', '"mnist"', "data.dataset: 'mnist' is not one of cifar10, sample"),
-        ("seed = 0\nepochs", "seed = \nepochs", "x.toml: not valid TOML"),
+        ("epochs = 50", "epochs = 0", "x.toml: training.epochs: 0 should be greater than or equ"),
+        ("epochs = 50", "epochs = 2.5", "training.epochs: 2.5 should be a valid integer"),
+        ("epochs = 50", "epochs = true", "training.epochs: True should be a valid integer"),
         (
             "epochs = 50",
-            "epochs = 50\nmomentum = 0.5",
-            "training.momentum: adam has moments of its own",
+            "epocs = 50",
+            "training: unknown setting 'epocs'; allowed are seed, epochs",
         ),
+        ("epochs = 50\n", "", "training.epochs: missing"),
+        ('"adam"', '"sgdd"', "training.optimizer: 'sgdd' should be 'adam', 'adamw' or 'muon'"),
+        ("dropout =", "dropout = 2 #", "model.dropout: 2 should be less than or equal to 0.9"),
+        ("dropout =", "dropout = true #", "model.dropout: True should be a valid number"),
+        ("dropout =", "dropout = '0' #", "model.dropout: '0' should be a valid number"),
+        ("dropout =", "dropout = nan #", "model.dropout: nan should be a finite number"),
+        ("epochs = 50", "epochs = 50\nimage_sizes = [20, 64]", "image_sizes[1]: 64 should be less"),
+        ("filters =", "filters = [] #", "model.filters: [] should have at least 1 item, not 0"),
+        ("[data]", "[dta]", "x.toml: unknown section 'dta'; allowed are description, model, data"),
+        ("[data]", "[selection]\nshare = 0\nfirst = 2\n[data]", "selection.share: 0 should be"),
+        ("[data]", "[selection]\nshare = 1\nfirst = 1\n[data]", "selection.first: 1 should be"),
+        ('"custom_cnn"', '"vgg"', "model.architecture: 'vgg' should be one of custom_cnn"),
+        ('"cifar10"', '"mnist"', "data.dataset: 'mnist' should be 'cifar10' or 'sample'"),
+        ("seed = 0\nepochs", "seed = \nepochs", "x.toml: not valid TOML"),
+        ("epochs = 50", "epochs = 50\nmomentum = 0.5", "training.momentum: adam has moments"),
         (
             "epochs = 50",
             "epochs = 50\nvector_learning_rate = 0.1",
-            "vector_learning_rate: adam has on",
+            "training.vector_learning_rate: adam",
         ),
         ("epochs = 50", "epochs = 2\nimage_sizes = [9, 9, 9]", "training.image_sizes: it has more"),
-        (
-            "[data]",
-            "[selection]\nshare = 1\nfirst = 51\n[data]",
-            "first: it is beyond the last epoch",
-        ),
+        ("[data]", "[selection]\nshare = 1\nfirst = 51\n[data]", "selection.first: it is beyond"),
     ],
 )
-def test_a_refused_setting_is_named_with_what_is_allowed(before, after, words):
+def test_setting_refused_is_named_with_what_is_allowed(before, after, words):
     assert before in BASELINE
     with pytest.raises(CifarcamError) as refusal:
         experiment.parse(BASELINE.replace(before, after, 1), "x", "x.toml")
@@ -74,36 +75,36 @@ def test_a_refused_setting_is_named_with_what_is_allowed(before, after, words):
     assert "\n" not in str(refusal.value).split(" (at line")[0]
 
 
-def test_the_fingerprint_depends_on_settings_and_data_but_not_on_words():
-    found = experiment.find("baseline")
+def test_fingerprint_depends_on_settings_and_data_but_not_on_words():
+    baseline = experiment.find("baseline")
     digest = data.DIGESTS["cifar10"]
-    same = replace(found, name="other", description="other words")
-    assert same.fingerprint(digest) == found.fingerprint(digest)
+    same = replace(baseline, name="other", description="other words")
+    assert same.fingerprint(digest) == baseline.fingerprint(digest)
     different = [
-        found.fingerprint(data.DIGESTS["sample"]),
-        found.with_changes(seed=1).fingerprint(digest),
-        replace(found, early_stopping=experiment.EarlyStopping(patience=3)).fingerprint(digest),
-        replace(found, options=replace(found.options, dense=63)).fingerprint(digest),
+        baseline.fingerprint(data.DIGESTS["sample"]),
+        baseline.with_changes(seed=1).fingerprint(digest),
+        replace(baseline, early_stopping=EarlyStopping(patience=3)).fingerprint(digest),
+        replace(baseline, options=replace(baseline.options, dense=63)).fingerprint(digest),
     ]
-    assert len({*different, found.fingerprint(digest)}) == 5
+    assert len({*different, baseline.fingerprint(digest)}) == 5
 
 
-def test_names_tell_seed_and_dataset():
-    found = experiment.find("baseline-seed2")
-    assert found.training.seed == 2
-    assert found.with_changes(dataset="sample").run_name == "baseline-seed2-sample"
+def test_name_has_seed_and_dataset():
+    original = experiment.find("baseline-seed2")
+    assert original.training.seed == 2
+    assert original.with_changes(dataset="sample").run_name == "baseline-seed2-sample"
     with pytest.raises(CifarcamError, match=r"no experiment named 'bseline'; there are .*baseline"):
         experiment.find("bseline")
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path):
+def test_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "x.toml").write_bytes(b"description = '\xff'")
     with pytest.raises(CifarcamError, match=r"x\.toml: not a text in UTF-8"):
         experiment.find(str(tmp_path / "x.toml"))
 
 
 @pytest.mark.parametrize("name", ["baseline-seed", "baseline-seedone", "baseline-seed-1"])
-def test_a_seed_in_a_name_is_a_whole_number(name):
+def test_name_takes_a_whole_number_as_seed(name):
     with pytest.raises(CifarcamError, match="no experiment named"):
         experiment.find(name)
 
@@ -111,18 +112,21 @@ def test_a_seed_in_a_name_is_a_whole_number(name):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"seed": -1}, "baseline: training.seed: -1 is not a whole number from 0 to 2147483647"),
-        ({"seed": 2**31}, "baseline: training.seed: 2147483648 is not a whole number"),
-        ({"dataset": "mnist"}, "baseline: data.dataset: 'mnist' is not one of cifar10, sample"),
+        ({"seed": -1}, "baseline: training.seed: -1 should be greater than or equal to 0"),
+        (
+            {"seed": 2**31},
+            "baseline: training.seed: 2147483648 should be less than or equal to 2147483647",
+        ),
+        ({"dataset": "mnist"}, "baseline: data.dataset: 'mnist' should be 'cifar10' or 'sample'"),
     ],
 )
-def test_a_refused_change_is_named_with_what_is_allowed(changes, words):
+def test_change_refused_is_named_with_what_is_allowed(changes, words):
     with pytest.raises(CifarcamError) as refusal:
         experiment.find("baseline").with_changes(**changes)
     assert words in str(refusal.value)
 
 
-def test_settings_that_undo_each_other_are_refused():
+def test_settings_that_contradict_each_other_are_refused():
     text = BASELINE.replace("[data]", '[data]\nfit = "train+validation"')
     assert experiment.parse(text, "x", "x.toml").data.fit == "train+validation"
     with pytest.raises(CifarcamError, match=r"early_stopping: .* no validation images are left"):
@@ -134,7 +138,7 @@ def test_settings_that_undo_each_other_are_refused():
         experiment.parse(muon, "x", "x.toml")
 
 
-def test_the_early_stopping_twin_differs_from_the_baseline_in_that_alone():
+def test_early_stopping_is_the_only_difference_from_the_baseline():
     twin = experiment.find("baseline-early-stopping")
     assert twin.early_stopping is not None
     baseline = experiment.find("baseline")
@@ -164,7 +168,7 @@ def with_model(architecture, **options):
 
 
 DIGITS, HEXADECIMAL = "9" * 5000, "0x" + "F" * 5000
-DEEP = ".".join("a" * 3000)
+DEEP = ".".join("a" * 1500)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +182,7 @@ DEEP = ".".join("a" * 3000)
     ],
     ids=lambda value: ascii(value[:12]),
 )
-def test_a_value_of_the_wrong_kind_is_refused_on_one_short_line(value):
+def test_value_of_the_wrong_kind_is_refused_on_one_short_line(value):
     for key in ("dropout", "filters", "architecture", "dataset", "seed", "learning_rate"):
         refusal(with_value(key, value))
     if not value.startswith(("{", "'", '"')):
@@ -190,7 +194,7 @@ def test_a_value_of_the_wrong_kind_is_refused_on_one_short_line(value):
 
 
 @pytest.mark.parametrize("key", ["a" * 4000, r'"\n"', "'é x'", DEEP, '""', "-"])
-def test_an_unknown_key_is_named_on_one_short_line(key):
+def test_unknown_key_is_named_on_one_short_line(key):
     assert "unknown section" in refusal(f"{key} = 1\n{BASELINE}")
     assert "unknown setting" in refusal(f"{BASELINE}\n{key} = 1\n")
     # Beneath a key that has a value.
@@ -243,25 +247,36 @@ def test_options_that_make_no_network_are_refused_when_the_file_is_read(right, w
         (with_model("speedrun", filters=[8] * 4, logit_scale=1), 17),
     ],
 )
-def test_images_too_small_for_a_network_are_refused_when_the_file_is_read(text, smallest):
+def test_image_sizes_too_small_for_a_network_are_refused_when_the_file_is_read(text, smallest):
     def shrinking(size):
         return text.replace("epochs = 50", f"epochs = 50\nimage_sizes = [32, {size}]")
 
     experiment.parse(shrinking(smallest), "x", "x.toml")
-    assert "training.image_sizes: " in refusal(shrinking(smallest - 1))
+    assert "training.image_sizes" in refusal(shrinking(smallest - 1))
 
 
-def test_minus_zero_is_zero():
+def test_minus_zero_becomes_zero():
     texts = [with_value("dropout", zero) for zero in ("0", "-0.0")]
-    found = [experiment.parse(text, "x", "x.toml").canonical() for text in texts]
-    assert found[0] == found[1]
+    canonical = [experiment.parse(text, "x", "x.toml").canonical() for text in texts]
+    assert canonical[0] == canonical[1]
 
 
-def test_any_description_survives_writing():
+def test_settings_made_in_python_are_validated_too():
+    settings = experiment.find("baseline").training
+    for changes in ({"epochs": 0}, {"epochs": 2.0}, {"learning_rate": "1"}, {"momentum": 0.5}):
+        with pytest.raises(ValueError):
+            replace(settings, **changes)
+    with pytest.raises(ValueError, match="epocs"):
+        TrainingSettings(epocs=1)
+    whole = replace(settings, learning_rate=1)
+    assert (whole.learning_rate, type(whole.learning_rate)) == (1.0, float)
+
+
+def test_description_of_any_characters_survives_writing():
     points = [*range(0x100), 0x2028, 0xD7FF, 0xE000, 0xFFFF, 0x10FFFF]
     words = "".join(map(chr, points)) + '\\"\'\'\'"""\r\n'
-    found = replace(experiment.find("baseline"), description=words)
-    assert experiment.parse(experiment.serialize(found), "baseline", "again") == found
+    original = replace(experiment.find("baseline"), description=words)
+    assert experiment.parse(experiment.serialize(original), "baseline", "again") == original
 
 
 @pytest.fixture
@@ -290,7 +305,7 @@ def hole(path):
         lambda path: path.write_text(BASELINE + "\0"),
     ],
 )
-def test_what_is_no_experiment_is_refused_as_a_path_and_by_name(make, place):
+def test_file_that_is_no_experiment_is_refused_by_path_and_by_name(make, place):
     make(place / "odd.toml")
     for name in ("experiments/odd.toml", str(place / "odd.toml"), "odd", "odd-seed1"):
         with pytest.raises(CifarcamError, match=r"odd\.toml: ") as refused:
@@ -308,7 +323,7 @@ def test_what_is_no_experiment_is_refused_as_a_path_and_by_name(make, place):
     ],
     ids=lambda name: ascii(name[:20]),
 )
-def test_a_name_that_no_experiment_has_is_refused_on_one_short_line(name, place):
+def test_name_that_no_experiment_has_is_refused_on_one_short_line(name, place):
     (place / "baseline.toml").write_text(BASELINE)
     with pytest.raises(CifarcamError) as refused:
         experiment.find(name)
@@ -317,7 +332,7 @@ def test_a_name_that_no_experiment_has_is_refused_on_one_short_line(name, place)
 
 
 @pytest.mark.parametrize("stem", ["x" * 151, "é" * 76, "two\nlines", "\udcff"])
-def test_a_name_that_no_run_could_have_is_refused(stem, place):
+def test_name_that_no_run_could_have_is_refused(stem, place):
     (place / f"{stem}.toml").write_text(BASELINE)
     for name in (f"experiments/{stem}.toml", stem):
         with pytest.raises(CifarcamError, match="rename the file") as refused:
@@ -325,9 +340,9 @@ def test_a_name_that_no_run_could_have_is_refused(stem, place):
         assert str(refused.value).isprintable()
 
 
-def test_the_longest_name_makes_a_directory(place):
+def test_name_of_the_greatest_length_makes_a_directory(place):
     stem = "x" * 150
     (place / f"{stem}.toml").write_text(BASELINE, encoding="utf-8-sig")
-    found = experiment.find(stem).with_changes(seed=2**31 - 1, dataset="sample")
+    original = experiment.find(stem).with_changes(seed=2**31 - 1, dataset="sample")
     # A run's directory is written under a longer, hidden name first.
-    (place / f".{found.run_name}.old.abcdefgh").mkdir()
+    (place / f".{original.run_name}.old.abcdefgh").mkdir()

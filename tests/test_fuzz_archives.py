@@ -209,7 +209,7 @@ def campaign(count, seed=0):
 
 
 @pytest.mark.slow
-def test_a_damaged_archive_is_refused_in_one_sentence_or_gives_the_same_data():
+def test_damaged_archive_is_refused_in_one_sentence_or_gives_the_same_data():
     outcomes, troubles = campaign(200)
     assert not troubles
     assert outcomes["refused"] > 100

@@ -1,4 +1,4 @@
-"""Wrong command lines of every command: each refused in one sentence, and nothing begun or lost.
+"""Every command refuses wrong command lines in one sentence, and begins and loses nothing.
 
 ``python tests/test_fuzz_command_line.py 500`` runs a long campaign.
 """
@@ -22,7 +22,7 @@ from PIL import Image
 from cifarcam import cli, training
 from cifarcam.data import download as source
 from cifarcam.errors import CifarcamError
-from cifarcam.publish import chapters
+from cifarcam.publish import execution
 from cifarcam.studies import measurements
 
 ROOT = Path(__file__).parents[1]
@@ -106,19 +106,20 @@ LAYERS = ["", "nosuch", "dense", "my/conv", "/", "x" * 5000, "a\0b", "\ud800", "
 HEADS = ["", "nosuch", "0", "1", "-1", DIGITS, "\ud800"]
 REPOSITORIES = [*NAMES, "owner", "owner/", "/name", "owner/name/more", "https://github.com/o/n"]
 
-# For each command what is right, and for each of its parts what may be wrong.
+# For each command right arguments, and for each of its parts values that may be wrong.
 COMMANDS = {
     "data": (["--dataset", "sample"], {"--dataset": NAMES, "--from": PATHS}),
     "train": (
         ["baseline"],
         {"": NAMES, "--seed": NUMBERS, "--dataset": NAMES, "--runs": PATHS, "--again": None},
     ),
-    "runs": ([], {"--clean": None, "--seal": PATHS}),
+    "runs": ([], {"--clean": None, "--seal": PATHS, "--runs": PATHS}),
     "explain": (
         ["own.png", "--model", "my.keras"],
         {
             "": PATHS,
             "--run": NAMES,
+            "--runs": PATHS,
             "--model": PATHS,
             "--classes": PATHS,
             "--scale": NUMBERS,
@@ -141,16 +142,16 @@ STRANGE = ["--nosuch", "-x", "--seed", "--from", "--=", "-", "more", "", "\ud800
 
 
 class Begun(CifarcamError):
-    """Something that takes long would have been begun."""
+    """A long computation would have begun."""
 
 
 def begin(*_, **__):
-    """Stands in for what takes long."""
+    """Replace a long computation."""
     raise Begun("begun")
 
 
 def command_line(draw):
-    """A command with at least one wrong part, as a list of arguments."""
+    """A command and arguments, some of which are probably wrong."""
 
     def one_of(options):
         return options[draw.integers(len(options))]
@@ -160,7 +161,7 @@ def command_line(draw):
             one_of([*STRANGE, *NAMES]),
             *([one_of(list(COMMANDS))] if draw.random() < 0.5 else []),
         ]
-    # `explain` has most of what can be wrong.
+    # `explain` has the most parts.
     command = one_of([*COMMANDS, *["explain"] * 5, "train", "data", "report"])
     right, parts = COMMANDS[command]
     arguments = [] if draw.random() < 0.2 else list(right)
@@ -174,7 +175,7 @@ def command_line(draw):
                 added = [f"{part}={added[1]}"]
         elif kind < 0.95:
             added = [one_of(STRANGE)]
-        else:  # an option without its value, or with another's
+        else:  # an option without its value, or with the value of another option
             added = [one_of([part for part in parts if part] or ["--help"])]
         place = 0 if draw.random() < 0.5 else len(arguments)
         arguments[place:place] = added
@@ -182,7 +183,7 @@ def command_line(draw):
 
 
 def prepare(folder):
-    """Files of a user, and a small checkout around them."""
+    """Write files of a user and a small checkout."""
     for name in ("folder", "folder.toml", "closed", "runs", "experiments"):
         (folder / name).mkdir()
     picture = Image.fromarray(
@@ -217,7 +218,7 @@ def prepare(folder):
 
 
 def belongings(folder):
-    """The bytes, or the kind, of all that a user has in a folder; `runs` is the product's."""
+    """The bytes or the mode of everything in a folder except `runs`, to which commands write."""
     return {
         path.name: path.read_bytes() if path.is_file() else path.lstat().st_mode
         for path in folder.iterdir()
@@ -225,8 +226,8 @@ def belongings(folder):
     }
 
 
-def what_happened(result):
-    """How a command line ended: refused, accepted, begun, or a fault."""
+def outcome_of(result):
+    """The end of a command line: refused, accepted, begun, or a fault."""
     if not isinstance(result.exception, SystemExit | None):
         traceback.print_exception(result.exception)
         return "fault"
@@ -235,16 +236,15 @@ def what_happened(result):
         return "accepted"
     if last == "Error: begun":
         return "begun"
-    # Click shows first how a command is used, where the mistake is one of form.
+    # For a mistake of form, Click shows first how a command is used.
     is_sentence = last.startswith("Error: ") and last.isprintable() and len(last) < 2000
     return "refused" if is_sentence and (not usage or usage[0].startswith("Usage: ")) else "fault"
 
 
 def campaign(count, seed=0):
-    """What happened to distinct command lines, until `count` were refused or ended in a fault.
+    """Outcomes of distinct command lines, until `count` are refused or end in a fault.
 
-    Prints each fault. Lines that by chance are right are counted beside; what they would begin
-    is not begun.
+    Prints each fault. Lines that are right by chance are counted too, but begin nothing.
     """
     outcomes, seen = Counter(), set()
     draw = np.random.default_rng(seed)
@@ -257,7 +257,7 @@ def campaign(count, seed=0):
         patch.setenv("XDG_CACHE_HOME", str(Path(scratch) / "cache"))
         patch.setattr(training, "train", begin)
         patch.setattr(measurements, "MEASUREMENTS", dict.fromkeys(measurements.MEASUREMENTS, begin))
-        patch.setattr(chapters, "_execute_all", begin)
+        patch.setattr(execution, "_execute_all", begin)
         patch.setattr(source, "_fetch", begin)
         before = belongings(folder)
         try:
@@ -268,7 +268,7 @@ def campaign(count, seed=0):
                 seen.add(tuple(arguments))
                 started = time.monotonic()
                 result = CliRunner().invoke(cli.main, arguments)
-                outcome = what_happened(result)
+                outcome = outcome_of(result)
                 after = belongings(folder)
                 if time.monotonic() - started > 60 or not before.items() <= after.items():
                     outcome = "fault"
@@ -284,12 +284,12 @@ def campaign(count, seed=0):
 
 
 def shown(arguments):
-    """A command line for reading, its long words cut."""
+    """A command line with its long words cut, for reading."""
     return [word if len(word) < 60 else f"{word[:20]}...{len(word)}" for word in arguments]
 
 
 @pytest.mark.slow
-def test_wrong_command_lines_are_refused_in_one_sentence():
+def test_commands_refuse_wrong_command_lines_in_one_sentence():
     outcomes = campaign(60)
     assert outcomes["fault"] == 0
     assert outcomes["refused"] == 60

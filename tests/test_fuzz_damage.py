@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_training import TINY
+from helpers import TINY
 
 from cifarcam import _devices, _files, _store, data, runs, training
 from cifarcam.errors import CifarcamError
 from cifarcam.publish import chapters
 from cifarcam.studies import measurements
-from cifarcam.training import experiment, loop
+from cifarcam.training import experiment, state
+from cifarcam.training.settings import EarlyStopping
 
 
 class Stored:
@@ -27,7 +28,7 @@ class Stored:
     def __init__(self, folder):
         self.sample = data.load("sample")
         tiny = experiment.parse(TINY, "tiny", "tiny.toml")
-        self.tiny = replace(tiny, early_stopping=experiment.EarlyStopping(patience=2))
+        self.tiny = replace(tiny, early_stopping=EarlyStopping(patience=2))
         self.run = runs.make(self.tiny, folder / "runs" / "tiny", dataset=self.sample).directory
         self.other = runs.make(
             self.tiny.with_changes(seed=4), folder / "runs" / "tiny-seed4", dataset=self.sample
@@ -49,13 +50,12 @@ class Stored:
 
     def read_run(self):
         run = runs.read(self.run)
-        run.heatmaps(self.sample)
         run.model()
 
     def read_checkpoint(self):
-        state = loop._fresh_state(self.tiny, self.sample.train)
+        fresh = state.initial_state(self.tiny, self.sample.train)
         fingerprint = self.tiny.fingerprint(self.sample.digest)
-        loop._restore(state, self.checkpoint, fingerprint)
+        state.restore(fresh, self.checkpoint, fingerprint)
 
 
 def training_stopped(wanted, sample, checkpoint):
@@ -156,20 +156,20 @@ def stored(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_undamaged_files_are_read(stored):
+def test_stored_files_without_damage_are_read(stored):
     for read in stored.readers.values():
         read()
 
 
 @pytest.mark.slow
-def test_every_damage_is_noticed(stored):
+def test_damage_to_stored_files_is_always_noticed(stored):
     outcomes, failures = campaign(stored, 300)
     assert not failures
     assert outcomes["noticed"] > 280
 
 
 @pytest.mark.slow
-def test_whole_files_in_the_wrong_place_are_noticed(stored):
+def test_stored_files_in_the_wrong_place_are_noticed(stored):
     for path in sorted(stored.run.iterdir()):
         content = path.read_bytes()
         path.write_bytes((stored.other / path.name).read_bytes())

@@ -3,10 +3,8 @@
 ``python tests/test_fuzz_experiments.py WRONG BUILT TRAINED [SEED]`` runs a longer campaign.
 """
 
-import dataclasses
 import os
 import random
-import re
 import sys
 import tempfile
 import time
@@ -16,16 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import pydantic
 import pytest
 
 from cifarcam import data, models, runs
 from cifarcam.errors import CifarcamError
-from cifarcam.training import experiment
+from cifarcam.training import find, settings
 
 COMMITTED = sorted((Path(__file__).parents[1] / "experiments").glob("*.toml"))
 LONGEST_SENTENCE = 1000  # characters
 # What keeps a network small enough to be built in about a second.
 CHEAP = {"filters": 48, "dense": 64, "layers": 2, "width": 64, "depth": 22, "growth": 8}
+# A setting that passes through a function has its limits under pydantic's own names.
+LIMITS = (("minimum", "ge"), ("maximum", "le"))
 # A training must end soon, with little memory.
 SHORT = {"epochs": 3, "batch_size": 40, "image_sizes": 3, "first": 3}
 # Three in ten of these are trained.
@@ -40,46 +41,33 @@ WRONG_VALUES = (
 )
 
 
-def limits(field):
-    """What a field's words allow: the lowest and the highest value, or all names."""
-    allowed = field.metadata["allowed"]
-    if names := re.fullmatch("one of (.*)", allowed):
-        return names.group(1).split(", ")
-    if allowed == "true or false":
-        return [False, True]
-    return [float(word) for word in re.findall(r"[\d.]+(?:e[+-]?\d+)?", allowed)]
-
-
-def drawn(field, draw, cheap):
-    """A value that a field allows, often at one of its limits."""
-    allowed, bounds = field.metadata["allowed"], limits(field)
-    if not isinstance(bounds[0], float):
-        return draw.choice(bounds)
-    low, high = bounds[-2:]
-    whole = "whole number" in allowed
+def drawn(schema, name, draw, cheap):
+    """A value that the JSON schema of a setting allows, often at one of its limits."""
+    if "const" in schema or "enum" in schema:
+        return draw.choice(schema.get("enum", [schema.get("const")]))
+    if schema["type"] == "boolean":
+        return draw.random() < 0.5
+    if schema["type"] == "array":
+        least, most = schema.get("minItems", 0), schema["maxItems"]
+        most = 3 if name == "image_sizes" else most
+        count = draw.choice([least, most, draw.randint(least, most)])
+        return [drawn(schema["items"], name, draw, cheap) for _ in range(count)]
+    low, high = (schema.get(key, schema.get(other)) for key, other in LIMITS)
+    whole = schema["type"] == "integer"
     if cheap:
-        high = max(low, min(high, (CHEAP | SHORT).get(field.name, high)))
-
-    def number():
-        middle = (low * high) ** 0.5 if low or whole else draw.choice([5e-324, 1e-30])
-        value = draw.choice([low, high, draw.uniform(low, high), middle])
-        return round(value) if whole else value
-
-    if not allowed.startswith("a list"):
-        return number()
-    least, most = map(int, bounds[:2])
-    if field.name == "image_sizes":
-        most = 3
-    count = draw.choice([least, most, draw.randint(least, most)])
-    return [number() for _ in range(count)]
+        high = max(low, min(high, (CHEAP | SHORT).get(name, high)))
+    middle = (low * high) ** 0.5 if low or whole else draw.choice([5e-324, 1e-30])
+    value = draw.choice([low, high, draw.uniform(low, high), middle])
+    return round(value) if whole else float(value)
 
 
 def section(cls, draw, cheap):
     """Some settings of a class: all that are needed, and some of the others."""
+    schema = pydantic.TypeAdapter(cls).json_schema()
     return {
-        field.name: drawn(field, draw, cheap)
-        for field in dataclasses.fields(cls)
-        if field.default is dataclasses.MISSING or draw.random() < 0.4
+        name: drawn(allowed, name, draw, cheap)
+        for name, allowed in schema["properties"].items()
+        if name in schema.get("required", []) or draw.random() < 0.4
     }
 
 
@@ -91,7 +79,7 @@ def combination(draw, *, cheap=True):
         options["depth"] -= (options["depth"] - 4) % 6
     if architecture == "transformer" and draw.random() < 0.9:
         options["width"] = max(8, options["width"] // options["heads"]) * options["heads"]
-    training = section(experiment.TrainingSettings, draw, cheap)
+    training = section(settings.TrainingSettings, draw, cheap)
     # Most settings without effect are left out, so that most files are accepted.
     if draw.random() < 0.9:
         if training["optimizer"] in ("adam", "adamw"):
@@ -102,10 +90,10 @@ def combination(draw, *, cheap=True):
         training["image_sizes"] = training.get("image_sizes", [])[: training["epochs"]]
     tables = {
         "model": {"architecture": architecture} | options,
-        "data": section(experiment.DataSettings, draw, cheap),
+        "data": section(settings.DataSettings, draw, cheap),
         "training": training,
     }
-    for name, cls in experiment.OPTIONAL.items():
+    for name, cls in settings.OPTIONAL.items():
         if draw.random() < 0.3:
             tables[name] = section(cls, draw, cheap)
     if draw.random() < 0.9 and "early_stopping" in tables:
@@ -174,17 +162,17 @@ def few(dataset, count=4):
     def places(split):
         return sorted(i for c in range(10) for i in (split.labels == c).nonzero()[0][:count])
 
-    kept = {name: places(getattr(dataset, name)) for name in ("train", "validation", "test")}
+    indices = {name: places(getattr(dataset, name)) for name in ("train", "validation", "test")}
     return replace(
         dataset,
         **{
             name: data.Split(
                 getattr(dataset, name).images[where], getattr(dataset, name).labels[where]
             )
-            for name, where in kept.items()
+            for name, where in indices.items()
         },
-        train_indices=dataset.train_indices[kept["train"]],
-        validation_indices=dataset.validation_indices[kept["validation"]],
+        train_indices=dataset.train_indices[indices["train"]],
+        validation_indices=dataset.validation_indices[indices["validation"]],
     )
 
 
@@ -200,7 +188,7 @@ class Trial:
         """The experiment in a file, None where it is refused in one sentence."""
         started = time.perf_counter()
         try:
-            found = experiment.find(str(path))
+            experiment = find(str(path))
         except CifarcamError as error:
             said = str(error)
             one = "\n" not in said and len(said) < LONGEST_SENTENCE
@@ -214,31 +202,31 @@ class Trial:
         finally:
             self.slowest = max(self.slowest, time.perf_counter() - started)
         self._count(f"{kind}: accepted")
-        return found
+        return experiment
 
-    def build(self, found, text):
+    def build(self, experiment, text):
         """Build the network of an experiment."""
         keras.backend.clear_session()
         try:
-            models.build(found.architecture, found.options, found.training.precision)
+            models.build(experiment.architecture, experiment.options, experiment.training.precision)
         except Exception:  # a foreign error is what this looks for
             self._count("not built", f"{text}\n{traceback.format_exc()[-3000:]}")
         else:
             self._count("built")
 
-    def train(self, found, text):
+    def train(self, experiment, text):
         """Train an experiment on a few images, write its run, and read it."""
         keras.backend.clear_session()
-        images = replace(self.images, split_seed=found.data.split_seed)
+        images = replace(self.images, split_seed=experiment.data.split_seed)
         try:
-            run = runs.make(found, self.directory / found.run_name, dataset=images)
+            run = runs.make(experiment, self.directory / experiment.run_name, dataset=images)
         except CifarcamError as error:
             self._count("training refused", f"{text}\n{error}" if "\n" in str(error) else None)
-            self.refusals[str(error).removeprefix(f"{found.name}: ")] += 1
+            self.refusals[str(error).removeprefix(f"{experiment.name}: ")] += 1
         except Exception:  # a foreign error is what this looks for
             self._count("training failed", f"{text}\n{traceback.format_exc()[-3000:]}")
         else:
-            same = run.experiment == found
+            same = run.experiment == experiment
             self._count("trained" if same else "read back otherwise", None if same else text)
 
     def _count(self, outcome, fault=None):
@@ -255,29 +243,31 @@ def campaign(wrong, built, trained, directory, seed=0):
     for number in range(wrong):
         text = draw.choice(COMMITTED).read_text() if draw.random() < 0.5 else combination(draw)
         path.write_bytes(broken(text, draw))
-        found = trial.read(path, "broken")
-        if found is not None and number % 10 == 0:
-            trial.build(found, path.read_bytes())
+        experiment = trial.read(path, "broken")
+        if experiment is not None and number % 10 == 0:
+            trial.build(experiment, path.read_bytes())
     while trial.outcomes["built"] + trial.outcomes["not built"] < built:
         path.write_text(combination(draw, cheap=draw.random() < 0.9))
-        found = trial.read(path, "combination")
-        if found is not None and cost(found) < 3e7:
-            trial.build(found, path.read_text())
+        experiment = trial.read(path, "combination")
+        if experiment is not None and cost(experiment) < 3e7:
+            trial.build(experiment, path.read_text())
     tried = 0
     while tried < trained:
         text = combination(draw)
         path.write_text(text)
-        found = trial.read(path, "combination")
-        if found is not None and (found.architecture not in SLOW_TO_TRAIN or draw.random() < 0.3):
-            trial.train(found, text)
+        experiment = trial.read(path, "combination")
+        if experiment is not None and (
+            experiment.architecture not in SLOW_TO_TRAIN or draw.random() < 0.3
+        ):
+            trial.train(experiment, text)
             tried += 1
     return trial
 
 
-def cost(found):
+def cost(experiment):
     """About how many weights the options that can be large lead to."""
-    options = found.options
-    match found.architecture:
+    options = experiment.options
+    match experiment.architecture:
         case "transformer":
             return options.layers * options.width**2 * (4 + 2 * options.expansion)
         case "custom_cnn":
@@ -288,7 +278,7 @@ def cost(found):
 
 
 @pytest.mark.slow
-def test_files_are_refused_in_one_sentence_or_can_be_trained(tmp_path, monkeypatch):
+def test_experiment_files_are_refused_in_one_sentence_or_can_be_trained(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     trial = campaign(60, 4, 1, tmp_path)
     assert not trial.faults, "\n".join(trial.faults)

@@ -1,4 +1,4 @@
-"""Damaged pictures of every format that Pillow writes: read, or refused in one sentence.
+"""Damaged pictures of every format that Pillow writes are read, or refused in one sentence.
 
 ``python tests/test_fuzz_pictures.py 2000`` runs a long campaign.
 """
@@ -23,7 +23,7 @@ SIZE = (24, 24)
 
 
 def originals():
-    """A picture as the bytes of a file, by format and kind."""
+    """A picture as the bytes of a file, for each format and kind."""
     rng = np.random.default_rng(0)
     smooth = np.kron(rng.integers(0, 256, (5, 6, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     colour = Image.fromarray(smooth)
@@ -69,7 +69,7 @@ def originals():
 
 
 def damaged(content, rng):
-    """The name of a damage, and a file's bytes with it."""
+    """A kind of damage, and a file's bytes after it."""
     data = bytearray(content)
     # Half of the damages fall on the first 200 bytes, where a format's structure is.
     reach = len(data) if rng.random() < 0.5 else min(200, len(data))
@@ -97,9 +97,9 @@ def damaged(content, rng):
 
 
 def campaign(count, seed=0):
-    """How many of `count` damaged pictures were read, refused, or ended in a foreign error.
+    """How many of `count` damaged pictures were read, were refused, or raised another error.
 
-    Prints each foreign error, and each picture that took more than ten seconds.
+    Prints each other error, and each picture that took more than ten seconds.
     """
     files = originals()
     outcomes = Counter()
@@ -130,7 +130,7 @@ def campaign(count, seed=0):
     return outcomes
 
 
-def test_every_format_is_read_undamaged(tmp_path):
+def test_undamaged_pictures_of_every_format_are_read(tmp_path):
     for kind, content in originals().items():
         (tmp_path / "picture").write_bytes(content)
         assert explain.read_picture(tmp_path / "picture", SIZE).std() > 10, kind

@@ -1,4 +1,4 @@
-"""The gallery: which images, what is packed, and the page itself in a browser."""
+"""The gallery: the choice of images, its files, and the page in a browser."""
 
 import io
 import json
@@ -7,16 +7,16 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import HEAD, ROOT, OpenPage, run
+from helpers import HEAD, ROOT, OpenPage, run
 from PIL import Image
 
 from cifarcam.errors import CifarcamError
 from cifarcam.publish import pairs
 from cifarcam.report import gallery
 
-# Executed here and by the chapter of the small book that is built below: twelve pictures of one
-# colour each, three classes, two networks. By network a, pictures 1, 4, 7 and 10 are wrong; network
-# b is right on all. The map of picture 2 by method "first" of network a is zero.
+# Executed here and by the chapter of the small book below: twelve pictures of one colour each, three
+# classes, two networks. Network a classifies pictures 1, 4, 7 and 10 wrongly, network b none. The
+# heatmap of picture 2 by method "first" for network a is zero.
 CODE = """
 import numpy as np
 
@@ -49,7 +49,7 @@ files = gallery.encode(pictures, labels, places, classes, answers)
 
 
 @pytest.fixture(scope="module")
-def made():
+def small_gallery():
     namespace = {}
     exec(CODE, namespace)
     return namespace
@@ -67,16 +67,16 @@ def tiles(content, count, columns=gallery.COLUMNS):
     )
 
 
-def test_images_are_the_first_of_each_class_and_then_its_surest_other_mistakes():
+def test_choose_takes_the_first_of_each_class_and_then_its_surest_other_mistakes():
     labels = np.array([1, 0, 1, 0, 1, 1, 0, 1, 1])
     # Class 0 stands at 1, 3, 6 and class 1 at 0, 2, 4, 5, 7, 8.
     wrong = np.array([0.9, 0.8, 0.2, 0.1, 0.6, 0.7, 0.3, 0.95, 0.7])
     probabilities = np.where(np.arange(2) == labels[:, None], 1 - wrong[:, None], wrong[:, None])
-    chosen = gallery.choose(labels, probabilities, first=1, mistakes=3)
-    # Of class 0 nothing but the first: the others are right. Of class 1 number 0 is first, though it
-    # is a mistake too; then by confidence, the earlier of the equals first, 4 not among the three.
-    assert chosen.tolist() == [1, 0, 7, 5, 8]
-    assert chosen.dtype == np.int64
+    indices = gallery.choose(labels, probabilities, first=1, mistakes=3)
+    # Class 0 gives only its first image: the others are right. Class 1 gives number 0 as its first,
+    # although it is a mistake too, then three mistakes by confidence, the earlier of equals first.
+    assert indices.tolist() == [1, 0, 7, 5, 8]
+    assert indices.dtype == np.int64
     assert gallery.choose(labels, probabilities, first=9, mistakes=3).tolist() == [
         *(1, 3, 6),
         *(0, 2, 4, 5, 7, 8),
@@ -91,7 +91,7 @@ def test_images_are_the_first_of_each_class_and_then_its_surest_other_mistakes()
             gallery.choose(few, probabilities, first=1, mistakes=1)
 
 
-def test_pictures_are_packed_without_loss():
+def test_encode_packs_pictures_without_loss():
     generator = np.random.default_rng(3)
     pictures = generator.integers(0, 256, (23, 32, 32, 3), dtype=np.uint8)
     probabilities = np.full((23, 2), 0.5)
@@ -108,36 +108,40 @@ def test_pictures_are_packed_without_loss():
     assert read_data(files["data.js"])["networks"][0]["heatmaps"]["m"]["blank"] == [5]
 
 
-def test_heatmaps_have_the_colours_of_the_report(made):
+def test_encode_gives_heatmaps_the_colours_of_the_report(small_gallery):
     from cifarcam.figures.heatmaps import coloured, scaled_for_display
 
-    found = tiles(made["files"]["heatmaps-0-1.webp"], 12)
-    for tile, heatmap in zip(found, made["maps"]["other"], strict=True):
+    sprites = tiles(small_gallery["files"]["heatmaps-0-1.webp"], 12)
+    for tile, heatmap in zip(sprites, small_gallery["maps"]["other"], strict=True):
         expected = coloured(scaled_for_display(heatmap))
         visible = tile[..., 3] > 0
         assert np.abs(tile[..., :3].astype(int) - expected)[visible].max() <= 4
 
 
-def test_data_hold_what_the_networks_said(made):
-    data = read_data(made["files"]["data.js"])
-    assert data["classes"] == made["classes"]
-    assert data["labels"] == made["labels"].tolist()
-    assert data["places"] == made["places"].tolist()
-    for network, (name, answers) in zip(data["networks"], made["answers"].items(), strict=True):
+def test_encode_stores_the_predictions_of_the_networks(small_gallery):
+    data = read_data(small_gallery["files"]["data.js"])
+    assert data["classes"] == small_gallery["classes"]
+    assert data["labels"] == small_gallery["labels"].tolist()
+    assert data["places"] == small_gallery["places"].tolist()
+    for network, (name, answers) in zip(
+        data["networks"], small_gallery["answers"].items(), strict=True
+    ):
         assert network["name"] == name
         assert network["predicted"] == answers.probabilities.argmax(axis=1).tolist()
-        given = np.array(network["probabilities"]) / data["units"]
-        assert np.abs(given - answers.probabilities).max() <= 0.5 / data["units"] + 1e-12
+        stored = np.array(network["probabilities"]) / data["units"]
+        assert np.abs(stored - answers.probabilities).max() <= 0.5 / data["units"] + 1e-12
     assert [n["heatmaps"]["first"]["blank"] for n in data["networks"]] == [[2], []]
 
 
-def test_addresses_of_sprites_change_with_their_content(made):
-    data = read_data(made["files"]["data.js"])
-    named = [n["heatmaps"][m]["file"] for n in data["networks"] for m in data["methods"]]
-    named.append(data["pictures"])
-    assert {name.split("?")[0] for name in named} == set(made["files"]) - {"data.js"}
-    versions = {name.split("?v=")[1] for name in named}
-    assert len(versions) == len({content for n, content in made["files"].items() if n != "data.js"})
+def test_encode_gives_sprites_addresses_that_change_with_their_content(small_gallery):
+    data = read_data(small_gallery["files"]["data.js"])
+    names = [n["heatmaps"][m]["file"] for n in data["networks"] for m in data["methods"]]
+    names.append(data["pictures"])
+    assert {name.split("?")[0] for name in names} == set(small_gallery["files"]) - {"data.js"}
+    versions = {name.split("?v=")[1] for name in names}
+    assert len(versions) == len(
+        {content for n, content in small_gallery["files"].items() if n != "data.js"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,27 +151,32 @@ def test_addresses_of_sprites_change_with_their_content(made):
         ({"labels": np.zeros(3, int)}, "12 images, 3 labels and 12 places"),
         ({"class_names": ["cat", "dog"]}, "a: probabilities of shape"),
         ({"images": np.zeros((12, 16, 32, 3), np.uint8)}, "a, first: heatmaps of shape"),
-        ({"images": np.zeros((12, 32, 32, 3))}, "is not N x H x W x 3 uint8"),
+        ({"images": np.zeros((12, 32, 32, 3))}, "give N x H x W x 3 uint8"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(made, change, message):
-    given = {
-        "images": made["pictures"],
-        "labels": made["labels"],
-        "places": made["places"],
-        "class_names": made["classes"],
-        "answers": made["answers"],
+def test_encode_refuses_arguments_that_do_not_fit_together(small_gallery, change, message):
+    arguments = {
+        "images": small_gallery["pictures"],
+        "labels": small_gallery["labels"],
+        "places": small_gallery["places"],
+        "class_names": small_gallery["classes"],
+        "answers": small_gallery["answers"],
     }
     with pytest.raises(CifarcamError, match=message):
-        gallery.encode(**given | change)
+        gallery.encode(**arguments | change)
 
 
-def test_networks_with_other_methods_or_negative_maps_are_refused(made):
-    arguments = (made["pictures"], made["labels"], made["places"], made["classes"])
-    probabilities, maps = made["probabilities"]["a"], made["maps"]
+def test_encode_refuses_other_methods_and_negative_heatmaps(small_gallery):
+    arguments = (
+        small_gallery["pictures"],
+        small_gallery["labels"],
+        small_gallery["places"],
+        small_gallery["classes"],
+    )
+    probabilities, maps = small_gallery["probabilities"]["a"], small_gallery["maps"]
     other = gallery.Answers(probabilities, {"first": maps["first"]})
-    with pytest.raises(CifarcamError, match="c: not the methods of the others, first, other"):
-        gallery.encode(*arguments, {**made["answers"], "c": other})
+    with pytest.raises(CifarcamError, match="c: methods first; give the methods of the other"):
+        gallery.encode(*arguments, {**small_gallery["answers"], "c": other})
     negative = gallery.Answers(probabilities, {"first": -maps["first"]})
     with pytest.raises(CifarcamError, match=">= 0"):
         gallery.encode(*arguments, {"c": negative})
@@ -307,9 +316,9 @@ def open_page(chromium, html):
 
 
 @pytest.mark.slow
-def test_the_files_are_beside_the_page_and_loaded_on_it_alone(html, made):
+def test_gallery_files_are_beside_the_page_and_only_it_loads_them(html, small_gallery):
     folder = html / "_static" / "gallery"
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == made["files"]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == small_gallery["files"]
     page = (html / "notebooks" / "gallery.html").read_text()
     for name in ("gallery.css", "gallery/data.js", "gallery.js"):
         assert page.count(f"../_static/{name}?v=") == 1, name
@@ -318,13 +327,13 @@ def test_the_files_are_beside_the_page_and_loaded_on_it_alone(html, made):
 
 
 @pytest.mark.slow
-def test_a_document_that_was_made_before_lies_beside_the_pages(html):
+def test_pdf_that_exists_is_copied_beside_the_pages(html):
     assert (html / "cifarcam.pdf").read_bytes() == b"a report"
     assert '<a href="cifarcam.pdf">' in (html / "index.html").read_text()
 
 
 @pytest.mark.slow
-def test_print_and_pages_without_scripts_say_where_the_gallery_works(html, open_page):
+def test_gallery_in_print_and_without_scripts_says_where_it_works(html, open_page):
     sentence = gallery.FALLBACK.split(". ")[0]
     latex = (html.parent / "latex" / "cifarcam.tex").read_text()
     assert latex.count(sentence) == 1
@@ -339,7 +348,7 @@ def test_print_and_pages_without_scripts_say_where_the_gallery_works(html, open_
 
 
 @pytest.mark.slow
-def test_nothing_is_asked_of_a_server_and_no_script_of_ours_fails(open_page, html):
+def test_gallery_asks_no_server_and_its_script_does_not_fail(open_page, html):
     page = open_page()
     page.choose(network="b, second", method="other")
     page.tile(3).click()
@@ -357,7 +366,7 @@ def test_nothing_is_asked_of_a_server_and_no_script_of_ours_fails(open_page, htm
 
 
 @pytest.mark.slow
-def test_filters_count_what_they_show(open_page):
+def test_gallery_filters_count_what_they_show(open_page):
     page = open_page()
     assert page.shown == list(range(12))
     assert page.status == "12 of 12 images; the network a is right on 8."
@@ -377,13 +386,13 @@ def test_filters_count_what_they_show(open_page):
 
 
 @pytest.mark.slow
-def test_confidence_is_filtered_between_two_bounds_that_do_not_cross(open_page, made):
+def test_gallery_confidence_has_two_bounds_that_do_not_cross(open_page, small_gallery):
     page = open_page()
     page.slide("from", 60)
-    expected = [i for i, c in enumerate(made["confidence"]) if c >= 0.6]
+    expected = [i for i, c in enumerate(small_gallery["confidence"]) if c >= 0.6]
     assert page.shown == expected
     page.slide("to", 80)
-    assert page.shown == [i for i in expected if made["confidence"][i] <= 0.8]
+    assert page.shown == [i for i in expected if small_gallery["confidence"][i] <= 0.8]
     assert page.control("to").get_attribute("aria-valuetext") == "80%"
     page.slide("from", 90)
     assert page.control("to").input_value() == "90"
@@ -395,7 +404,7 @@ def test_confidence_is_filtered_between_two_bounds_that_do_not_cross(open_page, 
 
 
 @pytest.mark.slow
-def test_tiles_name_class_answer_and_confidence(open_page):
+def test_gallery_tiles_name_class_prediction_and_confidence(open_page):
     page = open_page()
     assert page.name(0) == "cat, recognised with 45%"
     assert page.name(1) == "cat, taken for dog with 50%"
@@ -406,18 +415,18 @@ def test_tiles_name_class_answer_and_confidence(open_page):
 
 
 @pytest.mark.slow
-def test_pixels_on_the_screen_are_those_of_picture_and_overlay(open_page, made):
+def test_gallery_shows_the_pixels_of_picture_and_overlay(open_page, small_gallery):
     from cifarcam.figures.heatmaps import overlaid, scaled_for_display
 
     page = open_page()
-    heat = made["maps"]["other"]
+    heat = small_gallery["maps"]["other"]
     page.choose(method="other")
     page.page.wait_for_load_state("networkidle")
     for opacity in (0, 65):
         page.slide("opacity", opacity)
         page.page.wait_for_timeout(200)
         for image in (0, 2, 9, 10, 11):
-            picture = made["pictures"][image]
+            picture = small_gallery["pictures"][image]
             expected = (
                 picture if not opacity else overlaid(picture, scaled_for_display(heat[image]))
             )
@@ -426,7 +435,7 @@ def test_pixels_on_the_screen_are_those_of_picture_and_overlay(open_page, made):
 
 
 @pytest.mark.slow
-def test_an_image_opens_large_and_closes_by_the_keyboard_alone(open_page, made):
+def test_gallery_image_opens_large_and_closes_by_the_keyboard_alone(open_page, small_gallery):
     page = open_page()
     page.choose(**{"class": "dog"})
     page.tile(7).focus()
@@ -454,7 +463,7 @@ def test_an_image_opens_large_and_closes_by_the_keyboard_alone(open_page, made):
 
 
 @pytest.mark.slow
-def test_the_dialog_keeps_the_focus_and_its_controls_their_arrow_keys(open_page):
+def test_gallery_dialog_keeps_the_focus_and_its_controls_their_arrow_keys(open_page):
     page = open_page("#image=104")
     for _ in range(15):
         page.page.keyboard.press("Tab")
@@ -473,7 +482,7 @@ def test_the_dialog_keeps_the_focus_and_its_controls_their_arrow_keys(open_page)
 
 
 @pytest.mark.slow
-def test_a_click_beside_the_dialog_closes_it_and_one_inside_does_not(open_page):
+def test_gallery_dialog_closes_on_a_click_beside_it_only(open_page):
     page = open_page()
     page.tile(5).click()
     page.dialog.locator("h2").click()
@@ -486,7 +495,7 @@ def test_a_click_beside_the_dialog_closes_it_and_one_inside_does_not(open_page):
 
 
 @pytest.mark.slow
-def test_an_address_brings_back_the_view(open_page):
+def test_gallery_address_brings_back_the_view(open_page):
     page = open_page()
     page.choose(**{"class": "ship"}, outcome="right", network="b, second", method="other")
     page.slide("from", 85)
@@ -501,7 +510,7 @@ def test_an_address_brings_back_the_view(open_page):
 
 
 @pytest.mark.slow
-def test_addresses_with_nonsense_or_another_meaning_change_nothing(open_page):
+def test_gallery_ignores_nonsense_in_its_address(open_page):
     page = open_page("#class=unicorn&from=-3&to=1e9&image=7&network=b,+second")
     assert page.shown == list(range(12))
     assert not page.dialog.is_visible()
@@ -514,7 +523,7 @@ def test_addresses_with_nonsense_or_another_meaning_change_nothing(open_page):
 
 
 @pytest.mark.slow
-def test_an_image_outside_of_the_choice_can_be_linked_and_left(open_page):
+def test_gallery_image_outside_of_the_filter_can_be_linked_and_left(open_page):
     page = open_page("#class=cat&image=105")
     assert "outside of the choice" in page.dialog.inner_text()
     page.page.get_by_role("button", name="Next").click()
@@ -525,7 +534,7 @@ def test_an_image_outside_of_the_choice_can_be_linked_and_left(open_page):
 
 
 @pytest.mark.slow
-def test_a_sprite_that_is_missing_is_said_not_shown_as_no_evidence(html, open_page, tmp_path):
+def test_gallery_reports_a_missing_sprite(html, open_page, tmp_path):
     copy = tmp_path / "html"
     shutil.copytree(html, copy)
     (copy / "_static" / "gallery" / "heatmaps-0-1.webp").unlink()
@@ -540,7 +549,7 @@ def test_a_sprite_that_is_missing_is_said_not_shown_as_no_evidence(html, open_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 768, 1440])
-def test_every_width_and_theme_is_readable_and_free_of_barriers(open_page, width, scheme):
+def test_gallery_is_readable_and_free_of_barriers_at_every_width(open_page, width, scheme):
     page = open_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     assert page.page.evaluate("document.documentElement.dataset.theme") == scheme
     for opened in (False, True):

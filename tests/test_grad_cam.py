@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from cifarcam import explain, report
+from cifarcam import explain
 from cifarcam.errors import CifarcamError
 
 CLASSES = 5
@@ -15,6 +15,11 @@ CLASSES = 5
 @pytest.fixture(autouse=True)
 def seed():
     keras.utils.set_random_seed(7)
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    return explain.GradCAM(cnn())
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ def activations_of(model, name, images):
     return keras.Model(model.inputs[0], model.get_layer(name).output)(images).numpy()
 
 
-def test_closed_form_of_a_global_average_pooling_network(images):
+def test_grad_cam_has_a_closed_form_before_global_average_pooling(images):
     model = keras.Sequential(
         [
             keras.Input((12, 16, 3)),
@@ -74,7 +79,7 @@ def test_closed_form_of_a_global_average_pooling_network(images):
     )
 
 
-def test_hand_computed_weights_of_two_filters():
+def test_grad_cam_has_the_weights_computed_by_hand():
     """Filter 0 copies the pixel, filter 1 doubles it; the logit weighs each of 4 positions."""
     model = keras.Sequential(
         [
@@ -99,7 +104,8 @@ def test_hand_computed_weights_of_two_filters():
     np.testing.assert_allclose(explainer(image, 1)[0], [[0, 0], [0, 8]], rtol=1e-6)
 
 
-def test_weights_are_mean_finite_differences_of_the_logit(images):
+@pytest.mark.slow
+def test_grad_cam_weights_are_mean_finite_differences(images):
     with_layer, image, target, step = cnn(), images[:1], 2, 1e-3
     features = activations_of(with_layer, "conv2", image)
     head = keras.Model(with_layer.get_layer("conv2").output, with_layer.get_layer("logits").output)
@@ -113,8 +119,9 @@ def test_weights_are_mean_finite_differences_of_the_logit(images):
     np.testing.assert_allclose(actual, expected, atol=2e-3 * np.abs(expected).max())
 
 
-def test_maxima_send_the_same_weights_through_max_pooling(images):
-    """Behind a ReLU-free pooling of 2 x 2 the weights before it are a quarter of those after."""
+@pytest.mark.slow
+def test_grad_cam_weights_pass_through_max_pooling(images):
+    """Before a max pooling of 2 x 2 the weights are a quarter of the weights after it."""
     model = cnn()
     targets = np.zeros(len(images), int)
     before = explain.GradCAM(model, "conv2").signed_maps(images, targets)
@@ -126,7 +133,7 @@ def test_maxima_send_the_same_weights_through_max_pooling(images):
         np.testing.assert_allclose(after[n].ravel(), pooled[n] @ (4 * weights), atol=1e-5)
 
 
-def test_batch_size_and_order_change_nothing(images):
+def test_grad_cam_does_not_depend_on_batches(images):
     explainer = explain.GradCAM(cnn(), "conv2")
     whole = explainer(images)
     order = np.random.default_rng(0).permutation(len(images))
@@ -140,7 +147,7 @@ def test_batch_size_and_order_change_nothing(images):
 
 
 def head_variants(model):
-    """The same network with the three ends that a classifier may have, and as functional."""
+    """The same network with the three possible ends of a classifier, and as a functional model."""
     logits = model.get_layer("logits")
     bare = keras.Sequential(model.layers[:-1])
     dense_softmax = layers.Dense(CLASSES, activation="softmax", name="joined")
@@ -153,7 +160,8 @@ def head_variants(model):
     return {"bare": bare, "joined": joined, "operation": operation}, activated
 
 
-def test_ends_of_the_network_give_the_same_maps(images):
+@pytest.mark.slow
+def test_grad_cam_is_the_same_for_all_ends_of_a_network(images):
     model = cnn()
     expected = explain.GradCAM(model, "conv2")
     variants, nested = head_variants(model)
@@ -177,7 +185,8 @@ def test_ends_of_the_network_give_the_same_maps(images):
     )
 
 
-def test_the_score_is_the_one_before_the_softmax(images):
+@pytest.mark.slow
+def test_score_is_taken_before_the_softmax(images):
     """Another class's bias moves every probability, but no map of this class."""
     model = cnn()
     before = explain.GradCAM(model, "conv2").signed_maps(images, 0)
@@ -188,6 +197,7 @@ def test_the_score_is_the_one_before_the_softmax(images):
     np.testing.assert_array_equal(explain.GradCAM(model, "conv2").signed_maps(images, 0), before)
 
 
+@pytest.mark.slow
 def test_scores_are_the_logits_without_dropout(images):
     model = cnn()
     logits = keras.Model(model.inputs[0], model.get_layer("logits").output)
@@ -197,7 +207,8 @@ def test_scores_are_the_logits_without_dropout(images):
     )
 
 
-def test_targets(images):
+@pytest.mark.slow
+def test_targets_decide_the_map(images):
     explainer = explain.GradCAM(cnn(), "conv2")
     maps = np.stack([explainer.signed_maps(images, k) for k in range(CLASSES)])
     for first in range(CLASSES):
@@ -240,7 +251,7 @@ def test_relu_comes_before_the_half_pixel_resize(images):
     assert np.abs(np.maximum(resized_first, 0) - expected).max() > 1e-3 * expected.max()
 
 
-def test_negative_evidence_alone_gives_a_zero_map():
+def test_heatmap_of_negative_evidence_is_zero():
     model = keras.Sequential(
         [
             keras.Input((4, 4, 1)),
@@ -259,7 +270,8 @@ def test_negative_evidence_alone_gives_a_zero_map():
     np.testing.assert_array_equal(explainer(images, 1)[1], 0.0)
 
 
-def test_magnitude_follows_the_score(images):
+@pytest.mark.slow
+def test_heatmap_magnitude_follows_the_score(images):
     model = cnn()
     before = explain.GradCAM(model, "conv2")(images, 3)
     kernel, bias = model.get_layer("logits").get_weights()
@@ -268,7 +280,8 @@ def test_magnitude_follows_the_score(images):
     np.testing.assert_allclose(after, 10 * before, rtol=1e-4, atol=1e-7)
 
 
-def test_a_connection_that_passes_the_layer_by(images):
+@pytest.mark.slow
+def test_grad_cam_ignores_connections_around_the_layer(images):
     """In y = w . mean(A + x), only the branch through A counts: alpha_k = w_k / Z."""
     inputs = keras.Input((12, 16, 3))
     scaled = layers.Rescaling(1 / 255)(inputs)
@@ -285,7 +298,8 @@ def test_a_connection_that_passes_the_layer_by(images):
     assert explainer.classifier.scores(images).shape == (11, CLASSES)
 
 
-def test_the_model_is_left_as_it_was(images, tmp_path):
+@pytest.mark.slow
+def test_model_stays_as_it_was(images, tmp_path):
     model = cnn()
     before = model.predict(images, verbose=0)
     explain.GradCAM(model, "conv1")(images)
@@ -308,7 +322,7 @@ def test_the_model_is_left_as_it_was(images, tmp_path):
         ("softmax", "'softmax' has no spatial"),
     ],
 )
-def test_refused_layers(layer, message):
+def test_layers_that_are_not_spatial_are_refused(layer, message):
     with pytest.raises(CifarcamError, match=message):
         explain.GradCAM(cnn(), layer)
 
@@ -323,19 +337,18 @@ def test_refused_layers(layer, message):
         ({"images": np.full((2, 12, 16, 3), np.nan)}, "not finite"),
         ({"targets": [0]}, r"shape \(1,\) for 2 images"),
         ({"targets": [0, 1, 2]}, r"shape \(3,\) for 2 images"),
-        ({"targets": CLASSES}, "target 5 is no class of this model; classes are 0 to 4"),
+        ({"targets": CLASSES}, "target 5 is no class of this model; its classes are 0 to 4"),
         ({"targets": [0, -1]}, "target -1 is no class"),
         ({"targets": [0.0, 1.0]}, "whole numbers"),
         ({"batch_size": 0}, "batch_size is 0"),
     ],
 )
-def test_refused_calls(changes, message):
-    given = {"images": np.zeros((2, 12, 16, 3))} | changes
-    explainer = explain.GradCAM(cnn())
+def test_calls_with_wrong_arguments_are_refused(changes, message, explainer):
+    arguments = {"images": np.zeros((2, 12, 16, 3))} | changes
     with pytest.raises(CifarcamError, match=message):
-        explainer(**given)
+        explainer(**arguments)
     with pytest.raises(CifarcamError, match=message):
-        explainer.signed_maps(**given)
+        explainer.signed_maps(**arguments)
 
 
 def refused_models():
@@ -351,7 +364,7 @@ def refused_models():
             "conv",
         ),
         "no layer 'conv'; layers with a 4-D output are $": (keras.Model(inputs, side), "conv"),
-        "2 outputs; choose the one to explain by output=": (
+        "2 outputs; name the output to explain": (
             keras.Model(inputs, [side, layers.Dense(3)(flat)]),
             None,
         ),
@@ -368,7 +381,7 @@ def refused_models():
             keras.Model(inputs, layers.Dense(3)(layers.Flatten()(shared(shared(inputs))))),
             "twice",
         ),
-        "not N x H x W x C": (
+        "has to be N x H x W x C": (
             keras.Sequential([keras.Input((8,)), layers.Dense(3)]),
             None,
         ),
@@ -376,34 +389,10 @@ def refused_models():
 
 
 @pytest.mark.parametrize("message", list(refused_models()))
-def test_refused_models(message):
+def test_models_that_cannot_be_explained_are_refused(message):
     model, layer = refused_models()[message]
     with pytest.raises(CifarcamError, match=message):
         explain.GradCAM(model, layer)
-
-
-def test_examples_follow_their_rules():
-    probabilities = np.array(
-        [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8], [0.05, 0.95], [0.0, 1.0], [0.8, 0.2]]
-    )
-    labels = np.array([0, 0, 0, 0, 0, 1, 0])
-    chosen = report.choose_examples(probabilities, labels, 0)
-    # Right by confidence: 0, 6, 2, 1, whose lower middle is 2; the surest wrong one is 4.
-    found = [(e.rule, e.index, e.predicted, e.target) for e in chosen]
-    assert found == [
-        ("surest right", 0, 0, 0),
-        ("median right", 2, 0, 0),
-        ("surest wrong", 4, 1, 1),
-        ("surest wrong", 4, 1, 0),
-    ]
-    assert chosen[2].title(["cat", "dog"]) == "cat as dog (95%): map for dog"
-    assert chosen[1].title(["cat", "dog"]) == "cat (70%): map for cat"
-    only = report.choose_examples(probabilities, labels, 1)
-    assert [(e.rule, e.index) for e in only] == [("surest right", 5)]
-    with pytest.raises(CifarcamError, match="class 2"):
-        report.choose_examples(probabilities, labels, 2)
-    with pytest.raises(CifarcamError, match="labels"):
-        report.choose_examples(probabilities, labels[1:], 0)
 
 
 def saved(tmp_path, picture, name="picture.png", **options):
@@ -411,7 +400,7 @@ def saved(tmp_path, picture, name="picture.png", **options):
     return tmp_path / name
 
 
-def test_pictures_of_every_kind(tmp_path):
+def test_read_picture_accepts_every_mode(tmp_path):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (32, 32, 3)).astype(np.uint8)
     path = saved(tmp_path, Image.fromarray(pixels))
@@ -424,8 +413,8 @@ def test_pictures_of_every_kind(tmp_path):
     wide = np.zeros((64, 192, 3), np.uint8)
     wide[:, 64:128] = [10, 200, 30]  # the centre square
     path = saved(tmp_path, Image.fromarray(wide))
-    found = explain.read_picture(path, (32, 32))
-    np.testing.assert_array_equal(found[:, 4:-4], np.broadcast_to([10, 200, 30], (32, 24, 3)))
+    picture = explain.read_picture(path, (32, 32))
+    np.testing.assert_array_equal(picture[:, 4:-4], np.broadcast_to([10, 200, 30], (32, 24, 3)))
 
     deep = np.full((50, 32), 32896, np.uint16)  # half of 65,535
     path = saved(tmp_path, Image.fromarray(deep))
@@ -439,11 +428,11 @@ def test_pictures_of_every_kind(tmp_path):
 
     for mode in ("1", "L", "LA", "P", "CMYK", "YCbCr", "I", "F"):
         path = saved(tmp_path, Image.fromarray(pixels).convert("L").convert(mode), "picture.tif")
-        found = explain.read_picture(path, (16, 24))
-        assert found.shape == (16, 24, 3) and found.dtype == np.uint8, mode
+        picture = explain.read_picture(path, (16, 24))
+        assert picture.shape == (16, 24, 3) and picture.dtype == np.uint8, mode
 
 
-def test_what_is_no_picture_is_refused(tmp_path):
+def test_read_picture_refuses_other_files(tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     whole = saved(tmp_path, Image.fromarray(pixels))
@@ -457,7 +446,7 @@ def test_what_is_no_picture_is_refused(tmp_path):
             explain.read_picture(tmp_path / name, (32, 32))
 
 
-def test_explained_pictures(images):
+def test_explain_pictures_gives_classes_and_heatmaps(images):
     model = cnn()
     explainer = explain.GradCAM(model, "conv2")
     classes = [f"class {k}" for k in range(CLASSES)]
@@ -476,6 +465,8 @@ def test_explained_pictures(images):
     with pytest.raises(CifarcamError, match="2 names for 3 pictures"):
         explain.explain_pictures(explainer, list(images[:3]), ["a", "b"], class_names=classes)
     with pytest.raises(CifarcamError, match="10 class names for the model's 5"):
-        explain.explain_pictures(explainer, list(images[:3]), ["a", "b", "c"])
-    with pytest.raises(CifarcamError, match="no images"):
+        explain.explain_pictures(
+            explainer, list(images[:3]), ["a", "b", "c"], class_names=2 * classes
+        )
+    with pytest.raises(CifarcamError, match="no pictures"):
         explain.explain_pictures(explainer, [], [], class_names=classes)

@@ -10,7 +10,7 @@ from collections import Counter
 import jupytext
 import nbformat
 import pytest
-from conftest import HEAD
+from helpers import HEAD
 
 from cifarcam import _files
 from cifarcam.errors import CifarcamError
@@ -117,7 +117,7 @@ TIMES = [unpacked, text_newer, notebook_newer]
 
 
 @pytest.mark.parametrize("times", TIMES)
-def test_the_file_that_was_edited_is_followed_whatever_the_times(pair, times):
+def test_edited_file_is_followed_whatever_the_times(pair, times):
     pair.edit_notebook("y = 3")
     times(pair)
     assert pair.read().cells[-1].source == "y = 3"
@@ -132,7 +132,7 @@ def test_the_file_that_was_edited_is_followed_whatever_the_times(pair, times):
 
 
 @pytest.mark.parametrize("times", TIMES)
-def test_edits_of_both_are_kept_and_named(pair, times):
+def test_edits_of_both_files_are_kept_and_named(pair, times):
     pair.edit_notebook("y = 3")
     pair.edit_text("Words.", "Other words.")
     times(pair)
@@ -145,7 +145,7 @@ def test_edits_of_both_are_kept_and_named(pair, times):
     pair.assert_agree()
 
 
-def test_the_same_edit_in_both_is_no_conflict_and_the_next_edit_is_seen(pair):
+def test_same_edit_in_both_files_is_no_conflict(pair):
     # As `jupytext --sync` and its server in Jupyter do.
     pair.edit_text()
     pair.edit_notebook(None)
@@ -159,7 +159,7 @@ def test_the_same_edit_in_both_is_no_conflict_and_the_next_edit_is_seen(pair):
 
 
 @pytest.mark.parametrize("note", ["", "<<<<<<< ours\n", "[]", '{"one": 3}', None])
-def test_without_a_note_of_the_last_agreement_nothing_that_differs_is_overwritten(pair, note):
+def test_missing_note_of_agreement_overwrites_no_difference(pair, note):
     pair.edit_notebook("y = 3")
     if note is None:
         (pair.project / pairs.AGREED).unlink()
@@ -173,7 +173,7 @@ def test_without_a_note_of_the_last_agreement_nothing_that_differs_is_overwritte
     pair.assert_agree()
 
 
-def test_an_older_version_of_one_file_is_an_edit_of_it(pair):
+def test_older_version_of_a_file_is_an_edit(pair):
     older = pair.notebook.read_bytes()
     pair.edit_text()
     pair.read()
@@ -203,7 +203,7 @@ DAMAGED_TEXTS = {
 
 
 @pytest.mark.parametrize("kind", DAMAGED_TEXTS)
-def test_a_damaged_text_overwrites_nothing_and_is_made_anew_once_away(pair, kind):
+def test_damaged_text_overwrites_nothing_and_is_made_anew(pair, kind):
     pair.edit_notebook("y = 3")
     pair.text.write_bytes(DAMAGED_TEXTS[kind])
     pair.assert_refused()
@@ -234,7 +234,7 @@ DAMAGED_NOTEBOOKS = {
 
 
 @pytest.mark.parametrize("kind", DAMAGED_NOTEBOOKS)
-def test_a_damaged_notebook_overwrites_nothing_and_is_made_anew_once_away(pair, kind):
+def test_damaged_notebook_overwrites_nothing_and_is_made_anew(pair, kind):
     pair.edit_text()
     pair.notebook.write_text(DAMAGED_NOTEBOOKS[kind])
     pair.assert_refused()
@@ -243,7 +243,7 @@ def test_a_damaged_notebook_overwrites_nothing_and_is_made_anew_once_away(pair, 
     pair.assert_agree()
 
 
-def test_a_notebook_alone_is_a_chapter_once_the_table_of_contents_names_it(pair):
+def test_notebook_without_text_is_a_chapter_in_the_contents(pair):
     shutil.copy(pair.notebook, pair.project / "notebooks" / "mine.ipynb")
     shutil.copy(pair.notebook, pair.project / "notebooks" / "Untitled.ipynb")
     (pair.project / "notebooks" / ".one.md").write_text("of an editor")
@@ -269,7 +269,7 @@ def test_tags_and_figures_are_edits_too(pair):
     assert pair.open().cells[-1].metadata["mystnb"]["figure"]["name"] == "fig-b"
 
 
-def test_the_front_matter_stays_word_for_word_and_an_editor_s_metadata_out_of_the_text(pair):
+def test_front_matter_stays_and_editors_metadata_stays_out(pair):
     front = HEAD.replace("---\n", "---\n# A comment\ntitle: A title\nmystnb:\n  a: 1\n", 1)
     pair.text.write_text(CHAPTER.replace(HEAD, front))
     pair.read()
@@ -291,7 +291,7 @@ def test_the_front_matter_stays_word_for_word_and_an_editor_s_metadata_out_of_th
     pair.assert_agree()
 
 
-def test_a_front_matter_without_jupytext_s_part_will_do(pair):
+def test_front_matter_without_jupytext_is_enough(pair):
     front = "---\nkernelspec:\n  display_name: P\n  name: p\n---\n"
     pair.text.write_text(front + "\nWords.\n")
     pair.read()
@@ -301,7 +301,7 @@ def test_a_front_matter_without_jupytext_s_part_will_do(pair):
     pair.assert_agree()
 
 
-def test_metadata_that_the_text_has_already_is_kept_in_step(pair):
+def test_metadata_in_the_text_is_kept_in_step(pair):
     pair.edit_text(":tags: [parameters]", ":tags: [parameters]\n:editable: false")
     pair.read()
     assert pair.open().cells[1].metadata["editable"] is False
@@ -310,7 +310,7 @@ def test_metadata_that_the_text_has_already_is_kept_in_step(pair):
     assert ":editable: false" in pair.text.read_text()
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_no_damage(pair):
+def test_byte_order_mark_and_windows_line_ends_are_read(pair):
     pair.edit_text()
     pair.text.write_bytes(pair.text.read_text().replace("\n", "\r\n").encode("utf-8-sig"))
     assert "x = 2" in pair.read().cells[-1].source
@@ -320,12 +320,12 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_damage(pair):
 @pytest.mark.parametrize(
     "source", ["```python\nnever closed", "```{code-cell} ipython3\nx = 1\n```", "a\n\n+++\n\nb"]
 )
-def test_prose_that_a_text_would_take_for_something_else_is_refused(pair, source):
+def test_prose_that_the_text_would_misread_is_refused(pair, source):
     pair.edit_notebook(source, index=0)
     assert "cell 0" in pair.assert_refused()
 
 
-def test_a_picture_that_was_pasted_into_a_cell_is_refused(pair):
+def test_pasted_picture_is_refused(pair):
     notebook = pair.open()
     notebook.cells[0]["attachments"] = {"a.png": {"image/png": "aGk="}}
     notebook.cells[0].source += "\n\n![a](attachment:a.png)"
@@ -334,9 +334,7 @@ def test_a_picture_that_was_pasted_into_a_cell_is_refused(pair):
 
 
 @pytest.mark.parametrize("edit", [Pair.edit_text, Pair.edit_notebook])
-def test_where_nothing_can_be_written_one_sentence_says_so_and_nothing_changes(
-    pair, edit, monkeypatch
-):
+def test_read_only_folder_is_reported_and_nothing_changes(pair, edit, monkeypatch):
     def read_only(*_, **__):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 

@@ -6,7 +6,7 @@ import shutil
 import nbformat
 import pypdf
 import pytest
-from conftest import run
+from helpers import run
 
 pytestmark = [
     pytest.mark.slow,
@@ -54,7 +54,7 @@ def outline(entries, depth=0):
             yield depth, str(entry.title)
 
 
-def test_chapters_stand_in_order_with_contents_before_and_appendices_after(printed, text):
+def test_chapters_are_in_order_between_contents_and_appendices(printed, text):
     titles = [title for depth, title in outline(printed[0].outline) if depth == 0]
     expected = ["List of Figures", "List of Tables", *CHAPTERS]
     expected += ["Bibliography", "Gallery", "What the numbers rest on", "Code"]
@@ -64,7 +64,7 @@ def test_chapters_stand_in_order_with_contents_before_and_appendices_after(print
     assert text[2].startswith("Contents")
 
 
-def test_every_figure_and_every_caption_is_there(built, printed, text):
+def test_figures_and_captions_are_complete(built, printed, text):
     pages = [letters(words) for words in text]
     lists = next(n for n, words in enumerate(text) if "1 Introduction" in words[:40])
     captions = []
@@ -87,7 +87,7 @@ def test_every_figure_and_every_caption_is_there(built, printed, text):
     assert len(tables) > 20
 
 
-def test_nothing_is_unresolved_missing_or_over_the_margin(printed, text):
+def test_document_has_nothing_unresolved_missing_or_too_wide(printed, text):
     log = re.sub(r"\n(?=\S)", "", printed[1])
     for complaint in ("Missing character", "undefined", "multiply defined", "LaTeX Error"):
         assert complaint not in log, complaint
@@ -98,7 +98,7 @@ def test_nothing_is_unresolved_missing_or_over_the_margin(printed, text):
         assert "{glue" not in words, number
 
 
-def test_chapters_have_no_code_and_the_appendix_has_all(built, text):
+def test_code_is_in_the_appendix_only(built, text):
     start = next(
         n for n, words in enumerate(text) if re.search(r"[AB]?\s?C Code", words[:200]) and n > 9
     )

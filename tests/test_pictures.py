@@ -1,4 +1,4 @@
-"""Strangers' pictures, model files and class names: read right, or refused in one sentence."""
+"""Pictures, model files and class names of users: read correctly, or refused in one sentence."""
 
 import io
 import os
@@ -25,7 +25,7 @@ TURN = (0x0112, SHORT, 1, struct.pack("<H", 6))
 
 
 def read(path):
-    """A picture of its own size, and no word on the terminal about it."""
+    """A picture at its own size, read without a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return explain.read_picture(path, (None, None))
@@ -75,7 +75,7 @@ def tiff(values, bits, *, white_is_zero=False):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_is_turned_upright(tmp_path, orientation):
+def test_picture_is_turned_upright(tmp_path, orientation):
     data = Image.Exif()
     data[0x0112] = orientation
     PLAIN.save(tmp_path / "turned.png", exif=data)
@@ -85,7 +85,7 @@ def test_a_picture_is_turned_upright(tmp_path, orientation):
 
 
 @pytest.mark.parametrize(
-    "spoilt",
+    "damaged",
     [
         (0x011A, SIGNED_RATIONAL, 1, struct.pack("<ll", -1, 0)),
         (0x010E, RATIONAL, 1, struct.pack("<LL", 6, 1)),
@@ -97,11 +97,11 @@ def test_a_picture_is_turned_upright(tmp_path, orientation):
     ],
     ids=["rational", "text", "negative", "pointer", "gps", "infinite", "count"],
 )
-def test_exif_that_is_spoilt_elsewhere_still_turns_the_picture(tmp_path, spoilt):
-    PLAIN.save(tmp_path / "spoilt.jpg", exif=exif(TURN, spoilt))
+def test_exif_with_damage_elsewhere_turns_the_picture(tmp_path, damaged):
+    PLAIN.save(tmp_path / "damaged.jpg", exif=exif(TURN, damaged))
     PLAIN.save(tmp_path / "right.jpg", exif=exif(TURN))
     assert read(tmp_path / "right.jpg").shape == (60, 40, 3)
-    np.testing.assert_array_equal(read(tmp_path / "spoilt.jpg"), read(tmp_path / "right.jpg"))
+    np.testing.assert_array_equal(read(tmp_path / "damaged.jpg"), read(tmp_path / "right.jpg"))
 
 
 @pytest.mark.parametrize(
@@ -115,14 +115,14 @@ def test_exif_that_is_spoilt_elsewhere_still_turns_the_picture(tmp_path, spoilt)
     ],
     ids=["garbage", "cut", "text", "nine", "rational"],
 )
-def test_exif_that_tells_no_orientation_leaves_the_picture_as_it_is(tmp_path, data):
-    PLAIN.save(tmp_path / "spoilt.jpg", exif=data)
+def test_exif_without_orientation_does_not_turn_the_picture(tmp_path, data):
+    PLAIN.save(tmp_path / "damaged.jpg", exif=data)
     PLAIN.save(tmp_path / "plain.jpg")
-    np.testing.assert_array_equal(read(tmp_path / "spoilt.jpg"), read(tmp_path / "plain.jpg"))
+    np.testing.assert_array_equal(read(tmp_path / "damaged.jpg"), read(tmp_path / "plain.jpg"))
 
 
 @pytest.mark.parametrize(
-    "spoilt",
+    "damaged",
     [
         chunk(b"eXIf", b"\x00\x08\x00\x02\x01\x12\x00\x03"),
         chunk(b"zTXt", b"note\0\0" + zlib.compress(b"a" * 2_000_000)),
@@ -135,13 +135,13 @@ def test_exif_that_tells_no_orientation_leaves_the_picture_as_it_is(tmp_path, da
     ],
     ids=["eXIf", "zTXt", "iTXt", "iCCP", "gAMA", "pHYs", "text's sum", "eXIf's sum"],
 )
-def test_a_png_is_read_whatever_is_wrong_with_chunks_that_are_not_seen(tmp_path, spoilt):
+def test_png_is_read_despite_damaged_annotations(tmp_path, damaged):
     pixels = np.arange(192).reshape(8, 8, 3)
     turn = chunk(b"eXIf", exif(TURN)[6:])
-    (tmp_path / "a.png").write_bytes(png(spoilt, samples=pixels))
+    (tmp_path / "a.png").write_bytes(png(damaged, samples=pixels))
     np.testing.assert_array_equal(read(tmp_path / "a.png"), pixels)
-    (tmp_path / "b.png").write_bytes(png(spoilt, turn, samples=pixels))
-    if b"eXIf" not in spoilt:
+    (tmp_path / "b.png").write_bytes(png(damaged, turn, samples=pixels))
+    if b"eXIf" not in damaged:
         np.testing.assert_array_equal(read(tmp_path / "b.png"), np.rot90(pixels, -1))
 
 
@@ -162,13 +162,13 @@ GREY = np.rint(255 * RAMP).astype(np.uint8)
     ],
     ids=["0-1", "0-255.0", "16-bit PNG", "16-bit TIFF", "16 in 32 bits", "8 in 32 bits", "8 bits"],
 )
-def test_grey_values_are_brought_to_eight_bits(tmp_path, values, name, tolerance):
+def test_grey_values_are_scaled_to_eight_bits(tmp_path, values, name, tolerance):
     Image.fromarray(values).save(tmp_path / name)
     picture = read(tmp_path / name).astype(int)
     assert np.abs(picture - GREY[..., None]).max() <= tolerance
 
 
-def test_values_of_twelve_bits_and_negatives_are_read_by_what_the_file_says(tmp_path):
+def test_twelve_bits_and_negatives_are_read_as_the_file_says(tmp_path):
     (tmp_path / "twelve.tif").write_bytes(tiff(np.rint(4095 * RAMP), 12))
     assert np.abs(read(tmp_path / "twelve.tif").astype(int) - GREY[..., None]).max() <= 1
     (tmp_path / "negative.tif").write_bytes(tiff(np.rint(65535 * RAMP), 16, white_is_zero=True))
@@ -202,14 +202,14 @@ def test_values_of_twelve_bits_and_negatives_are_read_by_what_the_file_says(tmp_
         "inf",
     ],
 )
-def test_values_whose_white_cannot_be_known_are_refused(tmp_path, values):
+def test_grey_values_without_a_known_white_are_refused(tmp_path, values):
     Image.fromarray(values).save(tmp_path / "a.tif")
     with pytest.raises(CifarcamError, match=r"a\.tif.*8 bits"):
         read(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_sixteen_bits_that_only_twelve_fill_are_refused_in_colour_too(tmp_path, channels):
+def test_sixteen_bits_filled_by_twelve_are_refused(tmp_path, channels):
     samples = np.linspace(0, 1, 64 * channels).reshape(64, channels)
     if channels in (2, 4):
         samples[:, -1] = 1 / 0.0625  # opaque
@@ -223,7 +223,7 @@ def test_sixteen_bits_that_only_twelve_fill_are_refused_in_colour_too(tmp_path, 
     assert not read(tmp_path / "black.png").any()
 
 
-def test_a_picture_of_many_pixels_is_read_or_called_too_large(tmp_path, monkeypatch):
+def test_picture_of_many_pixels_is_read_or_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)  # Pillow warns at it, fails at twice
     Image.new("1", (1500, 1000), 1).save(tmp_path / "warned.png")
     assert read(tmp_path / "warned.png").min() == 255
@@ -232,7 +232,7 @@ def test_a_picture_of_many_pixels_is_read_or_called_too_large(tmp_path, monkeypa
         read(tmp_path / "large.png")
 
 
-def test_a_transparent_picture_lies_on_white(tmp_path):
+def test_transparent_picture_lies_on_white(tmp_path):
     rng = np.random.default_rng(1)
     alpha = rng.integers(0, 256, (40, 60)).astype(np.uint8)
     for mode in ("RGBA", "LA", "P"):
@@ -249,7 +249,7 @@ def test_a_transparent_picture_lies_on_white(tmp_path):
 
 
 def not_pictures(folder):
-    """Files that are no picture, by what they are."""
+    """Files that are not pictures, named by their kind."""
     buffer = io.BytesIO()
     PLAIN.save(buffer, "JPEG")
     contents = {
@@ -271,7 +271,7 @@ def not_pictures(folder):
     return [*names, "a\0b.png", "\ud800.png", "/dev/zero"]
 
 
-def test_what_is_no_picture_is_refused_in_one_sentence(tmp_path):
+def test_read_picture_refuses_other_files_in_one_sentence(tmp_path):
     for name in not_pictures(tmp_path):
         with pytest.raises(CifarcamError) as refusal:
             read(tmp_path / name)
@@ -279,7 +279,7 @@ def test_what_is_no_picture_is_refused_in_one_sentence(tmp_path):
         assert "\n" not in str(refusal.value)
 
 
-def test_whatever_a_decoder_raises_is_told_in_one_sentence(tmp_path, monkeypatch):
+def test_decoder_errors_become_one_sentence(tmp_path, monkeypatch):
     PLAIN.save(tmp_path / "a.png")
     for error in (KeyError("a"), RuntimeError(), MemoryError(), RecursionError("deep")):
 
@@ -293,7 +293,7 @@ def test_whatever_a_decoder_raises_is_told_in_one_sentence(tmp_path, monkeypatch
 
 @contextmanager
 def without_rights():
-    """As a user who may not read what belongs to others, where this one may all."""
+    """Run as an ordinary user, where root may read everything."""
     if os.geteuid() == 0:
         os.seteuid(65534)
         try:
@@ -304,7 +304,7 @@ def without_rights():
         yield
 
 
-def test_what_may_not_be_read_or_written_is_told(tmp_path):
+def test_permission_errors_are_named(tmp_path):
     (tmp_path / "closed").mkdir()
     PLAIN.save(tmp_path / "closed" / "a.png")
     (tmp_path / "closed").chmod(0)
@@ -324,8 +324,15 @@ def figure():
     return figures.predictions(PIXELS[None], ["a"])
 
 
-@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
-def test_only_a_figure_of_ours_is_replaced(tmp_path, ending):
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "png",
+        pytest.param("svg", marks=pytest.mark.slow),
+        pytest.param("pdf", marks=pytest.mark.slow),
+    ],
+)
+def test_figure_replaces_only_figures_of_cifarcam(tmp_path, ending):
     path = tmp_path / f"figure.{ending}"
     figures.save(figure(), path)
     first = path.read_bytes()
@@ -338,7 +345,7 @@ def test_only_a_figure_of_ours_is_replaced(tmp_path, ending):
         assert path.read_bytes() == content
 
 
-def test_links_folders_and_pipes_are_not_replaced(tmp_path):
+def test_figure_replaces_no_links_folders_or_pipes(tmp_path):
     PLAIN.save(tmp_path / "own.png")
     (tmp_path / "link.png").symlink_to("own.png")
     (tmp_path / "dangling.png").symlink_to("nowhere.png")
@@ -351,7 +358,7 @@ def test_links_folders_and_pipes_are_not_replaced(tmp_path):
     assert sorted((path.name, path.lstat().st_mode) for path in tmp_path.iterdir()) == before
 
 
-def test_what_a_figure_is_made_from_is_not_replaced_under_any_of_its_names(tmp_path, monkeypatch):
+def test_figure_replaces_none_of_its_inputs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     figures.save(figure(), tmp_path / "own.png")  # ours, and yet read now
     os.link("own.png", "second.png")
@@ -363,7 +370,7 @@ def test_what_a_figure_is_made_from_is_not_replaced_under_any_of_its_names(tmp_p
     figures.check_output(tmp_path / "other.png", [tmp_path / "own.png"])
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path):
+def test_figure_on_a_full_disk_leaves_nothing(tmp_path):
     (tmp_path / "old.png").write_bytes(b"")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
@@ -397,7 +404,7 @@ def network(*extra):
 
 
 def as_of_keras_2(path):
-    """Change a model's file to what Keras 2 wrote: its version, and a setting that is gone."""
+    """Change a model's file to the format of Keras 2: its version, and a setting that Keras 3 lacks."""
     if path.suffix == ".h5":
         with h5py.File(path, "r+") as file:
             file.attrs["keras_version"] = "2.15.0"
@@ -413,8 +420,9 @@ def as_of_keras_2(path):
             archive.writestr(name, content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
-def test_why_a_model_file_is_refused_is_told(tmp_path, ending):
+def test_model_file_refusals_name_the_reason(tmp_path, ending):
     def refusal(path):
         with pytest.raises(CifarcamError) as caught:
             explain.read_model(path)
@@ -443,8 +451,8 @@ def test_why_a_model_file_is_refused_is_told(tmp_path, ending):
     other = tmp_path / f"named{'.h5' if ending == '.keras' else '.keras'}"
     other.write_bytes(content)
     assert f"end in {ending}" in refusal(other)
-    for spoilt in (b"", b"no model", content[: len(content) // 2], b"\x80\x04}q\0."):
-        path.write_bytes(spoilt)
+    for damaged in (b"", b"no model", content[: len(content) // 2], b"\x80\x04}q\0."):
+        path.write_bytes(damaged)
         refusal(path)
     path.unlink()
     path.mkdir()
@@ -453,7 +461,7 @@ def test_why_a_model_file_is_refused_is_told(tmp_path, ending):
     assert "SavedModel" in refusal(path)
 
 
-def test_weights_alone_and_an_archive_of_something_else_are_no_model(tmp_path):
+def test_model_file_without_a_model_is_refused(tmp_path):
     network().save_weights(tmp_path / "a.weights.h5")
     with zipfile.ZipFile(tmp_path / "b.keras", "w") as archive:
         archive.writestr("a.txt", "x")
@@ -467,6 +475,11 @@ def classifier():
     return explain.Classifier(network())
 
 
+@pytest.fixture(scope="module")
+def explainer(classifier):
+    return explain.CentreBlob(classifier)
+
+
 def test_class_names_are_read_as_editors_write_them(tmp_path, classifier):
     path = tmp_path / "names.txt"
     for content in (
@@ -476,9 +489,9 @@ def test_class_names_are_read_as_editors_write_them(tmp_path, classifier):
         b"\n cat \n\ndog\ncow",
     ):
         path.write_bytes(content)
-        assert explain.class_names(classifier, path, is_own=True) == ["cat", "dog", "cow"]
+        assert explain.class_names(classifier, path) == ["cat", "dog", "cow"]
     path.write_text("a\u2028b\nUS$\n\x0b\u732b\n")  # neither of these ends a line
-    assert explain.class_names(classifier, path, is_own=True) == ["a\u2028b", "US$", "\u732b"]
+    assert explain.class_names(classifier, path) == ["a\u2028b", "US$", "\u732b"]
 
 
 @pytest.mark.parametrize(
@@ -495,13 +508,13 @@ def test_class_names_are_read_as_editors_write_them(tmp_path, classifier):
     ],
     ids=["empty", "two", "latin-1", "utf-16", "utf-16-le", "json", "json-lines", "huge"],
 )
-def test_other_files_of_class_names_are_refused(tmp_path, classifier, content):
+def test_class_names_of_other_files_are_refused(tmp_path, classifier, content):
     (tmp_path / "names.txt").write_bytes(content)
     with pytest.raises(CifarcamError, match=r"names\.txt"):
-        explain.class_names(classifier, tmp_path / "names.txt", is_own=True)
+        explain.class_names(classifier, tmp_path / "names.txt")
 
 
-def test_a_class_is_named_or_numbered(tmp_path):
+def test_class_index_by_name_or_number(tmp_path):
     names = ["cat", "dog", "cat", "7"]
     assert explain.class_index("dog", names) == 1
     assert explain.class_index("3", names) == 3
@@ -512,14 +525,12 @@ def test_a_class_is_named_or_numbered(tmp_path):
 
 
 @pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf"), 1e300, 1e-300])
-def test_a_scale_that_leaves_nothing_of_the_picture_is_refused(classifier, scale):
+def test_scale_out_of_range_is_refused(explainer, scale):
     with pytest.raises(CifarcamError, match="scale is"):
-        explain.explain_pictures(
-            explain.GradCAM(classifier), [PIXELS[:8, :8]], ["a"], class_names="abc", scale=scale
-        )
+        explain.explain_pictures(explainer, [PIXELS[:8, :8]], ["a"], class_names="abc", scale=scale)
 
 
-def test_a_text_is_made_printable_on_one_line():
+def test_printable_text_is_on_one_line():
     assert printable("new\nline\ttab\u202fspace") == "new line tab space"
     assert printable("caf\udce9 \x1b[31m \0") == "caf\ufffd \ufffd[31m \ufffd"
     assert printable("\u202egnp.exe\u200b") == "gnp.exe"

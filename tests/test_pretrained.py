@@ -1,4 +1,4 @@
-"""ResNet-18 for ImageNet: equal to PyTorch's, and only from a file that is the right one."""
+"""ResNet-18 for ImageNet: equal to PyTorch's, and refused from any other file."""
 
 import errno
 import functools
@@ -46,7 +46,7 @@ def reference():
 
 @pytest.fixture
 def served(weights_file):
-    """The address of the file, and the list of requests that were made."""
+    """The address of the file, and the list of requests so far."""
     asked = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -60,22 +60,25 @@ def served(weights_file):
     server.shutdown()
 
 
-def test_logits_equal_those_of_pytorch(model, reference):
+@pytest.mark.slow
+def test_logits_equal_pytorch_s(model, reference):
     classifier = explain.Classifier(model)
-    found = classifier.scores(drawn.images())
+    result = classifier.scores(drawn.images())
     spread = reference["logits"].std()
-    np.testing.assert_allclose(found, reference["logits"], atol=1e-4 * spread, rtol=1e-4)
+    np.testing.assert_allclose(result, reference["logits"], atol=1e-4 * spread, rtol=1e-4)
 
 
-def test_grad_cam_equals_that_of_pytorch(model, reference):
+@pytest.mark.slow
+def test_grad_cam_equals_pytorch_s(model, reference):
     explainer = explain.GradCAM(model, "stage4_block2_relu2")
-    found = explainer(drawn.images(), np.array(drawn.CLASSES))[:, ::8, ::8]
+    result = explainer(drawn.images(), np.array(drawn.CLASSES))[:, ::8, ::8]
     assert reference["heatmaps"].max() > 0
     scale = reference["heatmaps"].max()
-    np.testing.assert_allclose(found / scale, reference["heatmaps"] / scale, atol=1e-4)
+    np.testing.assert_allclose(result / scale, reference["heatmaps"] / scale, atol=1e-4)
 
 
-def test_a_file_of_other_tensors_is_refused(tmp_path):
+@pytest.mark.slow
+def test_file_of_other_tensors_is_refused(tmp_path):
     whole = drawn.draw()
     lacking = {k: v for k, v in whole.items() if k != "layer3.0.downsample.0.weight"}
     whole_numbers = whole | {"layer1.0.bn1.bias": np.arange(64, dtype=np.int32)}
@@ -93,6 +96,7 @@ def test_a_file_of_other_tensors_is_refused(tmp_path):
             pretrained.read_resnet18(path)
 
 
+@pytest.mark.slow
 def test_weights_are_fetched_once_verified_and_kept(weights_file, served, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     digest = hashlib.sha256(weights_file.read_bytes()).hexdigest()
@@ -107,7 +111,7 @@ def test_weights_are_fetched_once_verified_and_kept(weights_file, served, monkey
         assert np.array_equal(one, other)
 
 
-def test_weights_that_cannot_be_had_are_one_sentence(monkeypatch, tmp_path):
+def test_weights_that_cannot_be_fetched_are_reported_in_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(CifarcamError, match="cannot be fetched from http://127") as refusal:
         pretrained.resnet18("http://127.0.0.1:9/model.safetensors")
@@ -143,7 +147,7 @@ BAD_SOURCES = {
 
 
 @pytest.mark.parametrize("kind", BAD_SOURCES)
-def test_a_bad_source_of_weights_is_one_sentence_and_leaves_nothing(source, kind):
+def test_source_of_wrong_weights_is_reported_in_one_sentence_and_leaves_nothing(source, kind):
     server, fetch = source
     server.answers = [BAD_SOURCES[kind]]
     started = time.monotonic()
@@ -156,7 +160,7 @@ def test_a_bad_source_of_weights_is_one_sentence_and_leaves_nothing(source, kind
     assert left == ["resnet18.lock"]
 
 
-def test_weights_are_noted_as_handed_out_once_they_are_there(source, monkeypatch):
+def test_weights_are_noted_as_handed_out_once_the_file_is_there(source, monkeypatch):
     server, fetch = source
     monkeypatch.setattr(_store, "_handed_out", {})
     server.answers = [failing(404)]
@@ -171,7 +175,7 @@ def test_weights_are_noted_as_handed_out_once_they_are_there(source, monkeypatch
     assert (_files.cache_dir() / name).is_file()
 
 
-def test_damaged_weights_in_the_cache_are_fetched_anew(source):
+def test_weights_damaged_in_the_cache_are_fetched_anew(source):
     server, fetch = source
     assert fetch() == WEIGHTS
     (path,) = _files.cache_dir().rglob("*.safetensors")
@@ -180,7 +184,7 @@ def test_damaged_weights_in_the_cache_are_fetched_anew(source):
     assert server.asked == 2
 
 
-def test_two_at_once_download_the_weights_once(source):
+def test_weights_are_downloaded_once_for_several_threads(source):
     server, fetch = source
     server.answers = [serving(WEIGHTS, pause=0.3)]
     results = []
@@ -193,7 +197,7 @@ def test_two_at_once_download_the_weights_once(source):
     assert server.asked == 1
 
 
-def test_weights_at_hand_need_no_writable_cache(source, monkeypatch):
+def test_weights_in_the_cache_need_no_writable_cache(source, monkeypatch):
     _, fetch = source
     fetch()
 
@@ -225,7 +229,7 @@ DAMAGED_FILES = {
 
 
 @pytest.mark.parametrize("kind", DAMAGED_FILES)
-def test_a_damaged_file_of_weights_is_one_sentence(tmp_path, kind):
+def test_file_that_is_damaged_is_reported_in_one_sentence(tmp_path, kind):
     path = tmp_path / "model.safetensors"
     path.write_bytes(DAMAGED_FILES[kind])
     with pytest.raises(CifarcamError) as failure:
@@ -234,7 +238,7 @@ def test_a_damaged_file_of_weights_is_one_sentence(tmp_path, kind):
     assert "\n" not in str(failure.value)
 
 
-def test_a_missing_file_of_weights_is_one_sentence(tmp_path):
+def test_file_that_is_missing_is_reported_in_one_sentence(tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(CifarcamError, match=str(path)):
             pretrained.read_resnet18(path)

@@ -10,9 +10,8 @@ import jupytext
 import nbformat
 import pytest
 import yaml
-from conftest import ROOT
+from helpers import ROOT
 
-from cifarcam import explain
 from cifarcam.publish import pairs
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
@@ -23,20 +22,21 @@ def locked():
     return dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK, re.M))
 
 
-def test_the_lock_file_holds_every_dependency_in_the_range_asked_for():
+def test_lock_file_holds_every_dependency_in_its_range():
     from packaging.requirements import Requirement
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     asked = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
-    asked += project["project"]["optional-dependencies"]["explain"]
+    extras = project["project"]["optional-dependencies"].values()
+    asked += [line for extra in extras for line in extra if not line.startswith("cifarcam[")]
     for line in asked:
         requirement = Requirement(line)
-        versions = re.findall(rf"^{re.escape(requirement.name)}==([^\s;]+)", LOCK, re.M)
+        versions = re.findall(rf"^{re.escape(requirement.name)}==([^\s;\\]+)", LOCK, re.M)
         assert versions, line
         assert all(requirement.specifier.contains(version) for version in versions), line
 
 
-def test_the_installed_versions_are_the_locked_ones():
+def test_installed_versions_are_the_locked_ones():
     import importlib.metadata
 
     for name in ("tensorflow", "keras", "jupyter-book", "papermill", "matplotlib"):
@@ -46,16 +46,15 @@ def test_the_installed_versions_are_the_locked_ones():
 def test_make_and_conda_install_the_lock_file():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
-    assert pip == ["-r requirements.txt", "-e ."]
-    assert (
-        "install --quiet --disable-pip-version-check -r requirements.txt"
-        in (ROOT / "Makefile").read_text()
-    )
+    assert pip == ["-r requirements.txt"]
+    assert "--require-hashes -r requirements.txt" in (ROOT / "Makefile").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.network
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
 @pytest.mark.parametrize("platform", ["x86_64-manylinux_2_28", "aarch64-apple-darwin"])
-def test_the_lock_file_resolves_to_wheels_on_every_platform(version, platform, tmp_path):
+def test_lock_file_resolves_to_wheels_on_every_platform(version, platform, tmp_path):
     command = ["uv", "pip", "compile", "-q", "--no-deps", "--only-binary", ":all:"]
     command += ["--no-binary", "lime"]  # pure Python, published as source alone
     command += ["--python-version", version, "--python-platform", platform]
@@ -77,7 +76,7 @@ def test_notebooks_agree_with_their_pairs_and_have_no_outputs(text):
 
 
 @pytest.mark.parametrize("text", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebooks_tell_and_do_not_define(text):
+def test_notebook_defines_nothing(text):
     cells = [c for c in jupytext.read(text).cells if c.cell_type == "code"]
     for cell in cells:
         assert not re.search(r"^\s*(def|class) ", cell.source, re.M)
@@ -87,9 +86,10 @@ def test_notebooks_tell_and_do_not_define(text):
     assert re.search(r"report\.computed_from\(", cells[-1].source)
 
 
-def test_the_table_of_contents_names_every_chapter():
+def test_table_of_contents_names_every_chapter():
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
     files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    files = [name for name in files if not name.startswith("reference/")]  # written by the build
     notebooks = {f"notebooks/{path.stem}" for path in NOTEBOOKS}
     assert {name for name in files if name.startswith("notebooks/")} == notebooks
     for name in set(files) - notebooks:
@@ -97,28 +97,17 @@ def test_the_table_of_contents_names_every_chapter():
 
 
 def test_glued_names_are_unique_and_every_reference_has_its_value():
-    given, patterns = {}, {}
+    chapters, patterns = {}, {}
     for path in NOTEBOOKS:
-        made = re.findall(r'report\.glue\(\s*f"([^"]+)"', path.read_text())
-        patterns[path.stem] = [re.sub(r"\{[^}]+\}", r"[\\w-]+", name) for name in made]
+        dynamic = re.findall(r'report\.glue\(\s*f"([^"]+)"', path.read_text())
+        patterns[path.stem] = [re.sub(r"\{[^}]+\}", r"[\\w-]+", name) for name in dynamic]
         for name in re.findall(r'report\.glue\(\s*"([^"]+)"', path.read_text()):
-            assert name not in given, name
+            assert name not in chapters, name
             assert name.startswith(path.stem.replace("_", "") + "-"), name
-            given[name] = path.stem
+            chapters[name] = path.stem
     for path in (ROOT / "book").glob("*.md"):
         for chapter, name in re.findall(
             r"\{glue:text\}`notebooks/(\w+)\.ipynb::([\w-]+)", path.read_text()
         ):
-            dynamic = any(re.fullmatch(pattern, name) for pattern in patterns[chapter])
-            assert given.get(name) == chapter or dynamic, name
-
-
-def test_the_readme_lists_the_methods_of_the_registry():
-    rows = [
-        f"| `{name}` | {method.__doc__.splitlines()[0]} | {method.reference} | {method.cost} |"
-        for name, method in explain.METHODS.items()
-    ]
-    readme = (ROOT / "README.md").read_text()
-    listed = [line for line in readme.splitlines() if line.startswith("| `") and " pass" in line]
-    listed += [line for line in readme.splitlines() if line.endswith("| none |")]
-    assert listed == rows
+            matches = any(re.fullmatch(pattern, name) for pattern in patterns[chapter])
+            assert chapters.get(name) == chapter or matches, name

@@ -37,7 +37,7 @@ def test_exact_duplicates_are_grouped():
     assert quality.exact_duplicates(images) == [(4, 11, 29), (7, 25)]
 
 
-def test_one_level_in_one_pixel_makes_another_image():
+def test_exact_duplicates_differ_in_no_level_of_no_pixel():
     images = noise(10)
     images[9] = images[2]
     images[9, 31, 31, 2] += 1
@@ -45,7 +45,7 @@ def test_one_level_in_one_pixel_makes_another_image():
     assert as_pairs(quality.near_duplicates(images)) == [(2, 9)]
 
 
-def test_brightness_colour_cast_and_contrast_do_not_matter():
+def test_near_duplicates_ignore_brightness_colour_cast_and_contrast():
     images = noise(40)
     images[20] = images[3] + 50
     images[21] = images[8] + np.array([10, 0, 40], np.uint8)
@@ -56,20 +56,20 @@ def test_brightness_colour_cast_and_contrast_do_not_matter():
     assert found[-1].correlation < 1
 
 
-def test_equal_images_are_pairs_even_at_the_greatest_threshold():
+def test_near_duplicates_include_equal_images_at_the_greatest_threshold():
     images = noise(20)
     images[[6, 19]] = images[0]
     assert as_pairs(quality.near_duplicates(images, 1.0)) == [(0, 6), (0, 19), (6, 19)]
 
 
 @pytest.mark.parametrize("change", ["mirror", "shift"])
-def test_what_moves_pixels_is_not_found(change):
+def test_near_duplicates_exclude_shifted_and_mirrored_images(change):
     images = noise(10)
     images[5] = images[1][:, ::-1] if change == "mirror" else np.roll(images[1], 1, axis=1)
     assert quality.near_duplicates(images, 0.5) == []
 
 
-def test_correlation_of_a_hand_computed_pair():
+def test_near_duplicates_correlation_of_a_hand_computed_pair():
     # Deviations of +-10 in the left and right half; in the second image also +-10 in the upper
     # and lower half. The norms are 10 and 10 sqrt(2) a pixel, the inner product is 100 a pixel.
     images = np.full((2, 32, 32, 3), 100, np.int16)
@@ -84,9 +84,17 @@ def test_correlation_of_a_hand_computed_pair():
     np.testing.assert_allclose(quality.contrast(images), [10, 10 * np.sqrt(2)], rtol=1e-6)
 
 
-@pytest.mark.parametrize("threshold", [0.3, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize(
+    "threshold",
+    [
+        pytest.param(0.3, marks=pytest.mark.slow),
+        pytest.param(0.6, marks=pytest.mark.slow),
+        0.9,
+        0.99,
+    ],
+)
 @pytest.mark.parametrize("scale", [1, 4, 32])
-def test_the_same_pairs_as_brute_force(threshold, scale):
+def test_near_duplicates_are_the_pairs_of_brute_force(threshold, scale):
     """With structure finer than the blocks, as coarse as they are, and coarser."""
     generator = np.random.default_rng(scale)
     side = 32 // scale
@@ -105,7 +113,7 @@ def test_the_same_pairs_as_brute_force(threshold, scale):
     assert correlations == sorted(correlations, reverse=True)
 
 
-def test_constant_images():
+def test_constant_images_and_their_contrast():
     images = noise(20)
     images[[3, 9]] = 128
     images[17] = np.array([0, 128, 255], np.uint8)
@@ -124,7 +132,7 @@ def test_constant_images_are_no_near_duplicates():
     assert quality.near_duplicates(images, 0.5) == []
 
 
-def test_bad_input_is_refused():
+def test_near_duplicates_refuse_bad_input():
     with pytest.raises(CifarcamError, match="multiples of 8"):
         quality.near_duplicates(np.zeros((4, 30, 30, 3), np.uint8))
     with pytest.raises(CifarcamError, match=r"threshold 1\.5"):

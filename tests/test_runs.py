@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 from filelock import FileLock
-from test_training import TINY
+from helpers import TINY
 
 from cifarcam import _closure, _devices, _files, _store, cli, data, explain, runs, training
 from cifarcam.errors import CifarcamError
@@ -35,11 +35,17 @@ def tiny():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, sample):
-    """A finished run, not to be changed."""
+    """A finished run, not to be changed, made where a killed process left files."""
     tiny = experiment.parse(TINY, "tiny", "tiny.toml")
+    home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        return runs.make(tiny, tmp_path_factory.mktemp("runs") / "tiny", dataset=sample)
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        leave_behind(home / "runs", "tiny")
+        leave_behind(home / "runs", "tiny-seed1")
+        checkpoint = runs.checkpoint_path(tiny.fingerprint(sample.digest))
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.with_name(f".{checkpoint.name}.u3").write_bytes(b"half")
+        return runs.make(tiny, home / "runs" / "tiny", dataset=sample)
 
 
 @pytest.fixture
@@ -49,7 +55,7 @@ def copy(made, tmp_path):
 
 
 def leave_behind(place, name):
-    """What a process leaves that is killed while it writes a run."""
+    """Write what a process leaves that is killed while it writes a run."""
     half = place / f".{name}.x7k"
     half.mkdir(parents=True)
     (half / "history.csv").write_text("epoch\n1\n")
@@ -57,58 +63,29 @@ def leave_behind(place, name):
     return half
 
 
-def test_the_next_training_clears_what_a_killed_one_left(tiny, sample, tmp_path):
-    place = tmp_path / "runs"
-    half = leave_behind(place, "tiny")
-    other = leave_behind(place, "tiny-seed1")
-    checkpoint = runs.checkpoint_path(tiny.fingerprint(sample.digest))
-    checkpoint.parent.mkdir(parents=True)
-    part = checkpoint.with_name(f".{checkpoint.name}.u3")
-    part.write_bytes(b"half")
-    runs.make(tiny, place / "tiny", dataset=sample)
-    assert not half.exists()
-    assert not part.exists()
-    assert other.is_dir()  # another run's, which may be being written
-    assert list(checkpoint.parent.glob("*.safetensors*")) == []
+def test_make_removes_what_a_killed_process_left(made):
+    place = made.directory.parent
+    assert sorted(path.name for path in place.iterdir()) == [
+        ".tiny-seed1.toml.q2",
+        ".tiny-seed1.x7k",  # of another run, which may be in progress
+        ".tiny.toml.q2",
+        "tiny",
+    ]
+    stored = [path.name for path in place.parent.rglob("*.safetensors*")]
+    assert stored == ["weights.safetensors"]
 
 
-def test_a_run_that_was_moved_aside_is_put_back(copy):
+def test_clear_leftovers_puts_back_a_run_that_was_moved_aside(copy):
     aside = copy.parent / ".tiny.old.k2"
     aside.mkdir()
     copy.rename(aside / "tiny")
     leave_behind(copy.parent, "tiny")
     _files.clear_leftovers(copy)
     assert runs.read(copy).experiment.name == "tiny"
-    assert [path.name for path in copy.parent.glob(".tiny.*")] == []
+    assert [path.name for path in copy.parent.glob(".tiny.*")] == [".tiny.toml.q2"]
 
 
-def test_a_directory_is_replaced_as_a_whole_or_not_at_all(copy, monkeypatch):
-    before = {path.name: path.read_bytes() for path in copy.iterdir()}
-    rename, calls = Path.replace, []
-
-    def failing(self, target):
-        calls.append(target)
-        if len(calls) == 2:  # the old one is aside, the new one not yet in its place
-            raise OSError(28, "No space left on device")
-        return rename(self, target)
-
-    with pytest.raises(OSError, match="No space left"), _files.atomic_directory(copy) as temporary:
-        (temporary / "new.txt").write_text("new")
-        monkeypatch.setattr(Path, "replace", failing)
-    monkeypatch.undo()
-    _files.clear_leftovers(copy)
-    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
-    with pytest.raises(ZeroDivisionError), _files.atomic_directory(copy) as temporary:
-        (temporary / "new.txt").write_text("new")
-        raise ZeroDivisionError
-    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
-    with _files.atomic_directory(copy) as temporary:
-        (temporary / "new.txt").write_text("new")
-    assert [path.name for path in copy.iterdir()] == ["new.txt"]
-    assert [path.name for path in copy.parent.iterdir()] == ["tiny"]
-
-
-def test_clean_removes_checkpoints_and_half_runs_but_nothing_under_way(tmp_path, monkeypatch):
+def test_clean_removes_checkpoints_and_half_runs_but_nothing_in_progress(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     half = leave_behind(tmp_path / "runs", "tiny")
     checkpoints = _files.cache_dir() / "checkpoints"
@@ -129,13 +106,13 @@ def test_clean_removes_checkpoints_and_half_runs_but_nothing_under_way(tmp_path,
     assert "nothing was left" in CliRunner().invoke(cli.main, ["runs", "--clean"]).output
 
 
-def test_a_place_that_cannot_be_written_is_refused_before_training(tiny, sample, monkeypatch):
+def test_make_refuses_a_place_that_cannot_be_written_before_training(tiny, sample, monkeypatch):
     monkeypatch.setattr(training, "train", None)
     with pytest.raises(CifarcamError, match="cannot write to /proc"):
         runs.make(tiny, Path("/proc/tiny"), dataset=sample)
 
 
-def test_a_run_of_an_older_version_is_sealed_once_and_then_read(copy, made):
+def test_seal_makes_a_run_of_an_older_version_readable(copy, made):
     provenance = json.loads((copy / "provenance.json").read_text())
     digests = provenance.pop("files")
     del provenance["sha256"]
@@ -151,20 +128,67 @@ def test_a_run_of_an_older_version_is_sealed_once_and_then_read(copy, made):
         _store.seal_run(copy)
 
 
-def test_a_run_without_its_weights_is_whole_and_says_so_when_they_are_needed(copy):
+def test_run_without_weights_is_read_but_has_no_model(copy):
     (copy / "weights.safetensors").unlink()
-    with pytest.raises(CifarcamError, match="too large to be handed on"):
+    with pytest.raises(CifarcamError, match="too large to come with the run"):
         runs.read(copy).model()
 
 
-def test_a_damaged_provenance_is_never_passed_over(copy, tiny, sample):
+def test_find_run_refuses_a_damaged_provenance(copy, tiny, sample):
     path = copy / "provenance.json"
     path.write_text(path.read_text().replace('"epochs": 3', '"epochs": 4'))
     with pytest.raises(CifarcamError, match=r"provenance\.json: damaged"):
         _store.find_run(tiny.fingerprint(sample.digest), copy.parent)
 
 
-def test_what_a_record_was_made_by_is_compared(copy, monkeypatch, tmp_path):
+def test_every_run_is_read_once_and_its_provenance_as_well(copy, sample, monkeypatch, tmp_path):
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    shutil.copytree(copy, place / "same")
+    monkeypatch.setenv("CIFARCAM_RUNS", str(place))
+    monkeypatch.chdir(tmp_path)
+    read, paths = _files.read_json, []
+    monkeypatch.setattr(_files, "read_json", lambda path, r: paths.append(path) or read(path, r))
+    directories = [run.directory for run in runs.every(sample) if tmp_path in run.directory.parents]
+    assert directories == [place / "same"]
+    assert len(paths) == len(set(paths))
+
+
+def test_places_begin_with_the_place_given_and_cifarcam_runs(tmp_path, monkeypatch):
+    given, named, upwards = tmp_path / "given", tmp_path / "named", tmp_path / "work" / "runs"
+    for directory in (given, named, upwards):
+        directory.mkdir(parents=True)
+    monkeypatch.chdir(upwards.parent)
+    beside = Path(_store.__file__).parents[1] / "runs"
+    assert _store.places(given) == [given, upwards, beside]
+    monkeypatch.setenv("CIFARCAM_RUNS", str(named))
+    assert _store.places(given) == [given, named, upwards, beside]
+    assert _store.places() == [named, upwards, beside]
+    assert _store.places(named) == [named, upwards, beside]
+    assert _store.places(tmp_path / "not-yet-made") == [named, upwards, beside]
+
+
+def test_find_run_looks_first_in_the_place_given_then_in_cifarcam_runs(
+    copy, made, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # whose runs/ holds `copy`
+    assert _store.find_run(made.fingerprint) == copy
+    monkeypatch.setenv("CIFARCAM_RUNS", str(made.directory.parent))
+    assert _store.find_run(made.fingerprint) == made.directory
+    assert _store.find_run(made.fingerprint, copy.parent) == copy
+
+
+def test_places_refuse_a_cifarcam_runs_that_is_no_directory(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for name in ("file", "nothing"):
+        monkeypatch.setenv("CIFARCAM_RUNS", str(tmp_path / name))
+        with pytest.raises(CifarcamError, match=rf"^CIFARCAM_RUNS is .*{name}, not a directory; "):
+            _store.places()
+    monkeypatch.setenv("CIFARCAM_RUNS", "")
+    _store.places()
+
+
+def test_record_outdated_by_names_what_changed(copy, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "experiments").mkdir()
     settings = tmp_path / "experiments" / "tiny.toml"
@@ -186,7 +210,7 @@ def test_what_a_record_was_made_by_is_compared(copy, monkeypatch, tmp_path):
     assert _store.read_record(path) == record
 
 
-def test_what_was_handed_out_is_noted(copy, sample, monkeypatch, tmp_path):
+def test_hand_out_notes_what_was_read(copy, sample, monkeypatch, tmp_path):
     monkeypatch.setattr(_store, "_handed_out", {})
     monkeypatch.chdir(tmp_path)
     run = runs.read(copy)
@@ -200,7 +224,7 @@ def test_what_was_handed_out_is_noted(copy, sample, monkeypatch, tmp_path):
     assert "tiny" in _store.handed_out("inventory")["all"]["names"]
 
 
-def test_a_step_that_does_not_fit_into_memory_says_which_setting_to_lower(tiny, sample):
+def test_training_out_of_memory_names_the_setting_to_lower(tiny, sample):
     wide = replace(tiny.options, filters=(1024, 1024))
     huge = replace(tiny, options=wide, training=replace(tiny.training, batch_size=50_000))
     with pytest.MonkeyPatch.context() as patch:
@@ -219,7 +243,8 @@ def rounding():
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-def test_float32_is_float32_in_training_predicting_and_explaining(
+@pytest.mark.slow
+def test_float32_has_no_tf32_in_training_predicting_and_explaining(
     tiny, sample, made, rounding, monkeypatch
 ):
     seen = []
@@ -255,9 +280,8 @@ def test_float32_is_float32_in_training_predicting_and_explaining(
     assert rounding()  # as it was
 
 
-def test_an_experiment_may_ask_for_tf32_and_the_run_says_what_it_came_to(
-    tiny, sample, rounding, monkeypatch, tmp_path
-):
+@pytest.mark.slow
+def test_tf32_of_an_experiment_is_used_and_recorded(tiny, sample, rounding, monkeypatch, tmp_path):
     asking = replace(tiny, training=replace(tiny.training, precision="tf32", epochs=1))
     assert asking.fingerprint("") != tiny.fingerprint("")
     seen = []

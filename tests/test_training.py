@@ -14,32 +14,16 @@ import keras
 import numpy as np
 import pytest
 from filelock import FileLock
+from helpers import TINY
 
-from cifarcam import _files, _store, data, models, runs, training
+from cifarcam import _devices, _files, _store, data, models, runs, training
 from cifarcam.data import Split
 from cifarcam.errors import CifarcamError
 from cifarcam.models import custom_cnn
 from cifarcam.runs import making
-from cifarcam.training import augment, experiment, loop
-
-TINY = """
-description = "For tests"
-[model]
-architecture = "custom_cnn"
-filters = [4, 4]
-dense = 8
-dropout = 0.5
-[data]
-dataset = "sample"
-split_seed = 0
-[training]
-seed = 3
-epochs = 3
-batch_size = 64
-optimizer = "adam"
-learning_rate = 0.01
-precision = "float32"
-"""
+from cifarcam.training import augment, experiment, graphs
+from cifarcam.training.settings import EarlyStopping, Schedule
+from cifarcam.training.state import initial_state
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +74,8 @@ def interrupting(epoch, share):
     return report
 
 
-def test_the_same_experiment_twice_gives_the_same_bits_and_another_seed_does_not(tiny, sample):
+@pytest.mark.slow
+def test_training_twice_gives_the_same_bits_and_another_seed_does_not(tiny, sample):
     first = training.train(tiny, sample)
     second = training.train(tiny, sample)
     other = training.train(tiny.with_changes(seed=4), sample)
@@ -99,7 +84,8 @@ def test_the_same_experiment_twice_gives_the_same_bits_and_another_seed_does_not
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_one_epoch_equals_a_plain_keras_training_in_the_same_order(tiny, sample):
+@pytest.mark.slow
+def test_epoch_equals_a_plain_keras_epoch_in_the_same_order(tiny, sample):
     plain = replace(
         tiny,
         options=custom_cnn.Options(filters=(4, 4), dense=8, dropout=0.0),
@@ -123,8 +109,9 @@ def test_one_epoch_equals_a_plain_keras_training_in_the_same_order(tiny, sample)
     assert trained.history[0].validation_loss == pytest.approx(truth, rel=1e-3)
 
 
-def test_each_epoch_sees_images_of_its_size(growing, sample):
-    still = replace(growing.training, optimizer="sgd", learning_rate=1e-8, batch_size=850)
+@pytest.mark.slow
+def test_image_sizes_are_those_that_each_epoch_sees(growing, sample):
+    still = replace(growing.training, learning_rate=1e-8, batch_size=850)
     assert len(sample.train) == still.batch_size
     trained = training.train(replace(growing, training=still), sample)
     logits = keras.Model(trained.model.inputs, trained.model.get_layer("logits").output)
@@ -136,22 +123,23 @@ def test_each_epoch_sees_images_of_its_size(growing, sample):
             clone_function=lambda layer: layer,
         )
         shown = augment.shrink(sample.train.images, size)
-        found = flexible(shown, training=True)
+        logits_of_size = flexible(shown, training=True)
         cross_entropy = keras.losses.sparse_categorical_crossentropy(
-            sample.train.labels, found, from_logits=True
+            sample.train.labels, logits_of_size, from_logits=True
         )
         losses.append(float(np.mean(cross_entropy)))
     assert len({round(loss, 3) for loss in losses}) == 3
     assert [epoch.train_loss for epoch in trained.history] == pytest.approx(losses, rel=1e-4)
 
 
-def test_smaller_images_train_the_very_weights_that_are_kept(growing, sample):
+@pytest.mark.slow
+def test_image_sizes_train_the_weights_of_the_full_size(growing, sample):
     small = replace(growing.training, image_sizes=(16,) * 12, epochs=12)
     trained = training.train(replace(growing, training=small), sample)
     assert trained.history[-1].validation_accuracy > 0.2  # at full size; chance is 0.1
 
 
-def test_a_network_that_takes_one_size_alone_is_refused_in_one_sentence(tiny, sample):
+def test_image_sizes_that_a_network_does_not_take_are_refused(tiny, sample):
     shrinking = replace(tiny, training=replace(tiny.training, image_sizes=(16,)))
     with pytest.raises(CifarcamError) as refusal:
         training.train(shrinking, sample)
@@ -161,6 +149,7 @@ def test_a_network_that_takes_one_size_alone_is_refused_in_one_sentence(tiny, sa
     )
 
 
+@pytest.mark.slow
 def test_selection_trains_on_the_images_whose_last_loss_was_highest(selective, sample):
     trained = training.train(selective, sample)
     keras.utils.set_random_seed(selective.training.seed)
@@ -185,18 +174,19 @@ def test_selection_trains_on_the_images_whose_last_loss_was_highest(selective, s
     assert [e.train_loss for e in trained.history] == pytest.approx(means, rel=2e-3)
 
 
-def test_a_schedule_ends_with_the_last_of_the_selected_images(selective, sample):
-    falling = replace(selective, schedule=experiment.Schedule("linear", 0.0, 1.0, 0.0))
-    state = loop._fresh_state(falling, sample.train)
-    assert state.optimizer._learning_rate.steps == 14 + 3 * 7  # of 64 of 850 and of 425 images
+def test_schedule_ends_with_the_last_of_the_selected_images(selective, sample):
+    falling = replace(selective, schedule=Schedule("linear", 0.0, 1.0, 0.0))
+    optimizer = initial_state(falling, sample.train).optimizer
+    steps = 14 + 3 * 7  # of 64 of 850 and of 425 images
+    optimizer.iterations.assign(steps - 1)
+    assert float(optimizer.learning_rate) == pytest.approx(0.01 / steps)
     assert [falling.images_seen(epoch, 850) for epoch in (1, 2, 4)] == [850, 425, 425]
     assert falling.images_seen(2, 1) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny", "growing", "selective"])
-def test_an_exception_in_the_middle_of_an_epoch_costs_that_epoch_only(
-    name, request, sample, tmp_path
-):
+def test_checkpoint_limits_the_cost_of_an_exception_to_one_epoch(name, request, sample, tmp_path):
     small = request.getfixturevalue(name)
     small = replace(small, training=replace(small.training, batch_size=8))
     whole = training.train(small, sample)
@@ -213,7 +203,7 @@ def test_an_exception_in_the_middle_of_an_epoch_costs_that_epoch_only(
 
 
 @pytest.mark.slow
-def test_a_killed_process_resumes_to_the_bits_of_an_unbroken_training(tmp_path, sample):
+def test_checkpoint_of_a_killed_process_leads_to_the_bits_of_an_unbroken_training(tmp_path, sample):
     path = tmp_path / "tiny.toml"
     path.write_text(TINY.replace("epochs = 3", "epochs = 60"))
     command = [sys.executable, "-m", "cifarcam", "train", str(path), "--runs"]
@@ -246,7 +236,7 @@ def test_a_killed_process_resumes_to_the_bits_of_an_unbroken_training(tmp_path, 
 
 
 @pytest.mark.slow
-def test_of_two_that_need_a_run_at_once_one_trains_it_and_the_other_waits(
+def test_run_that_two_processes_need_is_trained_by_one_while_the_other_waits(
     tmp_path, monkeypatch, sample
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -272,11 +262,12 @@ def test_of_two_that_need_a_run_at_once_one_trains_it_and_the_other_waits(
     assert second.returncode == 0
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_lowest_validation_loss_and_stops_after_patience(tiny, sample):
     stopping = replace(
         tiny,
         training=replace(tiny.training, epochs=60, learning_rate=0.03),
-        early_stopping=experiment.EarlyStopping(patience=2),
+        early_stopping=EarlyStopping(patience=2),
     )
     trained = training.train(stopping, sample)
     losses = [epoch.validation_loss for epoch in trained.history]
@@ -288,38 +279,39 @@ def test_early_stopping_keeps_the_lowest_validation_loss_and_stops_after_patienc
     assert -np.log(truth).mean() == pytest.approx(losses[best - 1], rel=1e-4)
 
 
-def test_without_early_stopping_the_last_weights_are_kept(tiny, sample):
+def test_last_weights_are_kept_without_early_stopping(tiny, sample):
     assert training.train(tiny, sample).kept_epoch == 3
 
 
-def test_the_test_split_is_not_touched(tiny, sample):
+def test_test_split_is_not_used_in_training(tiny, sample):
     blind = replace(sample, test=None)
     assert len(training.train(tiny, blind).history) == 3
 
 
-def test_the_validation_split_decides_nothing_without_early_stopping(tiny, sample):
+@pytest.mark.slow
+def test_validation_split_decides_nothing_without_early_stopping(tiny, sample):
     shuffled = Split(sample.validation.images, np.roll(sample.validation.labels, 1))
     other = replace(sample, validation=shuffled)
     first, second = training.train(tiny, sample), training.train(tiny, other)
     assert_same_bits(weights_of(first), weights_of(second))
 
 
-def test_a_checkpoint_of_another_experiment_is_refused(tiny, sample, tmp_path):
+def test_checkpoint_of_another_experiment_is_refused(tiny, sample, tmp_path):
     checkpoint = tmp_path / "checkpoint.safetensors"
     training.train(tiny, sample, checkpoint=checkpoint)
     with pytest.raises(CifarcamError, match="another experiment"):
         training.train(tiny.with_changes(seed=9), sample, checkpoint=checkpoint)
 
 
-def test_a_checkpoint_of_other_versions_is_refused(tiny, sample, tmp_path, monkeypatch):
+def test_checkpoint_of_other_versions_is_refused(tiny, sample, tmp_path, monkeypatch):
     checkpoint = tmp_path / "checkpoint.safetensors"
     training.train(tiny, sample, checkpoint=checkpoint)
-    monkeypatch.setattr(loop._devices, "versions", lambda: {"keras": "another"})
-    with pytest.raises(CifarcamError, match="of other versions or another precision"):
+    monkeypatch.setattr(_devices, "versions", lambda: {"keras": "another"})
+    with pytest.raises(CifarcamError, match="by other versions or in another precision"):
         training.train(tiny, sample, checkpoint=checkpoint)
 
 
-def test_a_disk_that_is_full_at_an_epoch_s_end_is_said(tiny, sample, tmp_path):
+def test_full_disk_at_the_end_of_an_epoch_is_reported(tiny, sample, tmp_path):
     # Files of this process may not grow beyond a size that no checkpoint fits in.
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (512, limits[1]))
@@ -333,7 +325,7 @@ def test_a_disk_that_is_full_at_an_epoch_s_end_is_said(tiny, sample, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_commit_is_told_only_of_code_that_git_holds(tmp_path, monkeypatch):
+def test_commit_is_named_only_for_code_that_git_holds(tmp_path, monkeypatch):
     module = tmp_path / "environment" / "runs.py"
     module.parent.mkdir()
     module.touch()
@@ -348,43 +340,46 @@ def test_a_commit_is_told_only_of_code_that_git_holds(tmp_path, monkeypatch):
 
 
 def test_early_stopping_by_a_loss_that_is_no_number_is_refused(tiny, sample, monkeypatch):
-    evaluation = loop._compile_evaluation
+    evaluation = graphs.compile_evaluation
 
     def infinite(model):
         return lambda split: (math.inf, evaluation(model)(split)[1])
 
-    monkeypatch.setattr(loop, "_compile_evaluation", infinite)
-    stopping = replace(tiny, early_stopping=experiment.EarlyStopping(patience=2))
+    monkeypatch.setattr(graphs, "compile_evaluation", infinite)
+    stopping = replace(tiny, early_stopping=EarlyStopping(patience=2))
     with pytest.raises(CifarcamError, match="validation loss of epoch 1 is inf"):
         training.train(stopping, sample)
 
 
-def test_a_run_of_one_epoch_is_whole_and_one_being_written_is_not_found(tiny, sample, tmp_path):
+@pytest.mark.slow
+def test_run_that_is_being_written_is_not_found(tiny, sample, tmp_path):
     short = replace(tiny, training=replace(tiny.training, epochs=1))
-    made = runs.make(short, tmp_path / "runs" / "tiny", dataset=sample)
+    run = runs.make(short, tmp_path / "runs" / "tiny", dataset=sample)
     fingerprint = short.fingerprint(sample.digest)
-    assert _store.find_run(fingerprint, tmp_path / "runs") == made.directory
-    made.directory.rename(made.directory.with_name(".tiny.x7"))  # as `files.atomic_directory` does
+    assert _store.find_run(fingerprint, tmp_path / "runs") == run.directory
+    run.directory.rename(run.directory.with_name(".tiny.x7"))  # as `files.atomic_directory` does
     assert _store.find_run(fingerprint, tmp_path / "runs") is None
 
 
-def test_a_diverging_training_says_which_setting_to_lower(tiny, sample):
-    wild = replace(tiny, training=replace(tiny.training, learning_rate=1e38))
+def test_training_that_diverges_says_which_setting_to_lower(tiny, sample):
+    wild = replace(tiny.training)
+    object.__setattr__(wild, "learning_rate", 1e38)  # far beyond what an experiment may ask for
     with pytest.raises(CifarcamError, match=r"lower training\.learning_rate"):
-        training.train(wild, sample)
+        training.train(replace(tiny, training=wild), sample)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="switched on x86 alone")
-@pytest.mark.parametrize(("wanted", "used"), [(None, True), ("0", False)])
-def test_convolutions_are_those_of_onednn_unless_it_is_switched_off(wanted, used, monkeypatch):
+@pytest.mark.parametrize(("switch", "used"), [(None, True), ("0", False)])
+def test_convolutions_use_onednn_unless_it_is_switched_off(switch, used, monkeypatch):
     monkeypatch.setenv("ONEDNN_VERBOSE", "1")
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
-    if wanted is not None:
-        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", wanted)
+    if switch is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", switch)
     convolve = """
 import cifarcam, tensorflow as tf
 tf.function(tf.nn.conv2d)(tf.ones([2, 8, 8, 16]), tf.ones([3, 3, 16, 32]), 1, "SAME")
 """
     command = [sys.executable, "-c", convolve]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert ("exec,cpu,convolution" in told) == used
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert ("exec,cpu,convolution" in output) == used

@@ -1,21 +1,31 @@
-"""The wheel, really built and installed: notebooks copied alone into an empty folder run with it."""
+"""The wheel, really built and installed: what a stranger gets who wants one heatmap."""
 
-import shutil
+import re
+import subprocess
 import sys
-import sysconfig
-import venv
 import zipfile
 from functools import partial
 from pathlib import Path
 
-import conftest
+import helpers
 import pytest
-from conftest import ROOT, tracked_files, write_tiny_experiments
+from helpers import ROOT, tracked_files
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PYPI_LIMIT = 100 * 10**6  # bytes that the Python Package Index takes for one file
+LARGEST = 6 * 10**6  # bytes
+UV = Path(sys.executable).parent / "uv"
 # Nothing of the checkout may be found by way of PYTHONPATH.
-call = partial(conftest.call, PYTHONPATH="")
+call = partial(helpers.call, PYTHONPATH="")
+
+MODEL = """
+import keras
+image = keras.Input((48, 48, 3))
+x = keras.layers.Rescaling(1 / 255)(image)
+x = keras.layers.Conv2D(4, 3, activation="relu")(x)
+x = keras.layers.GlobalAveragePooling2D()(x)
+keras.Model(image, keras.layers.Dense(3, activation="softmax")(x)).save("my.keras")
+from PIL import Image
+Image.linear_gradient("L").convert("RGB").save("photo.jpg")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -28,70 +38,82 @@ def wheel(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def home(wheel, tmp_path_factory):
-    """A directory with an environment that holds the wheel, and folders for the notebooks.
-
-    The wheel's dependencies are those of the environment around, which a ``.pth`` file adds to the
-    path: installing TensorFlow anew takes minutes. The ``.pth`` files there are not read, and so
-    the checkout that is installed there in place stays out.
-    """
-    directory = tmp_path_factory.mktemp("elsewhere")
-    venv.create(directory / "venv")
+def stranger(wheel, tmp_path_factory):
+    """A directory outside the checkout, with an environment that holds the base wheel alone."""
+    directory = tmp_path_factory.mktemp("stranger")
     python = directory / "venv" / "bin" / "python"
-    uv = Path(sys.executable).parent / "uv"
-    call(uv, "pip", "install", "--offline", "--no-deps", "--python", python, wheel, cwd=directory)
-    (inside,) = (directory / "venv" / "lib").glob("python3.*/site-packages")
-    (inside / "around.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    call(python, "-m", "ipykernel", "install", "--prefix", directory / "venv", cwd=directory)
-    # Found upwards from a notebook's folder, so that no chapter trains for long.
-    (directory / "experiments").mkdir()
-    write_tiny_experiments(directory / "experiments")
+    call(UV, "venv", "-q", "--python", sys.executable, directory / "venv", cwd=directory)
+    lock = directory / "lock.txt"  # the versions alone: constraints have no hashes
+    lines = re.findall(r"^[\w.-]+==[^\\\n]+", (ROOT / "requirements.txt").read_text(), re.M)
+    lock.write_text("\n".join(line.strip() for line in lines))
+    call(UV, "pip", "install", "-q", "--python", python, wheel, "-c", lock, cwd=directory)
+    call(python, "-c", MODEL, cwd=directory)
     return directory
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_what_is_committed_and_can_be_handed_on(wheel):
+def test_wheel_holds_code_experiments_and_sample_alone(wheel):
     with zipfile.ZipFile(wheel) as archive:
-        held = set(archive.namelist())
-    for name in tracked_files():
-        place, _, rest = name.partition("/")
-        if place in ("cifarcam", "experiments"):
-            assert f"cifarcam/{name.removeprefix('cifarcam/')}" in held
-        elif place == "runs":
-            assert f"cifarcam/committed_runs/{rest}" in held
-    assert wheel.stat().st_size < PYPI_LIMIT
+        inside = {name for name in archive.namelist() if ".dist-info/" not in name}
+    expected = {
+        f"cifarcam/{name.removeprefix('cifarcam/')}"
+        for name in tracked_files()
+        if name.partition("/")[0] in ("cifarcam", "experiments") and (ROOT / name).exists()
+    }
+    assert inside == expected
+    assert wheel.stat().st_size <= LARGEST
 
 
 @pytest.mark.slow
-def test_the_environment_has_the_wheel_and_not_the_checkout(home):
-    script = "import cifarcam; print(cifarcam.__file__)"
-    found = Path(call(home / "venv" / "bin" / "python", "-c", script, cwd=home).stdout.strip())
-    assert found.is_relative_to(home / "venv")
+@pytest.mark.network
+def test_stranger_explains_a_photo_with_the_base_wheel_alone(stranger):
+    said = call(
+        stranger / "venv" / "bin" / "cifarcam", "explain", "photo.jpg", "--model", "my.keras",
+        cwd=stranger, XDG_CACHE_HOME=str(stranger / "cache"),
+    ).stdout  # fmt: skip
+    assert said.startswith("photo.jpg: class ")
+    assert (stranger / "explanation.png").read_bytes().startswith(b"\x89PNG")
+    installed = call(
+        UV, "pip", "list", "--python", stranger / "venv" / "bin" / "python", cwd=stranger
+    )
+    names = {line.split()[0] for line in installed.stdout.splitlines()[2:]}
+    assert not {"sphinx", "jupyter-book", "papermill", "scikit-learn", "seaborn", "lime"} & names
 
 
 @pytest.mark.slow
-def test_committed_runs_are_found_outside_a_checkout(home):
-    cache = str(home / "cache")
-    listed = call(home / "venv" / "bin" / "cifarcam", "runs", cwd=home, XDG_CACHE_HOME=cache).stdout
-    committed = {path.parent.name for path in (ROOT / "runs").glob("*/provenance.json")}
-    assert {line.split()[0] for line in listed.splitlines()} == committed
-    assert str(ROOT) not in listed
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (["train", "baseline"], "train"),
+        (["data"], "train"),
+        (["runs"], "train"),
+        (["measure", "list"], "train"),
+        (["report"], "report"),
+        (["explain", "photo.jpg"], "train"),  # of a run
+        (
+            ["explain", "photo.jpg", "--model", "my.keras", "--method", "lime", "-o", "l.png"],
+            "perturb",
+        ),
+    ],
+)
+def test_stranger_is_given_the_line_that_installs_what_is_missing(stranger, words, extra):
+    done = subprocess.run(
+        [stranger / "venv" / "bin" / "cifarcam", *words],
+        cwd=stranger,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: "), done.stderr
+    assert done.stderr.rstrip().endswith(f"pip install 'cifarcam[{extra}]'")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_alone_in_an_empty_folder(home, notebook):
-    folder = home / notebook.stem
-    folder.mkdir()
-    shutil.copy(notebook, folder)
-    command = ["papermill", notebook.name, "out.ipynb", "--kernel", "python3", "--log-output"]
-    command += ["-p", "dataset_name", "sample", "-p", "run_name", "tiny"]
+@pytest.mark.network
+def test_lowest_versions_resolve():
+    """The bounds in pyproject.toml go together: every direct dependency at its lowest."""
     call(
-        home / "venv" / "bin" / "python", "-m", *command,
-        cwd=folder, XDG_CACHE_HOME=str(home / "cache"),
+        UV, "pip", "compile", "-q", "--resolution", "lowest-direct", "--extra", "all",
+        "--python-version", "3.11", "-o", "/dev/null", ROOT / "pyproject.toml", cwd=ROOT,
     )  # fmt: skip
-    # The environment around, whose packages may warn, can lie within the checkout.
-    made = (folder / "out.ipynb").read_text()
-    for place in ("cifarcam", "experiments", "notebooks", "runs"):
-        assert str(ROOT / place) not in made, place
-    assert {path.name for path in folder.iterdir()} == {notebook.name, "out.ipynb"}

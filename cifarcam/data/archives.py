@@ -1,4 +1,4 @@
-"""Archives and folders that hold CIFAR-10: opened member by member, checked against its digests."""
+"""Archives and folders of CIFAR-10, read member by member and verified."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from PIL import Image
 from cifarcam.data.transfer import Corrupt
 from cifarcam.errors import first_line
 
-# The digests that https://www.cs.toronto.edu/~kriz/cifar.html and its loaders publish.
+# MD5 as published by https://www.cs.toronto.edu/~kriz/cifar.html and common loaders.
 BATCH_MD5 = {
     "data_batch_1.bin": "5dd7e06a14cb22eb9f671a540d1b7c25",
     "data_batch_2.bin": "5ea93a67294ea407fff1d09f752e9692",
@@ -31,19 +31,19 @@ BATCH_MD5 = {
 CLASSES = 10
 BATCH_IMAGES = 10_000
 BATCH_BYTES = BATCH_IMAGES * (1 + 3 * 32 * 32)
-# The npm package's sprites (a row an image, 1,024 RGB pixels), in the batches' order, and labels.
+# The npm package's sprites (each row an image of 1,024 RGB pixels), in the batches' order, and labels.
 SPRITES = tuple(f"{Path(name).stem}.png" for name in BATCH_MD5)
 SPRITE_BYTES = 64 * 2**20  # at most; they have 23 MB
 TRAIN_LABELS, TEST_LABELS = "train_lables.json", "test_lables.json"
 LABELS_BYTES = 10**6  # at most; they have 0.1 MB
-# What an archive may hold at most, whatever else lies in it; CIFAR-10 has 8 files of 184 MB.
+# Limits of any archive; CIFAR-10 has 8 files of 184 MB.
 MOST_MEMBERS = 1000
 MOST_BYTES = 400_000_000
 Batches = dict[str, bytes]
 
 
 def _wrong_batches(batches: Mapping[str, bytes]) -> list[str]:
-    """The names of batches that differ from what was published."""
+    """The names of batches that differ from their published MD5."""
     return [
         name
         for name, expected in BATCH_MD5.items()
@@ -52,14 +52,14 @@ def _wrong_batches(batches: Mapping[str, bytes]) -> list[str]:
 
 
 def open_archive(path: Path) -> Batches:
-    """The batches of a folder, tar, tar.gz or zip, or of the npm package, verified.
+    """Read and verify the batches in a folder, tar, tar.gz or zip, or in the npm package.
 
     Raises
     ------
     Corrupt
-        When it holds anything else.
+        When batches are missing, damaged or of another kind.
     OSError
-        When it cannot be read.
+        When the file or folder cannot be read.
     """
     names: list[str] = []
     parts: dict[str, bytes] = {}
@@ -70,7 +70,7 @@ def open_archive(path: Path) -> Batches:
             names.append(name)
             if len(names) > MOST_MEMBERS:
                 raise Corrupt(f"it holds more than {MOST_MEMBERS:,} files")
-            last = PurePosixPath(name).name  # people pack with ./ or other folders in front
+            last = PurePosixPath(name).name  # archives may have ./ or other folders in front
             if last not in limits:
                 continue
             if last in parts:
@@ -96,7 +96,7 @@ def open_archive(path: Path) -> Batches:
 
 
 def _other_kind(names: list[str]) -> str:
-    """What an archive is that holds neither batches nor sprites, by its members' names."""
+    """Description of an archive without batches and sprites, from its members' names."""
     if any("cifar-100" in name for name in names):
         return "it is CIFAR-100"
     last_parts = {PurePosixPath(name).name for name in names}
@@ -107,14 +107,14 @@ def _other_kind(names: list[str]) -> str:
     return f"it holds none of {', '.join(BATCH_MD5)}"
 
 
-# A member's name, its size (none where it is no regular file), and what reads it whole.
+# A member's name, its size (None unless it is a regular file), and a function that reads it.
 Members = Iterator[tuple[str, int | None, Callable[[], bytes]]]
 
 
 def _members(path: Path) -> Members:
-    """The members of a folder, tar, tar.gz or zip; each is to be read before the next is asked for.
+    """The members of a folder, tar, tar.gz or zip; read each before asking for the next.
 
-    Nothing is extracted to a path, and no more than `MOST_BYTES` are read.
+    No member is extracted to a path, and at most `MOST_BYTES` are read.
     """
     if path.is_dir():
         return _folder_members(path)
@@ -149,7 +149,7 @@ def _tar_members(path: Path) -> Members:
     with path.open("rb") as packed:
         zipped = packed.peek(2).startswith(b"\x1f\x8b")
         content = _Bounded(gzip.GzipFile(fileobj=packed) if zipped else packed)
-        # As a stream: the way back, which damaged headers can point, is an endless one.
+        # As a stream: damaged headers can point back and cause an endless loop.
         with tarfile.open(fileobj=content, mode="r|") as archive:
             for member in archive:
                 size = member.size if member.isfile() else None
@@ -163,7 +163,7 @@ def _tar_content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 class _Bounded(io.BufferedIOBase):
-    """A file of which no more than `MOST_BYTES` can be read, whatever it unpacks to."""
+    """A file of which at most `MOST_BYTES` can be read, even if it unpacks to more."""
 
     def __init__(self, file: io.BufferedIOBase) -> None:
         self._file = file
@@ -175,7 +175,7 @@ class _Bounded(io.BufferedIOBase):
         self._left -= len(content)
         if self._left < 0:
             raise Corrupt(f"it unpacks to more than {MOST_BYTES:,} bytes")
-        if self._ended:  # tarfile would go on to where a damaged header says that a file ends
+        if self._ended:  # tarfile would read on to the end that a damaged header states
             raise Corrupt("the archive is damaged (it ends within a file)")
         self._ended = not content
         return content
@@ -210,7 +210,7 @@ def _read_labels(name: str, content: bytes, count: int) -> list[int]:
 
 
 def _read_sprite(name: str, content: bytes) -> np.ndarray:
-    """Pixels (uint8, images x 1,024 x 3) of a sprite, decoded only when its size is right."""
+    """Pixels of a sprite (uint8, images x 1,024 x 3), decoded only if its size is right."""
     size = (1024, BATCH_IMAGES)
     try:
         with warnings.catch_warnings():

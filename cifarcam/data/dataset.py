@@ -40,8 +40,7 @@ SAMPLE_SHA256 = {
     "test.png": "a72e65c5a9eac8900634ec0dd74b673e784ce373b8dd31a6195aba8180c68c55",
     "labels.json": "3ad676db610e2201725d2c08ca2dc8a0f7b25cf2caa6d360ddc42ac83a8f58f0",
 }
-# SHA-256 over training images and labels, then test images and labels (int64), as `load` has them
-# before splitting.
+# SHA-256 over training images and labels, then test images and labels (int64), before splitting.
 DIGESTS = {
     "cifar10": "6b3883dca6c867f1e58def548c063d1865569b8575fcbce06b3e468a89f9895a",
     "sample": "882fc29a32e9f38af4dad8abddd5a47870fbd64169599c5c998b15d38caa3981",
@@ -64,8 +63,8 @@ class Split:
 class Dataset:
     """The three splits of a dataset.
 
-    `digest` is the SHA-256 of all images and labels, before splitting. `train_indices` and
-    `validation_indices` give each image's place in the published order of the training images.
+    `digest` is the SHA-256 of all images and labels before splitting. `train_indices` and
+    `validation_indices` (int64) are indices into the training images in their published order.
     """
 
     name: str
@@ -87,16 +86,16 @@ class Dataset:
 def load(
     name: str = "cifar10", *, seed: int = 0, say: Callable[[str], None] = download.to_stderr
 ) -> Dataset:
-    """Load a dataset, fetching and verifying it first where it is not in the cache.
+    """Load and split a dataset; download and verify it first if it is not in the cache.
 
     Parameters
     ----------
     name
         ``"cifar10"``, all 60,000 images, or ``"sample"``, the 2,000 that come with the package.
     seed
-        Decides the stratified 85 / 15 split of the training images.
+        Seed of the stratified 85 / 15 split of the training images.
     say
-        Receives a line when something is fetched.
+        Receives a line for each source of a download.
 
     Returns
     -------
@@ -106,7 +105,7 @@ def load(
     Raises
     ------
     CifarcamError
-        When `name` is unknown, no source can be reached, or what they serve is not CIFAR-10.
+        When there is no dataset `name`, or no source serves CIFAR-10.
     """
     if name == "cifar10":
         train, test = _decode_batches(download.obtain(say=say))
@@ -114,22 +113,22 @@ def load(
         train, test = _read_sample()
     else:
         raise CifarcamError(f"dataset {name!r} is not one of cifar10, sample")
-    kept, held_out = train_test_split(
+    train_indices, validation_indices = train_test_split(
         np.arange(len(train)),
         test_size=VALIDATION_FRACTION,
         stratify=train.labels,
         random_state=seed,
     )
-    kept.sort()
-    held_out.sort()
+    train_indices.sort()
+    validation_indices.sort()
     _store.hand_out("datasets", name, digest=DIGESTS[name])
     return Dataset(
         name=name,
-        train=Split(train.images[kept], train.labels[kept]),
-        validation=Split(train.images[held_out], train.labels[held_out]),
+        train=Split(train.images[train_indices], train.labels[train_indices]),
+        validation=Split(train.images[validation_indices], train.labels[validation_indices]),
         test=test,
-        train_indices=kept,
-        validation_indices=held_out,
+        train_indices=train_indices,
+        validation_indices=validation_indices,
         class_names=CLASS_NAMES,
         digest=DIGESTS[name],
         split_seed=seed,
@@ -155,16 +154,16 @@ def _decode_batch(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_sample(directory: Path) -> None:
-    """Write the sample: 100 training and 100 test images of each class, chosen by `SAMPLE_SEED`.
+    """Write the sample: 100 training and 100 test images of each class, drawn with `SAMPLE_SEED`.
 
-    Three files: ``train.png`` and ``test.png``, a row an image of 1,024 RGB pixels, and
-    ``labels.json``.
+    The files are ``train.png`` and ``test.png``, in which each row is an image of 1,024 RGB
+    pixels, and ``labels.json``.
     """
     train, test = _decode_batches(download.obtain())
     generator = np.random.default_rng(SAMPLE_SEED)
     labels = {}
     for name, split in (("train", train), ("test", test)):
-        chosen = np.sort(
+        indices = np.sort(
             np.concatenate(
                 [
                     generator.choice(
@@ -174,9 +173,9 @@ def write_sample(directory: Path) -> None:
                 ]
             )
         )
-        rows = split.images[chosen].reshape(len(chosen), 1024, 3)
+        rows = split.images[indices].reshape(len(indices), 1024, 3)
         Image.fromarray(rows).save(directory / f"{name}.png", optimize=True)
-        labels[name] = split.labels[chosen].tolist()
+        labels[name] = split.labels[indices].tolist()
     (directory / "labels.json").write_text(json.dumps(labels) + "\n")
 
 

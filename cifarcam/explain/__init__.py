@@ -1,4 +1,8 @@
-"""Heatmaps: what an image classifier's score rests on, one method a file, one registry."""
+"""Heatmaps of the evidence for a class in images, for any Keras image classifier.
+
+`METHODS` maps the name of each method to its class. An explainer is a method bound to a model and a
+layer: ``GradCAM(model, "conv5")(images)`` returns heatmaps, float32, N x H x W.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +15,23 @@ check_backend()  # before Keras is imported
 
 from cifarcam.explain.base import Explainer
 from cifarcam.explain.classifier import Classifier
-from cifarcam.explain.methods.ablation_cam import AblationCAM
-from cifarcam.explain.methods.eigen_cam import EigenCAM
-from cifarcam.explain.methods.grad_cam import GradCAM
-from cifarcam.explain.methods.grad_cam_plus_plus import GradCAMPlusPlus
-from cifarcam.explain.methods.hires_cam import HiResCAM
-from cifarcam.explain.methods.integrated_gradients import IntegratedGradients
-from cifarcam.explain.methods.layer_cam import LayerCAM
-from cifarcam.explain.methods.lime import LIME
-from cifarcam.explain.methods.null import CentreBlob, RandomMap
-from cifarcam.explain.methods.saliency import Saliency
-from cifarcam.explain.methods.score_cam import ScoreCAM
-from cifarcam.explain.methods.shapley import SHAP
-from cifarcam.explain.methods.smoothgrad import SmoothGrad
-from cifarcam.explain.methods.xgrad_cam import XGradCAM
+from cifarcam.explain.methods import (
+    LIME,
+    SHAP,
+    AblationCAM,
+    CentreBlob,
+    EigenCAM,
+    GradCAM,
+    GradCAMPlusPlus,
+    HiResCAM,
+    IntegratedGradients,
+    LayerCAM,
+    RandomMap,
+    Saliency,
+    ScoreCAM,
+    SmoothGrad,
+    XGradCAM,
+)
 from cifarcam.explain.model_files import class_index, class_names, read_model
 from cifarcam.explain.pictures import Explained, explain_pictures, read_picture
 

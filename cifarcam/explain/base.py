@@ -1,7 +1,7 @@
-"""What all explainers share: images, targets, batches, and the stages of a heatmap.
+"""The base class of all explainers: images, targets, batches, and the stages of a heatmap.
 
-The stages, in this order: signed map (at the layer's resolution, or the image's) -> ReLU ->
-half-pixel bilinear resize to the image. Nothing is scaled to [0, 1] here.
+The stages are, in this order: a signed map at the resolution of the layer or image, a ReLU, and a
+half-pixel bilinear resize to the image. No stage scales values to [0, 1].
 """
 
 from __future__ import annotations
@@ -21,47 +21,53 @@ from cifarcam.explain._keras import float_32
 from cifarcam.explain.classifier import PREDICTED, Classifier, Targets
 from cifarcam.explain.graph import INPUT, SplitModel
 
-# Of a score in float16, before its backward pass: see `_unscaled_gradients`.
+# Factors of a float16 score before its backward pass: see `_unscaled_gradients`.
 GREATEST_SCALE, SCALE_STEP, LEAST_SCALE = 2.0**15, 2.0**3, 2.0**-9
 
 
 class Explainer(ABC):
-    """A method bound to a model; its graph is traced once, here.
+    """An explanation method bound to a model and a layer, traced once into a TensorFlow graph.
 
     Parameters
     ----------
     model
-        A Keras classifier, as `Classifier` takes it, or a `Classifier`, which several explainers
+        A Keras classifier that `Classifier` accepts, or a `Classifier`, which several explainers
         can share.
     layer
-        The layer to explain, by name or by path (``"backbone/conv5"``); by default the last one
-        with a 4-D output of more than one position, paddings left out. Several layers give the
-        mean of their heatmaps, each divided by its own maximum first. A method that explains the
-        pixels themselves takes none.
+        The name or path (``"backbone/conv5"``) of the layer to explain; by default the last layer
+        with a 4-D output of more than one position, except paddings. With several layers, the
+        heatmap is the mean of their heatmaps, each divided by its maximum. Methods that explain
+        pixels take no layer.
     output
         The name or index of the output to explain, of a model that has several.
 
     Attributes
     ----------
-    name, reference, cost
-        Of the class: the method's name in `METHODS`, its paper, and what it takes for each image.
+    name
+        The method's name in `METHODS` (an attribute of the class).
+    reference
+        Its paper (an attribute of the class).
+    cost
+        The computation for one image (an attribute of the class).
     layers
         The paths of the layers explained; empty for a method that explains pixels.
-    classifier, classes
-        The model as it is explained, and its number of classes.
+    classifier
+        The model as a `Classifier`.
+    classes
+        The number of classes.
 
     Raises
     ------
     CifarcamError
-        When the layer is unknown or not spatial, the gradient of the score does not reach it, or
-        the model is of another kind.
+        When the model has no such layer, its output is not spatial, no gradient of the score
+        reaches it, or `Classifier` refuses the model.
     """
 
     name: ClassVar[str]
     reference: ClassVar[str]
     cost: ClassVar[str]
     takes_layer: ClassVar[bool] = True
-    seed: int | None = None  # of a method that draws random numbers
+    seed: int | None = None  # set by methods that draw random numbers
 
     def __init__(
         self,
@@ -78,57 +84,59 @@ class Explainer(ABC):
 
     @property
     def layer(self) -> str:
-        """The layer explained, of an explainer that has one."""
+        """The path of the layer explained, of an explainer with one layer."""
         if len(self.layers) != 1:
-            raise CifarcamError(f"{self.name} explains {len(self.layers)} layers here, not one")
+            raise CifarcamError(
+                f"this explainer has {len(self.layers)} layers; see its attribute layers"
+            )
         return self.layers[0]
 
     def __call__(
         self, images: np.ndarray, targets: Targets = None, batch_size: int = 256
     ) -> np.ndarray:
-        """Heatmaps at the images' resolution: raw magnitudes, zero where evidence is negative.
+        """Heatmaps of images: raw magnitudes, zero where the evidence is negative.
 
         Parameters
         ----------
         images
-            N x H x W x C, any real dtype, in the range that the model takes (0-255 for ours).
+            N x H x W x C, any real dtype, in the model's range (0-255 for this package's models).
         targets
-            The class to explain, one for all or one an image; by default the class that the
-            model predicts for each.
+            The class to explain, one for all images or one per image; by default the class that
+            the model predicts for each image.
         batch_size
-            Images explained at a time. It does not change the result.
+            The number of images explained at a time; it does not change the result.
 
         Returns
         -------
         numpy.ndarray
-            Float32, N x H x W, at least 0. A map without positive evidence is zero everywhere.
+            Float32, N x H x W, at least 0. A heatmap without positive evidence is zero everywhere.
 
         Raises
         ------
         CifarcamError
-            When images or targets do not fit the model, or a map is not finite.
+            When images or targets do not fit the model, or a heatmap is not finite.
         """
         return self._in_batches(self._heatmap_batch, images, targets, batch_size)
 
     def signed_maps(
         self, images: np.ndarray, targets: Targets = None, batch_size: int = 256
     ) -> np.ndarray:
-        """The maps before ReLU and resizing: float32, N x h x w, the layer's resolution.
+        """Maps before the ReLU and the resize: float32, N x h x w, at the layer's resolution.
 
-        Parameters and errors are those of calling the explainer; of several layers there is no
-        common resolution, hence no signed map.
+        Parameters and errors are those of `__call__`. An explainer of several layers has no signed
+        maps, because the resolutions of the layers differ.
         """
         if len(self._parts) > 1:
-            raise CifarcamError("signed maps are those of one layer; this explainer has several")
+            raise CifarcamError("this explainer has several layers; signed maps need one layer")
         return self._in_batches(self._signed_batch, images, targets, batch_size)
 
     @abstractmethod
     def _signed(
         self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
     ) -> tf.Tensor:
-        """Signed maps, float32, n x h x w, of a batch.
+        """Signed maps of a batch, float32, n x h x w.
 
-        `targets` are classes or `PREDICTED`; `seeds`, n x 2, decide an image's random numbers.
+        `targets` are classes or `PREDICTED`; `seeds`, n x 2, decide each image's random numbers.
         """
 
     def _split(self, layer: str | Sequence[str] | None) -> list[SplitModel]:
@@ -141,14 +149,14 @@ class Explainer(ABC):
             return [flat.split(layer)]
         if not layer:
             raise CifarcamError("the list of layers is empty; give at least one")
-        return [flat.split(one) for one in layer]
+        return [flat.split(name) for name in layer]
 
     @cached_property
     def _signed_batch(self) -> Any:
         return self._traced(self._first_signed)
 
     def _traced(self, function: Callable[..., tf.Tensor]) -> Any:
-        """The one trace of a function of images, targets and seeds."""
+        """A function of images, targets and seeds, traced for batches of any size."""
         signature = [
             self.classifier.image_spec,
             tf.TensorSpec([None], tf.int64),
@@ -182,16 +190,16 @@ class Explainer(ABC):
         batch_size: int,
     ) -> np.ndarray:
         images = self.classifier.checked_images(images, batch_size)
-        chosen = self.classifier.checked_targets(targets, len(images))
+        classes = self.classifier.checked_targets(targets, len(images))
         maps: np.ndarray | None = None
         for start in range(0, len(images), batch_size):
             chunk = slice(start, start + batch_size)
             batch = images[chunk].astype(np.float32, copy=False)
-            inputs = (batch, chosen[chunk], self._seeds(batch))
-            found = explain(*map(tf.convert_to_tensor, inputs)).numpy()
+            inputs = (batch, classes[chunk], self._seeds(batch))
+            results = explain(*map(tf.convert_to_tensor, inputs)).numpy()
             if maps is None:
-                maps = np.empty((len(images), *found.shape[1:]), np.float32)
-            maps[chunk] = found
+                maps = np.empty((len(images), *results.shape[1:]), np.float32)
+            maps[chunk] = results
         assert maps is not None  # there is at least one image
         if not np.isfinite(maps).all():
             raise CifarcamError(
@@ -200,7 +208,7 @@ class Explainer(ABC):
         return maps
 
     def _seeds(self, images: np.ndarray) -> np.ndarray:
-        """Two numbers an image, from the seed and the image's values: its place plays no part."""
+        """Two numbers per image, from the seed and the image's values, not its position: n x 2."""
         if self.seed is None:
             return np.zeros((len(images), 2), np.int32)
         digests = [zlib.crc32(image.tobytes()) for image in np.ascontiguousarray(images)]
@@ -211,19 +219,19 @@ class Explainer(ABC):
     def _target_scores(
         self, part: SplitModel, between: Sequence[tf.Tensor], targets: tf.Tensor
     ) -> tf.Tensor:
-        """Each image's score of its target class, float32, n."""
+        """The score of each image's target class, float32, n."""
         scores = self.classifier.as_scores(part.head(between))
-        return tf.gather(scores, chosen_classes(scores, targets), batch_dims=1)
+        return tf.gather(scores, explained_classes(scores, targets), batch_dims=1)
 
     def _gradients(
         self, part: SplitModel, between: Sequence[tf.Tensor], targets: tf.Tensor
     ) -> tf.Tensor:
-        """The target score's gradients by the first of `between`, float32, of its shape."""
+        """Gradients of the target score with respect to the first tensor of `between`, float32."""
 
         def scaled(scales: tf.Tensor | float) -> tf.Tensor:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(between[0])
-                # Images do not mix in the network, so the sum's gradient is each score's own.
+                # A score depends on its own image alone, so the sum has each score's gradient.
                 score = tf.reduce_sum(self._target_scores(part, between, targets) * scales)
             gradients = tape.gradient(score, between[0])
             if gradients is None:
@@ -241,23 +249,22 @@ class Explainer(ABC):
         if tf.as_dtype(dtype).is_floating:
             return "no gradient of the score reaches the image"
         return (
-            f"no gradient of the score reaches the image, which the model takes as {dtype}; make "
+            f"no gradient of the score reaches the image, which the model casts to {dtype}; build "
             "it with a keras.Input of float32"
         )
 
 
 class GradientCAM(Explainer):
-    """An explainer that combines a layer's activations with the score's gradients by them.
+    """Base class of methods that combine a layer's activations with the gradients of the score.
 
-    A method gives its combination, `_combine`; everything else is shared. The gradient starts at
-    the layer: what lies before it is only run forward.
+    A method defines `_combine`. Only the part of the network after the layer runs backward.
     """
 
     cost = "1 forward pass, 1 backward pass from the layer on"
 
     @abstractmethod
     def _combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
-        """Signed maps, n x h x w, from activations and gradients, float32, n x h x w x channels."""
+        """Signed maps, n x h x w, from activations and gradients, n x h x w x channels, float32."""
 
     def _signed(
         self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
@@ -270,11 +277,11 @@ class GradientCAM(Explainer):
 def _unscaled_gradients(
     gradients_of: Callable[[tf.Tensor], tf.Tensor], values: tf.Tensor
 ) -> tf.Tensor:
-    """Gradients through float16, whose least number above zero is 6e-8 and greatest 65,504.
+    """Gradients through float16, whose positive numbers range from 6e-8 to 65,504.
 
-    Each image's score is multiplied before the backward pass, by the greatest power of two up to
-    2^15 that leaves its gradients finite, and its gradients are divided by the same after it. Powers
-    of two round nothing.
+    We multiply each image's score before the backward pass by a power of two, at most 2^15, that
+    keeps its gradients finite, and divide its gradients by the same power afterwards. Powers of two
+    cause no rounding.
     """
 
     def unfinished(scales: tf.Tensor, finite: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
@@ -303,29 +310,28 @@ def _unscaled_gradients(
     return gradients / tf.reshape(scales, [-1] + [1] * (len(values.shape) - 1))
 
 
-def chosen_classes(scores: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """The targets, with `PREDICTED` replaced by the class of the highest score."""
+def explained_classes(scores: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """The targets, with the class of the highest score in place of `PREDICTED`."""
     return tf.where(targets == PREDICTED, tf.argmax(scores, axis=1), targets)
 
 
 def resized(maps: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """N x h x w maps at another size, bilinearly, by half-pixel centres (as TensorFlow 2 does)."""
+    """Maps, N x h x w, resized bilinearly with half-pixel centres."""
     return tf.image.resize(maps[..., tf.newaxis], size, method="bilinear", antialias=False)[..., 0]
 
 
 def in_chunks(score: Callable[[tf.Tensor], tf.Tensor], count: tf.Tensor, chunk: int) -> tf.Tensor:
-    """Values of ``score(range)`` for ranges of at most `chunk` numbers up to `count`, joined.
+    """``score(range(count))``, computed for `chunk` numbers at a time to save memory.
 
-    One range after the other, in the graph, so that memory stays that of one. `score` gives a
-    float32 value for each number of its range.
+    `score` returns a float32 value for each number of a range.
     """
 
-    def step(start: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+    def step(start: tf.Tensor, values: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
         stop = tf.minimum(start + chunk, count)
-        return stop, found.write(start // chunk, score(tf.range(start, stop)))
+        return stop, values.write(start // chunk, score(tf.range(start, stop)))
 
-    found = tf.TensorArray(tf.float32, -(-count // chunk), element_shape=[None], infer_shape=False)
-    _, found = tf.while_loop(
-        lambda start, _: start < count, step, (tf.zeros_like(count), found), parallel_iterations=1
+    values = tf.TensorArray(tf.float32, -(-count // chunk), element_shape=[None], infer_shape=False)
+    _, values = tf.while_loop(
+        lambda start, _: start < count, step, (tf.zeros_like(count), values), parallel_iterations=1
     )
-    return tf.cond(count > 0, found.concat, lambda: tf.zeros([0]))
+    return tf.cond(count > 0, values.concat, lambda: tf.zeros([0]))

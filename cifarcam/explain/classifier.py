@@ -1,4 +1,4 @@
-"""A Keras classifier as explainers and measures of heatmaps see it: images in, scores out."""
+"""A Keras classifier for explainers and metrics: images in, scores out."""
 
 from __future__ import annotations
 
@@ -9,46 +9,52 @@ import numpy as np
 import tensorflow as tf
 
 from cifarcam.errors import CifarcamError, first_line
+from cifarcam.explain._ends import ADVICE
 from cifarcam.explain._keras import float_32
-from cifarcam.explain.ends import ADVICE
 from cifarcam.explain.graph import flatten
 
 Targets = int | Sequence[int] | np.ndarray | None
 
-PREDICTED = -1  # stands, within a batch, for the class that the model predicts
+PREDICTED = -1  # a target in a batch: the class that the model predicts
 
-# How far scores may be from those of the model's own output, as a share of the greatest of an
-# image's and 1: what rounding comes to in a deep network, by the coarsest format within it.
+# Greatest difference between our scores and the model's own, as a share of 1 plus the image's
+# greatest score: the rounding error of a deep network in the coarsest format that it computes in.
 TOLERANCES = {"float64": 3e-4, "float32": 3e-4, "float16": 2e-2, "bfloat16": 5e-2}
-QUANTISED = 5e-2  # where a rounding more or less moves a value by a whole step
-SIDES = (32, 64, 128, 256, 512)  # pixels, tried in turn for a model of images of any size
+QUANTISED = 5e-2  # one rounding may move a value by a whole step
+SIDES = (32, 64, 128, 256, 512)  # pixels; tried in turn for a model with an open image size
 
 
 class Classifier:
-    """A model with its scores before the softmax or sigmoid, compiled once.
+    """A model and its scores before the softmax or sigmoid, compiled once.
 
     Parameters
     ----------
     model
         A Keras classifier: Sequential, functional, nested or subclassed, with one input,
         N x H x W x C. It may end in a softmax or sigmoid (a layer, or the activation of the last
-        one) or in bare scores. A single sigmoid or linear unit stands for two classes, 0
-        and 1, whose scores are -z and z, the logits of their probabilities.
+        layer) or in scores. A single sigmoid or linear unit z stands for two classes, 0 and 1,
+        with the scores -z and z, the logits of their probabilities.
     output
         The name or index of the output to explain, of a model that has several.
 
     Attributes
     ----------
-    model, classes, activation, image_shape, precisions
-        The model; its number of classes; ``"softmax"``, ``"sigmoid"`` or ``"linear"``, what it
-        ends with; height, width and channels of its images, None where any fits; the number
-        formats that it computes in.
+    model
+        The model.
+    classes
+        The number of classes.
+    activation
+        How the model ends: ``"softmax"``, ``"sigmoid"`` or ``"linear"``.
+    image_shape
+        Height, width and channels of its images; None where any size fits.
+    precisions
+        The number formats in which it computes.
 
     Raises
     ------
     CifarcamError
-        When the model is of another kind, or its own output for a few random images is not what
-        its scores come to.
+        When the model is of another kind, or its own output for a few random images differs from
+        what its scores give.
     """
 
     @float_32()
@@ -71,30 +77,30 @@ class Classifier:
                 autograph=False,
             ).get_concrete_function()
             scores = self._score_batch(tf.convert_to_tensor(images)).numpy()
-        # A stranger's layers may raise anything.
+        # Layers of other authors may raise anything.
         except Exception as error:
             size = self.flat.batch_size
             raise CifarcamError(
                 f"the model does not run layer by layer: {first_line(error)}"
                 if size is None
-                else f"the model is made for batches of {size}; make it with a keras.Input that "
-                "leaves their size open"
+                else f"the model only takes batches of {size} images; build it with a keras.Input "
+                "that leaves the batch size open"
             ) from error
         self._compare(scores, own)
 
     def _own_outputs(self) -> tuple[np.ndarray, np.ndarray]:
-        """A few random images and what the model itself gives for them, as in prediction."""
+        """A few random images and the model's own output for them in prediction."""
         height, width, channels = self.image_shape
-        assert channels is not None  # else it was refused
+        assert channels is not None  # `check_input` refuses such a model
         is_open = height is None or width is None
         for side in SIDES if is_open else SIDES[:1]:
             images = _random_images(height or side, width or side, channels)
-            # Eagerly, which is faster, unless the size may be too small: then a convolution of
-            # oneDNN gives what lies in the memory, and only a graph's shapes tell.
+            # Eager execution is faster, but on too small an image a convolution of oneDNN returns
+            # uninitialised memory; in a graph the shapes raise an error.
             run = tf.function(self._run_model, autograph=False) if is_open else self._run_model
             try:
                 return images, tf.cast(run(tf.constant(images)), tf.float64).numpy()
-            # A stranger's layers may raise anything; images may only have been too small.
+            # Layers of other authors may raise anything, or the images were too small.
             except Exception as error:
                 failure = error
         raise CifarcamError(
@@ -102,7 +108,7 @@ class Classifier:
         ) from failure
 
     def _run_model(self, images: tf.Tensor) -> tf.Tensor:
-        """The outputs of the model itself, called as in prediction."""
+        """The model's own output in prediction."""
         count = images.shape[0]
         size = self.flat.batch_size or count
         weights = set(map(id, self.model.weights))
@@ -110,22 +116,22 @@ class Classifier:
         outputs = []
         for start in range(0, count, size):
             batch = tf.gather(images, np.arange(start, start + size) % count)
-            # No seed or counter moves on. By other seeds a model that draws random numbers in
-            # prediction is not what its scores come to.
+            # No seed or counter changes. With other seeds, a model that draws random numbers in
+            # prediction differs from its scores, and is refused.
             with keras.StatelessScope([(seed, seed + 1) for seed in seeds]):
-                found = self.model(batch, training=False)
-            outputs.append(keras.tree.flatten(found)[self.flat.output])
+                results = keras.tree.flatten(self.model(batch, training=False))
+            outputs.append(results[self.flat.output])
         return tf.concat(outputs, axis=0)[:count]
 
     def _check_size(self, size: tuple[int, ...]) -> None:
-        """Refuse images too small for a model of images of any size."""
+        """Check that images are large enough for a model with an open image size."""
         if size in self._fitting_sizes:
             return
         try:
             tf.function(self.score_tensor, autograph=False).get_concrete_function(
                 tf.TensorSpec([1, *size], tf.float32)
             )
-        # A stranger's layers may raise anything.
+        # Layers of other authors may raise anything.
         except Exception as error:
             raise CifarcamError(
                 f"the model fails on images of shape {size}: {first_line(error)}"
@@ -133,9 +139,9 @@ class Classifier:
         self._fitting_sizes.add(size)
 
     def _compare(self, scores: np.ndarray, own: np.ndarray) -> None:
-        """Refuse a model whose own output is not what its scores come to.
+        """Check that the model's own output is what its scores give.
 
-        Compared are logarithms, where nothing is lost near 0 and little near 1.
+        We compare the logarithms of probabilities, which stay accurate near 0 and almost so near 1.
         """
         finite = np.isfinite(own).all(axis=1)
         if not finite.any():
@@ -151,36 +157,36 @@ class Classifier:
         if self.activation == "linear":
             what, computed, differs = "scores", scores, np.abs(scores - own) > allowed
         else:
-            # Near its least normal number a format rounds more and more coarsely, to zero, and
-            # TensorFlow's exponential in float32 ends there, at some 1e-38.
+            # Below its least normal number a format rounds coarsely, and TensorFlow's exponential
+            # in float32 returns zero below about 1e-38.
             least = float(np.finfo(np.float16).tiny) if "float16" in self.precisions else 1e-30
             logarithms = np.log(np.maximum(probabilities, least)) - np.log(np.maximum(own, least))
             what, computed, differs = "probabilities", probabilities, np.abs(logarithms) > allowed
         if not np.isfinite(scores).all() or differs.any():
             error = np.abs(computed - own)
             raise CifarcamError(
-                f"the {what} that are computed layer by layer differ from the model's own output "
-                f"by up to {np.nanmax(error):.2g}; {ADVICE}"
+                f"the {what} computed layer by layer differ from the model's own output by up to "
+                f"{np.nanmax(error):.2g}; {ADVICE}"
             )
         is_share = (own >= 0).all() and np.allclose(own.sum(axis=1), 1, atol=tolerance)
         if self.activation == "linear" and not self.is_binary and is_share:
             raise CifarcamError(
-                "the model's outputs are probabilities, which sum to 1, but the scores before "
-                f"them cannot be seen; {ADVICE}"
+                "the model's outputs sum to 1, as probabilities do, and the scores before them "
+                f"cannot be seen; {ADVICE}"
             )
 
     def score_tensor(self, images: tf.Tensor) -> tf.Tensor:
-        """A score for each class, float32, N x classes, within a graph; images are float32."""
+        """Scores, float32, N x classes, of float32 images within a graph."""
         return self.as_scores(self.flat.score(images))
 
     def as_scores(self, outputs: tf.Tensor) -> tf.Tensor:
-        """A score for each class, float32, N x classes, from the units' scores."""
+        """Scores, float32, N x classes, from the values of the output's units."""
         scores = tf.cast(outputs, tf.float32)
         return tf.concat([-scores, scores], axis=1) if self.is_binary else scores
 
     @float_32()
     def scores(self, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
-        """The scores that are explained, before the softmax or sigmoid: float32, N x classes.
+        """Scores before the softmax or sigmoid, which explainers explain: float32, N x classes.
 
         Raises
         ------
@@ -198,10 +204,10 @@ class Classifier:
         )
 
     def probabilities(self, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
-        """Class probabilities, 0-1, float64, N x classes; they sum to 1 unless it is a sigmoid's.
+        """Class probabilities, 0-1, float64, N x classes; the sum is 1 except after sigmoids.
 
-        The scores of a model without an activation are taken for logits of a softmax, or of a
-        sigmoid when there is a single one.
+        The scores of a model without an activation count as logits of a softmax, or of a sigmoid
+        if there is one unit.
 
         Raises
         ------
@@ -211,7 +217,7 @@ class Classifier:
         return self.as_probabilities(self.scores(images, batch_size))
 
     def as_probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Scores, N x classes, as probabilities (float64)."""
+        """Probabilities (0-1, float64, N x classes) from scores."""
         scores = np.asarray(scores, np.float64)
         if self.activation == "sigmoid" or self.is_binary:
             return np.exp(-np.logaddexp(0, -scores))
@@ -224,14 +230,14 @@ class Classifier:
         Raises
         ------
         CifarcamError
-            When they do not fit the model, are none, too small for it, or not finite numbers.
+            When there are none, they do not fit the model, or a value is not a finite number.
         """
         array = np.asarray(images)
         if batch_size < 1:
             raise CifarcamError(f"batch_size is {batch_size}; give at least 1")
         fits = array.ndim == 4 and all(
-            known in (None, given)
-            for known, given in zip(self.image_shape, array.shape[1:], strict=True)
+            expected in (None, actual)
+            for expected, actual in zip(self.image_shape, array.shape[1:], strict=True)
         )
         if not fits:
             expected = " x ".join("any" if n is None else str(n) for n in self.image_shape)
@@ -246,12 +252,12 @@ class Classifier:
         return array
 
     def checked_targets(self, targets: Targets, count: int) -> np.ndarray:
-        """One class an image, int64; `PREDICTED` for all when none is given.
+        """One class per image, int64; `PREDICTED` for every image if `targets` is None.
 
         Raises
         ------
         CifarcamError
-            When their number differs from `count`, or one is no class.
+            When their number differs from `count`, or the model has no such class.
         """
         if targets is None:
             return np.full(count, PREDICTED, np.int64)
@@ -262,18 +268,19 @@ class Classifier:
             array = np.full(count, array)
         if array.shape != (count,):
             raise CifarcamError(
-                f"targets have shape {array.shape} for {count} images; give one class an image"
+                f"targets have shape {array.shape} for {count} images; give one class per image"
             )
         wrong = array[(array < 0) | (array >= self.classes)]
         if wrong.size:
             raise CifarcamError(
-                f"target {wrong[0]} is no class of this model; classes are 0 to {self.classes - 1}"
+                f"target {wrong[0]} is no class of this model; its classes are 0 to "
+                f"{self.classes - 1}"
             )
         return array.astype(np.int64)
 
 
 def _random_images(height: int, width: int, channels: int) -> np.ndarray:
-    """Float32 images from a seed: noise of 0-255 and of 0-1, and grey, so that some saturate nothing."""
+    """Float32 images: noise of 0-255, noise of 0-1, and grey; some saturate no activation."""
     noise = np.random.default_rng(0).random((4, height, width, channels), np.float32)
     grey = np.full((1, height, width, channels), 127, np.float32)
     return np.concatenate([255 * noise[:2], noise[2:], grey])

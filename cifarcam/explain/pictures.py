@@ -1,4 +1,4 @@
-"""A user's own pictures: reading them, and all that the command line shows of them."""
+"""Pictures of users: reading them, and explaining them for the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from cifarcam.errors import CifarcamError, check_readable, first_line
 from cifarcam.explain.base import Explainer
 
-# What turns a picture upright, by the number of its EXIF orientation (tag 274 of TIFF 6.0).
+# EXIF orientation (tag 274 of TIFF 6.0) -> the operation that turns the picture upright.
 ORIENTATION = 0x0112
 TURNS: Mapping[int, Image.Transpose] = MappingProxyType(
     {
@@ -30,10 +30,10 @@ TURNS: Mapping[int, Image.Transpose] = MappingProxyType(
     }
 )
 PNG = b"\x89PNG\r\n\x1a\n"
-# Of 16-bit values none of which reaches this one, it is not known whether they stand for a dark
-# picture or fill only 8, 10, 12 or 14 of the bits.
+# If no 16-bit value reaches this number, the picture may be dark, or its values may have only 8,
+# 10, 12 or 14 bits.
 FULL_16_BITS = 2**14
-PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # of TIFF
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and a value of it
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class Explained:
     Attributes
     ----------
     name
-        What it is called.
+        The picture's name.
     picture
         Uint8, H x W x 3.
     heatmap
         Float32, H x W, raw magnitudes.
     target
-        The class that the heatmap explains.
+        The name of the class that the heatmap explains.
     top
-        The three likeliest classes with their probabilities (0-1), likeliest first.
+        The three most likely classes with their probabilities (0-1), most likely first.
     """
 
     name: str
@@ -62,36 +62,37 @@ class Explained:
 
 
 def read_picture(path: Path, size: Sequence[int | None]) -> np.ndarray:
-    """A picture of any size and mode as the network takes it.
+    """A picture of any size and mode, as RGB at the size that a network takes.
 
-    Turned upright as its EXIF data say, made RGB (transparency over white), its shorter side scaled
-    to fit by area-true resampling, and the centre cut out. Of several frames or pages the first.
+    The picture is turned upright according to its EXIF data, transparent parts become white, the
+    shorter side is resampled (Lanczos) to fit, and the longer side is cropped to its centre. Of
+    several frames or pages, the first is read.
 
     Parameters
     ----------
     path
         The file.
     size
-        Height and width in pixels; the picture's own where they are None.
+        Height and width in pixels; None keeps the picture's own.
 
     Returns
     -------
     numpy.ndarray
-        Uint8, height x width x 3. Grey values of 16 bits are scaled from 0-65535, of 12 bits from
-        0-4095, whole numbers of 32 bits from 0-255 or 0-65535, floats from 0-1 or 0-255.
+        Uint8, height x width x 3. Grey values are scaled to 0-255: 16-bit values from 0-65535,
+        12-bit values from 0-4095, 32-bit integers from 0-255 or 0-65535, floats from 0-1 or 0-255.
 
     Raises
     ------
     CifarcamError
-        When the file is missing or no picture, is too large, or it cannot be known which of its
-        values is white.
+        When the file is missing, too large or not a picture, or its values do not show which of
+        them is white.
     """
     check_readable(path)
     try:
-        with warnings.catch_warnings():  # a decoder's remarks on a picture that it reads
+        with warnings.catch_warnings():  # a decoder warns about pictures that it can read
             warnings.simplefilter("ignore")
             picture = _decoded(path)
-    # A decoder raises whatever damage leads it to.
+    # A decoder may raise anything on a damaged file.
     except Exception as error:
         raise CifarcamError(
             f"{path}: not a picture that can be read: {_why_no_picture(path, error)}"
@@ -101,37 +102,37 @@ def read_picture(path: Path, size: Sequence[int | None]) -> np.ndarray:
 
 
 def _decoded(path: Path) -> Image.Image:
-    """A file's picture: RGB, upright, over white. Raises what its decoder raises."""
+    """The picture of a file: RGB, upright, over white. Errors of the decoder pass through."""
     try:
         return _picture(path)
     except Exception:
         with path.open("rb") as file:
             if file.read(len(PNG)) != PNG:
                 raise
-            return _picture(io.BytesIO(PNG + _seen(file.read())))
+            return _picture(io.BytesIO(PNG + _visible_chunks(file.read())))
 
 
-def _seen(chunks: bytes) -> bytes:
-    """Those chunks of a PNG that decide what is seen: a spoilt text in it harms nobody.
+def _visible_chunks(chunks: bytes) -> bytes:
+    """The chunks of a PNG that determine its pixels, without texts and other annotations.
 
-    The standard lets readers pass over a chunk whose name begins with a small letter; Pillow gives
-    up on some of them.
+    The standard lets a reader skip chunks whose name begins with a small letter, but Pillow refuses
+    a file if some of them are damaged.
     """
-    kept, start = [], 0
+    visible, start = [], 0
     while start + 12 <= len(chunks):
         end = start + 12 + int.from_bytes(chunks[start : start + 4], "big")
         chunk, start = chunks[start:end], end
         is_whole = zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
         if chunk[4:5].isupper() or (chunk[4:8] in (b"tRNS", b"eXIf") and is_whole):
-            kept.append(chunk)
-    return b"".join(kept)
+            visible.append(chunk)
+    return b"".join(visible)
 
 
 def _picture(source: Path | io.BytesIO) -> Image.Image:
     with Image.open(source) as opened:
         if opened.format == "EPS":
-            raise ValueError("PostScript is a program, which is not run")
-        layout = str(opened.tile)  # names the raw values, such as "I;16"; loading forgets it
+            raise ValueError("it is PostScript, a program, which is not run")
+        layout = str(opened.tile)  # names the format of raw values, such as "I;16", until loading
         is_negative = getattr(opened, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
         opened.load()
         if 0 in opened.size:
@@ -149,10 +150,10 @@ def _picture(source: Path | io.BytesIO) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """A picture turned as its EXIF data say; data that cannot be read say nothing."""
+    """A picture turned according to its EXIF data; unreadable data are ignored."""
     try:
         orientation = image.getexif().get(ORIENTATION)
-    except Exception:  # whatever its parser makes of damage
+    except Exception:  # the parser may raise anything on damaged data
         return image
     turn = TURNS.get(orientation) if isinstance(orientation, int) else None
     return image if turn is None else image.transpose(turn)
@@ -172,38 +173,36 @@ def _eight_bits(image: Image.Image, layout: str) -> Image.Image:
         white = 65535
     is_dark = white == 65535 and 0 < high < FULL_16_BITS
     if not 0 <= low <= high <= white or is_dark:
-        raise ValueError(f"values from {low:g} to {high:g}, which do not tell what is white")
+        raise ValueError(f"its values from {low:g} to {high:g} do not show what is white")
     return Image.fromarray(np.rint(values * (255 / white)).astype(np.uint8))
 
 
 def _check_depth(image: Image.Image, layout: str) -> None:
-    """Refuse colours of 16 bits, of which Pillow keeps the upper 8, as `_eight_bits` does grey."""
+    """Check 16-bit colours as `_eight_bits` checks grey; Pillow keeps their upper 8 bits."""
     if ";16" not in layout:
         return
     ranges = np.reshape(image.getextrema(), (-1, 2))
-    colours = [
-        high for band, (_, high) in zip(image.getbands(), ranges, strict=True) if band != "A"
-    ]
-    if 0 < max(colours) < FULL_16_BITS >> 8:
-        raise ValueError(f"16-bit values below {FULL_16_BITS}, which do not tell what is white")
+    maxima = [high for band, (_, high) in zip(image.getbands(), ranges, strict=True) if band != "A"]
+    if 0 < max(maxima) < FULL_16_BITS >> 8:
+        raise ValueError(f"its 16-bit values below {FULL_16_BITS} do not show what is white")
 
 
 def _why_no_picture(path: Path, error: Exception) -> str:
-    """What is known of a file that gave no picture, and what to do."""
+    """Why a file cannot be read as a picture, and what to do."""
     if isinstance(error, Image.DecompressionBombError):
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         return f"it has more than {most} million pixels; scale it down"
     if isinstance(error, MemoryError):
-        return "it does not fit into the memory; scale it down"
+        return "it does not fit into memory; scale it down"
     if not isinstance(error, UnidentifiedImageError):
         return f"{first_line(error)}; give a whole PNG or JPEG of 8 bits a channel"
     with path.open("rb") as file:
         head = file.read(512)
     if head[4:8] == b"ftyp":
-        return "HEIC, or a kin of it, is not read here; give a PNG or JPEG"
+        return "HEIC and related formats are not supported; give a PNG or JPEG"
     if b"<svg" in head or head.startswith(b"%PDF"):
-        return "a drawing has no pixels; give a PNG or JPEG"
-    return "no format that is known here, or damaged; give a PNG or JPEG"
+        return "it is a drawing without pixels; give a PNG or JPEG"
+    return "its format is unknown, or it is damaged; give a PNG or JPEG"
 
 
 def explain_pictures(
@@ -215,22 +214,22 @@ def explain_pictures(
     target: int | None = None,
     scale: float = 1.0,
 ) -> list[Explained]:
-    """Each picture explained, for the class that the model predicts or another.
+    """Explain pictures, each for the class that the model predicts or for a class of your choice.
 
     Parameters
     ----------
     explainer
-        Bound to a model of the classes named.
+        An explanation method bound to a model.
     pictures
         Uint8, H x W x 3 each, of the size that the model takes.
     names
-        What to call them.
+        A name for each picture.
     class_names
-        The model's classes in its order.
+        The names of the model's classes in its order.
     target
-        The class to explain; each picture's predicted one by default.
+        The class to explain; by default the class that the model predicts for each picture.
     scale
-        What pixels are divided by before the model gets them.
+        Pixels are divided by this number before the model takes them.
 
     Raises
     ------
@@ -238,22 +237,14 @@ def explain_pictures(
         When the numbers of names or classes do not fit, or the pictures do not fit the model.
     """
     if len(names) != len(pictures):
-        raise CifarcamError(f"{len(names)} names for {len(pictures)} pictures; give one each")
+        raise CifarcamError(
+            f"{len(names)} names for {len(pictures)} pictures; give one name per picture"
+        )
     if len(class_names) != explainer.classes:
         raise CifarcamError(
             f"{len(class_names)} class names for the model's {explainer.classes} classes"
         )
-    if not pictures:
-        raise CifarcamError("there are no images to explain; give at least one")
-    sizes = {np.shape(picture) for picture in pictures}
-    if len(sizes) > 1:
-        raise CifarcamError(f"pictures have different shapes: {sorted(sizes)}")
-    with np.errstate(over="ignore"):
-        divisor = np.float32(scale)
-    if not (divisor > 0 and np.isfinite(divisor)):
-        raise CifarcamError(f"scale is {scale}; give a number above 0, such as 255")
-    channels = explainer.classifier.image_shape[2]
-    images = _with_channels(np.stack(pictures), channels) / divisor
+    images = _model_images(pictures, explainer.classifier.image_shape[2], scale)
     scores = explainer.classifier.scores(images)
     probabilities = explainer.classifier.as_probabilities(scores)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :3]
@@ -264,19 +255,33 @@ def explain_pictures(
             name=name,
             picture=picture,
             heatmap=heatmap,
-            target=class_names[chosen],
-            top=[(class_names[index], float(row[index])) for index in likeliest],
+            target=class_names[index_of_target],
+            top=[(class_names[index], float(row[index])) for index in indices],
         )
-        for name, picture, heatmap, chosen, row, likeliest in zip(
+        for name, picture, heatmap, index_of_target, row, indices in zip(
             names, pictures, heatmaps, targets, probabilities, order, strict=True
         )
     ]
 
 
+def _model_images(pictures: Sequence[np.ndarray], channels: int | None, scale: float) -> np.ndarray:
+    """Pictures as a model takes them: float32, N x H x W x channels, divided by `scale`."""
+    if not pictures:
+        raise CifarcamError("there are no pictures to explain; give at least one")
+    sizes = {np.shape(picture) for picture in pictures}
+    if len(sizes) > 1:
+        raise CifarcamError(f"pictures have different shapes: {sorted(sizes)}; give one shape")
+    with np.errstate(over="ignore"):
+        divisor = np.float32(scale)
+    if not (divisor > 0 and np.isfinite(divisor)):
+        raise CifarcamError(f"scale is {scale}; give a number above 0, such as 255")
+    return _with_channels(np.stack(pictures), channels) / divisor
+
+
 def _with_channels(pictures: np.ndarray, channels: int | None) -> np.ndarray:
-    """RGB pictures, N x H x W x 3, as float32 with the channels that a model takes."""
+    """RGB pictures, N x H x W x 3, as float32 with the number of channels that a model takes."""
     if channels in (None, 3):
         return pictures.astype(np.float32)
     if channels == 1:  # luma, ITU-R BT.601, as Pillow's mode L
         return (pictures @ np.array([0.299, 0.587, 0.114], np.float32))[..., np.newaxis]
-    raise CifarcamError(f"the model takes {channels} channels; a picture gives it 1 or 3")
+    raise CifarcamError(f"the model takes {channels} channels; a picture has 1 or 3")

@@ -1,35 +1,34 @@
-"""Arrays in, Matplotlib figures out: one visual language for the book and the command line.
+"""Figures of the book and the command line, drawn from arrays with Matplotlib and Seaborn.
 
-Every function returns a `matplotlib.figure.Figure`; none computes a result. Text is at least 8 pt
-at the column's width of 6.5 inches, classes always stand in the dataset's order.
+Each function returns a `matplotlib.figure.Figure` and computes no results. Text is at least 8 pt at
+the column's width of 6.5 inches, and classes keep the dataset's order. Seaborn is imported only for
+the figures that need it, so that `explanations` and `save` work in a base installation.
 """
 
 from cifarcam.figures.architectures import architecture
+from cifarcam.figures.explanations import MOST_ROWS, explanations
 from cifarcam.figures.heatmaps import (
-    MOST_ROWS,
-    explanation,
-    explanations,
     heatmaps,
     mean_heatmaps,
-    scaled_for_display,
 )
-from cifarcam.figures.methods import correlations, method_grid
+from cifarcam.figures.matrices import confusion, correlations
+from cifarcam.figures.methods import method_grid
 from cifarcam.figures.networks import (
     ablation,
     accuracy_by_cost,
     confusions_by_network,
     learning_curves,
 )
+from cifarcam.figures.output import check_output, save
 from cifarcam.figures.pictures import image_pairs, predictions, samples
 from cifarcam.figures.pipeline import pipeline
 from cifarcam.figures.results import (
     class_histogram,
-    confusion,
     per_class,
     reliability,
     training_curves,
 )
-from cifarcam.figures.style import check_output, save, use_house_style
+from cifarcam.figures.style import use_house_style
 
 __all__ = [
     "MOST_ROWS",
@@ -41,7 +40,6 @@ __all__ = [
     "confusion",
     "confusions_by_network",
     "correlations",
-    "explanation",
     "explanations",
     "heatmaps",
     "image_pairs",
@@ -54,7 +52,6 @@ __all__ = [
     "reliability",
     "samples",
     "save",
-    "scaled_for_display",
     "training_curves",
     "use_house_style",
 ]

@@ -14,24 +14,22 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon
 
 from cifarcam.errors import CifarcamError
+from cifarcam.figures.sheet import sheet
 from cifarcam.figures.style import (
     BLACK,
     BLUE,
     GREEN,
     GREY,
-    LINE,
     ORANGE,
     PALE,
     PURPLE,
     SKY,
-    TEXT,
     WIDTH,
-    fitted,
-    sheet,
     styled,
 )
+from cifarcam.figures.text import LINE, TEXT, fitted
 
-# Colour and what the legend calls it.
+# For each kind its colour and its name in the legend.
 KINDS = {
     "input": (PALE, "input"),
     "convolution": (SKY, "convolution"),
@@ -41,12 +39,12 @@ KINDS = {
     "dropout": ("#F2F2F2", "dropout"),
 }
 PER_ROW = 8
-SLANT = 0.28  # of a box's height: how far its side goes back
+SLANT = 0.28  # depth of a box's side, as a share of its height
 STACK = 0.27  # inches above the boxes, for repeats and shortcuts
 
 
 class Block(Protocol):
-    """What `cifarcam.models.summary.blocks` gives; this module reads no more of it."""
+    """The attributes of `cifarcam.models.summary.Block` that this module reads."""
 
     @property
     def kind(self) -> str:
@@ -54,11 +52,11 @@ class Block(Protocol):
 
     @property
     def label(self) -> str:
-        """Its name."""
+        """The block's name."""
 
     @property
     def detail(self) -> str:
-        """What its layers are; may be empty."""
+        """A description of its layers; may be empty."""
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -70,20 +68,20 @@ class Block(Protocol):
 
     @property
     def repeat(self) -> int:
-        """How many times its layers follow each other."""
+        """How many times its layers are repeated."""
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """Inches of a box: height by the logarithm of spatial size, width by that of channels."""
+    """Size of a box in inches: the logarithms of spatial size (height) and channels (width)."""
 
     largest: int
     deepest: int
 
     def box(self, shape: tuple[int, ...]) -> tuple[float, float, float]:
-        """Width and height of a box's front, and how far its side goes back."""
+        """Width and height of a box's front, and the depth of its side, in inches."""
         channels = math.log2(1 + shape[-1]) / math.log2(1 + self.deepest)
-        if len(shape) == 1:  # units have no place: a narrow bar, its height by their number
+        if len(shape) == 1:  # units have no spatial size: a narrow bar, higher for more units
             return 0.07, 0.2 + 0.5 * channels, 0.05
         spatial = math.log2(1 + shape[0]) / math.log2(1 + self.largest)
         height = 0.1 + 0.65 * spatial**2
@@ -91,32 +89,30 @@ class _Scale:
 
 
 @styled
-def architecture(
-    blocks: Sequence[Block], *, title: str = "", shortcut: str = "shortcut connections"
-) -> Figure:
-    """A network as a row, or two or three rows, of boxes from input to output.
+def architecture(blocks: Sequence[Block]) -> Figure:
+    """A network as boxes from input to output, in one to three rows.
 
-    A box is the higher the larger its feature maps are and the wider the more channels it has,
-    both on logarithmic scales. Below it stand its name, its layers, the shape of its output and
-    its number of parameters; above it how often it repeats, and an arc when it is a ``block``.
+    A box is higher if its feature maps are larger and wider if it has more channels, both on
+    logarithmic scales. Its name, its layers, the shape of its output and its number of parameters
+    are written below it; above it the number of repeats, and an arc when it is a ``block``.
 
     Parameters
     ----------
     blocks
         From `cifarcam.models.summary.blocks`.
-    shortcut
-        What the arcs are, for the legend.
 
     Raises
     ------
     CifarcamError
-        When there is no block, or one of an unknown kind.
+        When there is no block, or the kind of a block is unknown.
     """
     if not blocks:
-        raise CifarcamError("architecture: no blocks to draw")
+        raise CifarcamError("architecture: no blocks to draw; give at least one")
     for block in blocks:
         if block.kind not in KINDS:
-            raise CifarcamError(f"block {block.label!r}: kind {block.kind!r} is unknown")
+            raise CifarcamError(
+                f"block {block.label!r}: kind {block.kind!r}; give one of {', '.join(KINDS)}"
+            )
     row_count = -(-len(blocks) // PER_ROW)
     per_row = -(-len(blocks) // row_count)
     slot = WIDTH / per_row
@@ -128,16 +124,13 @@ def architecture(
     rows = [
         range(start, min(start + per_row, len(blocks))) for start in range(0, len(blocks), per_row)
     ]
-    # What a row gives to its boxes.
+    # Heights in inches of a row's boxes, of what is above them and of the texts below them.
     rooms = [max(sum(scale.box(blocks[i].output_shape)[1:]) for i in row) + 0.06 for row in rows]
     heads = [STACK if any(_marked(blocks[i]) for i in row) else 0.08 for row in rows]
     feet = [LINE * max(len(texts[i]) for i in row) + 0.06 for row in rows]
-    top = 0.25 if title else 0.0
-    gap = 0.18
-    height = top + sum(heads) + sum(rooms) + sum(feet) + len(rows) * gap + 0.2
+    top, gap = 0.0, 0.18
+    height = sum(heads) + sum(rooms) + sum(feet) + len(rows) * gap + 0.2
     figure, axes = sheet(height)
-    if title:
-        axes.text(WIDTH / 2, 0.02, title, ha="center", va="top", size=9, weight="bold")
     for index, row in enumerate(rows):
         middle = top + heads[index] + rooms[index] / 2
         base = top + heads[index] + rooms[index]
@@ -146,12 +139,12 @@ def architecture(
         if row is not rows[-1]:
             next_middle = top + heads[index + 1] + rooms[index + 1] / 2
             _turn(axes, slot * len(row), middle, top - gap / 2, next_middle)
-    _legend(axes, blocks, height - 0.1, shortcut)
+    _legend(axes, blocks, height - 0.1)
     return figure
 
 
 def _texts(block: Block, slot: float) -> list[tuple[str, str]]:
-    """The lines below a box, each with its weight."""
+    """The lines of text below a box, each with its font weight."""
     shape = "×".join(str(size) for size in block.output_shape)
     lines = [(line, "bold") for line in fitted(block.label.replace("_", " "), 0.9 * slot)]
     lines += [(line, "normal") for line in fitted(block.detail, slot - 0.06) if block.detail]
@@ -174,7 +167,7 @@ def _row(
     base: float,
     scale: _Scale,
 ) -> None:
-    """Boxes around the height of their middles, their texts below a base, arrows between."""
+    """Draw boxes centred at the height `middle`, their texts below `base`, arrows between them."""
     edges = []
     for index, (block, lines) in enumerate(zip(blocks, texts, strict=True)):
         centre = slot * (index + 0.5)
@@ -197,7 +190,7 @@ def _row(
 def _box(
     axes: Axes, left: float, middle: float, width: float, height: float, back: float, colour: str
 ) -> None:
-    """A box seen from its front's left: front, side and roof."""
+    """Draw a box in perspective: front, roof and side."""
     up, down = middle - (height - back) / 2, middle + (height + back) / 2
     right = left + width
     faces = (
@@ -214,7 +207,7 @@ def _box(
 
 
 def _arc(axes: Axes, start: float, end: float, middle: float, roof: float) -> None:
-    """From before a box, over it, to behind it."""
+    """Draw an arrow over a box, from its left to its right."""
     axes.add_patch(
         FancyArrowPatch(
             (start, roof),
@@ -239,7 +232,7 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 
 
 def _turn(axes: Axes, end: float, middle: float, between: float, below: float) -> None:
-    """The way from the end of a row to the start of the next."""
+    """Draw a line from the end of a row to the start of the next row."""
     edge = min(end, WIDTH) - 0.02
     axes.plot(
         [edge - 0.12, edge, edge, 0.02, 0.02],
@@ -250,8 +243,8 @@ def _turn(axes: Axes, end: float, middle: float, between: float, below: float) -
     _arrow(axes, (0.02, below), (0.16, below))
 
 
-def _legend(axes: Axes, blocks: Sequence[Block], y: float, shortcut: str) -> None:
-    """The colours in use, and what an arc is."""
+def _legend(axes: Axes, blocks: Sequence[Block], y: float) -> None:
+    """The colours of the kinds that occur, and the meaning of an arc."""
     kinds = [kind for kind in KINDS if any(block.kind == kind for block in blocks)]
     x = 0.05
     for kind in kinds:
@@ -262,4 +255,4 @@ def _legend(axes: Axes, blocks: Sequence[Block], y: float, shortcut: str) -> Non
         x += 0.17 + 0.075 * len(name) + 0.16
     if "block" in kinds:
         _arc(axes, x, x + 0.25, y, y + 0.05)
-        axes.text(x + 0.32, y, shortcut, va="center", size=TEXT)
+        axes.text(x + 0.32, y, "shortcut connections", va="center", size=TEXT)

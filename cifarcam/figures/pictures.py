@@ -8,32 +8,23 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cifarcam.errors import CifarcamError
-from cifarcam.figures.style import (
-    GREY,
-    LINE,
-    TEXT,
-    WIDTH,
-    checked_pictures,
-    mosaic,
-    place,
-    sheet,
-    styled,
-    title_rows,
-)
+from cifarcam.figures.sheet import checked_pictures, mosaic, place, sheet
+from cifarcam.figures.style import GREY, WIDTH, styled
+from cifarcam.figures.text import LINE, TEXT, title_rows
 
 
 @styled
 def samples(
     images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], per_class: int = 10
 ) -> Figure:
-    """The first `per_class` images of each class, a row a class.
+    """The first `per_class` images of each class, one row for each class.
 
     Parameters
     ----------
     images
         N x H x W x 3, uint8.
     labels
-        N integers, indices of `class_names`. A class with fewer images leaves its row short.
+        N integers, indices of `class_names`. The row of a class with fewer images is shorter.
 
     Raises
     ------
@@ -42,18 +33,20 @@ def samples(
     """
     pictures, labels = checked_pictures(images), np.asarray(labels)
     if len(pictures) != len(labels):
-        raise CifarcamError(f"{len(pictures)} images but {len(labels)} labels")
+        raise CifarcamError(
+            f"samples: {len(pictures)} images and {len(labels)} labels; give one label an image"
+        )
     height, width = pictures.shape[1:3]
-    chosen = np.full((len(class_names) * per_class, height, width, 3), 255, dtype=np.uint8)
+    tiles = np.full((len(class_names) * per_class, height, width, 3), 255, dtype=np.uint8)
     for index in range(len(class_names)):
         members = pictures[labels == index][:per_class]
-        chosen[index * per_class : index * per_class + len(members)] = members
-    joined = mosaic(chosen, per_class, gap=2)
+        tiles[index * per_class : index * per_class + len(members)] = members
+    joined = mosaic(tiles, per_class, gap=2)
     margin = 0.85
-    drawn = min(WIDTH - margin, 0.6 * per_class)
-    pixel = drawn / joined.shape[1]
+    breadth = min(WIDTH - margin, 0.6 * per_class)
+    pixel = breadth / joined.shape[1]
     figure, axes = sheet(joined.shape[0] * pixel)
-    place(axes, joined, margin, 0.0, drawn)
+    place(axes, joined, margin, 0.0, breadth)
     for index, name in enumerate(class_names):
         middle = (index * (height + 2) + height / 2) * pixel
         axes.text(margin - 0.08, middle, name, ha="right", va="center")
@@ -61,15 +54,15 @@ def samples(
 
 
 @styled
-def predictions(images: np.ndarray, titles: Sequence[str], *, columns: int = 5) -> Figure:
-    """Pictures, each under its title.
+def predictions(images: np.ndarray, titles: Sequence[str]) -> Figure:
+    """Pictures in up to five columns, each under its title.
 
     Parameters
     ----------
     images
         N x H x W x 3, uint8; N may be 0.
     titles
-        N texts; lines that do not fit are broken.
+        N texts; lines that are too long are broken.
 
     Raises
     ------
@@ -80,7 +73,7 @@ def predictions(images: np.ndarray, titles: Sequence[str], *, columns: int = 5) 
         return nothing("no images to show")
     pictures = checked_pictures(images)
     _same_number(len(pictures), len(titles))
-    return _titled(list(pictures), titles, min(columns, max(len(titles), 4)))
+    return _titled(list(pictures), titles, min(5, max(len(titles), 4)))
 
 
 @styled
@@ -94,7 +87,7 @@ def image_pairs(
     first, second
         N x H x W x 3, uint8; N may be 0.
     titles
-        N texts; lines that do not fit are broken.
+        N texts; lines that are too long are broken.
 
     Raises
     ------
@@ -111,14 +104,14 @@ def image_pairs(
 
 
 def nothing(text: str) -> Figure:
-    """A figure that says that there is nothing to show."""
+    """A figure that says in a text that there is nothing to show."""
     figure, axes = sheet(0.5)
     axes.text(WIDTH / 2, 0.25, text, ha="center", va="center", color=GREY)
     return figure
 
 
 def _titled(pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int) -> Figure:
-    """Pictures of one size in a grid; a row's titles have room for the longest of them."""
+    """Pictures of one size in a grid; a row has room for the longest of its titles."""
     gap = 0.2
     width = (WIDTH - (columns - 1) * gap) / columns
     height = width * pictures[0].shape[0] / pictures[0].shape[1]
@@ -138,4 +131,4 @@ def _titled(pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int)
 
 def _same_number(pictures: int, titles: int) -> None:
     if pictures != titles:
-        raise CifarcamError(f"{pictures} images but {titles} titles")
+        raise CifarcamError(f"{pictures} images and {titles} titles; give one title an image")

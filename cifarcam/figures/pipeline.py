@@ -1,4 +1,4 @@
-"""The way of one picture through the network and back as a heatmap."""
+"""How a network classifies one picture and how Grad-CAM explains it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cifarcam.figures.heatmaps import bars, coloured, overlaid, say_zero, scaled_for_display
-from cifarcam.figures.style import GREY, LINE, WIDTH, checked_pictures, mosaic, place, sheet, styled
+from cifarcam.figures.explanations import bars
+from cifarcam.figures.heatmaps import coloured, overlaid, say_zero, scaled_for_display
+from cifarcam.figures.sheet import checked_pictures, mosaic, place, sheet
+from cifarcam.figures.style import GREY, WIDTH, styled
+from cifarcam.figures.text import LINE
 
 MAPS_SHOWN = 9  # feature maps of a layer, three by three
 
@@ -22,15 +25,15 @@ def pipeline(
     probabilities: np.ndarray,
     class_names: Sequence[str],
 ) -> Figure:
-    """The CNN above, from picture to probabilities; Grad-CAM below, back to the picture.
+    """The CNN from picture to probabilities (above), and Grad-CAM back to the picture (below).
 
     Parameters
     ----------
     image
         H x W x 3, uint8.
     activations
-        The feature maps of each convolution in order, h x w x k, at least 0. Of each layer the
-        nine with the highest mean are shown, all on the layer's own scale.
+        The feature maps of each convolution in order, h x w x k, >= 0. The nine maps with the
+        highest mean are shown for each layer, on the layer's own scale.
     heatmap
         H x W raw magnitudes >= 0, for the likeliest class.
     probabilities
@@ -82,10 +85,10 @@ def pipeline(
 
 
 def _feature_maps(maps: np.ndarray) -> np.ndarray:
-    """The maps with the highest mean as one picture, brighter where more active."""
+    """Join the maps with the highest mean in one picture, brighter where they are more active."""
     strongest = np.argsort(-maps.mean(axis=(0, 1)), kind="stable")[:MAPS_SHOWN]
-    chosen = np.moveaxis(maps[..., strongest], -1, 0)
-    joint = scaled_for_display(chosen.reshape(len(chosen), -1)).reshape(chosen.shape)
+    shown = np.moveaxis(maps[..., strongest], -1, 0)
+    joint = scaled_for_display(shown.reshape(len(shown), -1)).reshape(shown.shape)
     grey = np.rint(255 * joint).astype(np.uint8)
     enlarged = grey.repeat(32 // grey.shape[1], axis=1).repeat(32 // grey.shape[2], axis=2)
     return mosaic(np.repeat(enlarged[..., None], 3, axis=-1), 3, 2)

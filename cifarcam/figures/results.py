@@ -1,4 +1,4 @@
-"""Figures of numbers: counts, curves, the confusion matrix, scores, calibration."""
+"""Figures of one experiment's data and results, drawn with Seaborn."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
@@ -16,25 +15,26 @@ from cifarcam.errors import CifarcamError
 from cifarcam.figures.style import (
     BLACK,
     BLUE,
-    COUNTS,
     GREEN,
     GREY,
     ORANGE,
     SKY,
-    TEXT,
     VERMILLION,
     WIDTH,
+    seaborn,
     slant_names,
     styled,
 )
+from cifarcam.figures.text import TEXT
 
 SPLIT_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION)
 SPLIT_INK = ("white", BLACK, "white", "white")
-SCORES = (("precision", BLUE, "s"), ("recall", VERMILLION, "o"), ("f1", BLACK, "D"))
+# For each score its colour, and its mark.
+SCORES = {"precision": (BLUE, "s"), "recall": (VERMILLION, "o"), "F1": (BLACK, "D")}
 
 
 class Calibration(Protocol):
-    """What `cifarcam.evaluation.calibration` gives."""
+    """The attributes of `cifarcam.evaluation.Calibration` that this module reads."""
 
     @property
     def confidence(self) -> np.ndarray:
@@ -42,7 +42,7 @@ class Calibration(Protocol):
 
     @property
     def accuracy(self) -> np.ndarray:
-        """Share of each bin's images classified correctly, NaN where empty."""
+        """Share of each bin's images that are classified correctly, NaN where empty."""
 
     @property
     def count(self) -> np.ndarray:
@@ -55,37 +55,51 @@ class Calibration(Protocol):
 
 @styled
 def class_histogram(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]) -> Figure:
-    """Images of each class, the splits on top of each other.
+    """Images of each class as bars, the splits stacked.
 
     Parameters
     ----------
     counts
-        For each split, as many counts as there are classes.
+        For each split as many counts as there are classes.
 
     Raises
     ------
     CifarcamError
         When a split has another number of counts.
     """
-    figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
-    axes = figure.add_subplot()
-    below = np.zeros(len(class_names))
-    total = sum(np.asarray(values).sum() for values in counts.values())
-    for index, (split, values) in enumerate(counts.items()):
+    sns = seaborn()
+    for split, values in counts.items():
         if len(values) != len(class_names):
             raise CifarcamError(
-                f"{split}: {len(values)} counts for {len(class_names)} classes of images"
+                f"class_histogram: {len(values)} counts in split {split!r}; "
+                f"give one for each of {len(class_names)} classes"
             )
-        heights = np.asarray(values)
-        colour = SPLIT_COLOURS[index % len(SPLIT_COLOURS)]
-        ink = SPLIT_INK[index % len(SPLIT_INK)]
-        bars = axes.bar(class_names, heights, 0.8, bottom=below, color=colour, label=split)
-        # A number is written where its bar has room for it.
-        room = 0.06 * total / max(len(class_names), 1)
-        texts = [f"{height:,}" if height > room else "" for height in heights]
-        axes.bar_label(bars, texts, label_type="center", color=ink, fontsize=TEXT)
-        below = below + heights
-    axes.set_ylabel("images")
+    splits = list(counts)
+    colours = {split: SPLIT_COLOURS[k % len(SPLIT_COLOURS)] for k, split in enumerate(splits)}
+    inks = {split: SPLIT_INK[k % len(SPLIT_INK)] for k, split in enumerate(splits)}
+    figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
+    axes = figure.add_subplot()
+    sns.histplot(
+        x=list(class_names) * len(splits),
+        hue=np.repeat(splits, len(class_names)),
+        hue_order=splits[::-1],  # Seaborn stacks the last at the bottom
+        weights=np.concatenate([np.asarray(values) for values in counts.values()]),
+        multiple="stack",
+        palette=colours,
+        shrink=0.8,
+        alpha=1,
+        linewidth=0,
+        legend=False,
+        ax=axes,
+    )
+    # A number is written where its bar has room for it.
+    room = 0.06 * sum(sum(values) for values in counts.values()) / max(len(class_names), 1)
+    containers: Any = axes.containers
+    for split, bars in zip(splits, containers, strict=True):
+        texts = [f"{count:,}" if count > room else "" for count in counts[split]]
+        axes.bar_label(bars, texts, label_type="center", color=inks[split], fontsize=TEXT)
+        bars.set_label(split)
+    axes.set(xlabel="", ylabel="images")
     axes.yaxis.set_major_formatter(FuncFormatter(_thousands))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     slant_names(axes)
@@ -97,12 +111,12 @@ def class_histogram(counts: Mapping[str, Sequence[int]], class_names: Sequence[s
 
 @styled
 def training_curves(histories: Mapping[str, Sequence[Mapping[str, np.ndarray]]]) -> Figure:
-    """Accuracy and cross-entropy by epoch, a row an experiment, a line a seed.
+    """Accuracy and cross-entropy by epoch, one row for each experiment, one line for each seed.
 
     Parameters
     ----------
     histories
-        For each experiment, one history a seed: arrays ``epoch``, ``train_accuracy``,
+        For each experiment, one history for each seed: arrays ``epoch``, ``train_accuracy``,
         ``validation_accuracy`` (0-1), ``train_loss``, ``validation_loss`` (nats).
 
     Raises
@@ -111,14 +125,13 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, np.ndarray]]])
         When there is no history.
     """
     if not any(histories.values()):
-        raise CifarcamError("training_curves: no history to draw")
+        raise CifarcamError("training_curves: no history to draw; give at least one")
     rows = len(histories)
     figure = Figure(figsize=(WIDTH, 0.5 + 2.35 * rows), layout="constrained")
     panels = figure.subplots(rows, 2, squeeze=False, sharex=True, sharey="col")
     for row, (name, seeds) in zip(panels, histories.items(), strict=True):
-        for history in seeds:
-            _curves(row[0], history, "accuracy")
-            _curves(row[1], history, "loss")
+        _curves(row[0], seeds, "accuracy")
+        _curves(row[1], seeds, "loss")
         row[0].set_ylabel("accuracy")
         row[1].set_ylabel("cross-entropy (nats)")
         row[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -134,102 +147,91 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, np.ndarray]]])
         Line2D([], [], color=BLUE, linestyle="--", label="training (dropout on)"),
         Line2D([], [], color=VERMILLION, label="validation"),
     ]
-    seeds_drawn = max(len(seeds) for seeds in histories.values())
-    title = "one line for each seed" if seeds_drawn > 1 else None
+    most_seeds = max(len(seeds) for seeds in histories.values())
+    title = "one line for each seed" if most_seeds > 1 else None
     figure.legend(handles=handles, loc="outside upper center", ncols=2, title=title)
     return figure
 
 
-def _curves(axes: Axes, history: Mapping[str, np.ndarray], measure: str) -> None:
-    # A history of one epoch would be an invisible line.
-    marker = "o" if len(history["epoch"]) == 1 else None
-    for split, colour, dashes in (("train", BLUE, "--"), ("validation", VERMILLION, "-")):
-        axes.plot(
-            history["epoch"],
-            history[f"{split}_{measure}"],
-            linestyle=dashes,
-            color=colour,
-            linewidth=1.1,
-            alpha=0.85,
-            marker=marker,
-        )
+def _curves(axes: Axes, seeds: Sequence[Mapping[str, np.ndarray]], measure: str) -> None:
+    """Draw one measure of both splits by epoch."""
+    splits = ("train", "validation")
+    lines = [(seed, history, split) for split in splits for seed, history in enumerate(seeds)]
+    lengths = [len(history["epoch"]) for _, history, _ in lines]
+    split_of_point = np.repeat([split for *_, split in lines], lengths)
+    seaborn().lineplot(
+        x=np.concatenate([history["epoch"] for _, history, _ in lines]),
+        y=np.concatenate([history[f"{split}_{measure}"] for _, history, split in lines]),
+        hue=split_of_point,
+        style=split_of_point,
+        units=np.repeat([seed for seed, *_ in lines], lengths),
+        estimator=None,
+        palette={"train": BLUE, "validation": VERMILLION},
+        dashes={"train": (3.7, 1.6), "validation": ""},
+        # A line of one epoch would be invisible.
+        marker="o" if max(lengths) == 1 else None,
+        linewidth=1.1,
+        alpha=0.85,
+        legend=False,
+        ax=axes,
+    )
 
 
 @styled
-def confusion(matrix: np.ndarray | Sequence[Sequence[int]], class_names: Sequence[str]) -> Figure:
-    """The confusion matrix: counts as text, shares of the true class as colour.
+def per_class(seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> Figure:
+    """Precision, recall and F1 of each class: single seeds as dots, their mean as a larger mark.
 
     Parameters
     ----------
-    matrix
-        Classes x classes counts; rows are the true, columns the predicted classes.
-
-    Raises
-    ------
-    CifarcamError
-        When it is not square with a row for each class.
+    seeds
+        For each seed the scores by class: ``precision``, ``recall`` and ``f1``, 0-1.
     """
-    counts = np.asarray(matrix)
-    if counts.shape != (len(class_names),) * 2:
-        raise CifarcamError(f"confusion: {counts.shape} is not {len(class_names)} classes squared")
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(WIDTH, 5.5), layout="constrained")
+    sns = seaborn()
+    names = list(seeds[0])
+    rows = [
+        (name, score, scores[name][score.lower()])
+        for scores in seeds
+        for score in SCORES
+        for name in names
+    ]
+    columns: Any = dict(zip(("y", "hue", "x"), zip(*rows, strict=True), strict=True))
+    columns |= {"order": names, "hue_order": list(SCORES), "legend": False}
+    columns |= {"palette": {score: colour for score, (colour, _) in SCORES.items()}}
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.34 * len(names)), layout="constrained")
     axes = figure.add_subplot()
-    # By the root of the share, or the mistakes would all be white.
-    norm = PowerNorm(0.5, vmin=0, vmax=1)
-    image = axes.imshow(shares, cmap=COUNTS, norm=norm)
-    for (row, column), count in np.ndenumerate(counts):
-        dark = norm(shares[row, column]) > 0.6
-        axes.text(
-            column, row, f"{count}", ha="center", va="center", color="white" if dark else BLACK
-        )
-    ticks = range(len(class_names))
-    axes.set_xticks(ticks, class_names, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(ticks, class_names)
-    axes.set(xlabel="predicted class", ylabel="true class")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, ticks=[0, 0.01, 0.05, 0.1, 0.25, 0.5, 1])
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    bar.set_label("share of the true class's images")
-    bar.outline.set_visible(False)  # type: ignore[operator]
-    return figure
-
-
-@styled
-def per_class(scores: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Precision, recall and F1 of each class.
-
-    Parameters
-    ----------
-    scores
-        For each class ``precision``, ``recall`` and ``f1``, 0-1.
-    """
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.27 * len(scores)), layout="constrained")
-    axes = figure.add_subplot()
-    places = np.arange(len(scores))
-    values = {key: np.array([row[key] for row in scores.values()]) for key, _, _ in SCORES}
-    stacked = np.stack(list(values.values()))
-    axes.hlines(places, stacked.min(axis=0), stacked.max(axis=0), color=GREY, linewidth=1, zorder=1)
-    for key, colour, marker in SCORES:
-        name = "F1" if key == "f1" else key
-        axes.plot(
-            values[key], places, marker, color=colour, label=name, markersize=5, markeredgewidth=0
-        )
-    axes.set_yticks(places, list(scores))
-    axes.invert_yaxis()
-    axes.set_xlabel("score")
+    several = len(seeds) > 1
+    if several:
+        sns.stripplot(**columns, dodge=True, jitter=False, size=3.2, alpha=0.45, zorder=2, ax=axes)
+    sns.pointplot(
+        **columns,
+        dodge=0.8 * 2 / 3,  # as far apart as Seaborn's dots
+        linestyles="none",
+        markers=[mark for _, mark in SCORES.values()],
+        markersize=5,
+        markeredgewidth=0,
+        errorbar=None,
+        ax=axes,
+    )
+    axes.set(xlabel="score", ylabel="")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xlim(right=max(1.0, axes.get_xlim()[1]) if stacked.max() > 0.9 else None)
+    if max(value for *_, value in rows) > 0.9:
+        axes.set_xlim(right=max(1.0, axes.get_xlim()[1]))
     axes.tick_params(axis="y", length=0)
-    axes.grid()
-    figure.legend(loc="outside upper center", ncols=3)
+    axes.grid(axis="x")
+    for row in range(len(names) - 1):
+        axes.axhline(row + 0.5, color=GREY, linewidth=0.3)
+    handles = [
+        Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=5, label=score)
+        for score, (colour, mark) in SCORES.items()
+    ]
+    title = "mean of the seeds (marks) and single seeds (dots)" if several else None
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, title=title)
     return figure
 
 
 @styled
 def reliability(calibration: Calibration) -> Figure:
-    """Accuracy against confidence by bin, and how many images each bin holds.
+    """Accuracy against confidence by bin, and a histogram of the images' confidence.
 
     Parameters
     ----------
@@ -257,7 +259,16 @@ def reliability(calibration: Calibration) -> Figure:
     note = f"expected calibration error {100 * calibration.error:.1f} points"
     upper.text(0.98, 0.04, note, transform=upper.transAxes, ha="right")
     upper.legend(loc="upper left")
-    lower.bar(edges[:-1], count, np.diff(edges), align="edge", color=SKY, edgecolor="white")
+    seaborn().histplot(
+        x=(edges[:-1] + edges[1:]) / 2,
+        weights=count,
+        bins=edges.tolist(),
+        color=SKY,
+        alpha=1,
+        edgecolor="white",
+        linewidth=0.8,
+        ax=lower,
+    )
     lower.set(xlabel="confidence: probability of the predicted class", ylabel="images", xlim=(0, 1))
     lower.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     lower.yaxis.set_major_formatter(FuncFormatter(_thousands))

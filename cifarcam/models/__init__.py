@@ -1,8 +1,8 @@
-"""The networks, one file a family, found by name.
+"""The networks, one file a family, and a registry by name.
 
 Every network takes pixels as 0-255 (its first layer is a ``Rescaling``) and ends in a ``Dense``
-layer named ``logits`` followed by a softmax layer, so that nobody preprocesses by hand and the
-pre-softmax score is always there.
+layer named ``logits`` followed by a softmax layer. So no user preprocesses images, and every model
+has pre-softmax scores.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cifarcam.errors import CifarcamError, check_backend
+from cifarcam.errors import CifarcamError, check_backend, require
 
+require("train", "pydantic")  # `pretrained` needs more
 check_backend()  # before Keras is imported
 
 import keras
@@ -33,10 +34,10 @@ from cifarcam.models import (
 
 @dataclass(frozen=True)
 class Architecture:
-    """A family of networks: the options that fix a member, and the function that builds it.
+    """A family of networks: the options of a member, and the function that builds the member.
 
-    Options have `smallest_image`, the least side in pixels that the member takes images of, when
-    its layers are put together for another size than 32 x 32.
+    Options have `smallest_image`: the smallest side in pixels of images that the member's layers
+    take when they are put together for another size than 32 x 32.
     """
 
     options: type[Any]
@@ -58,7 +59,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 
 
 def read_options(name: Any, values: Mapping[str, Any], where: str) -> Any:
-    """The checked options of an architecture, from a TOML table.
+    """The validated options of an architecture, from a TOML table.
 
     Raises
     ------
@@ -67,15 +68,16 @@ def read_options(name: Any, values: Mapping[str, Any], where: str) -> Any:
     """
     if not isinstance(name, str) or name not in ARCHITECTURES:
         raise CifarcamError(
-            f"{where}.architecture: {_settings.shown(name)} is not one of {', '.join(ARCHITECTURES)}"
+            f"{where}.architecture: {_settings.shown(name)} should be one of "
+            f"{', '.join(ARCHITECTURES)}"
         )
     return _settings.read(ARCHITECTURES[name].options, values, where)
 
 
 def build(name: str, options: Any, precision: str = "float32") -> keras.Model:
-    """A fresh network; its initial weights follow ``keras.utils.set_random_seed``.
+    """A fresh network, whose initial weights follow ``keras.utils.set_random_seed``.
 
-    In ``"bfloat16"`` activations are bfloat16, weights and the logits float32.
+    With `precision` ``"bfloat16"`` activations are bfloat16; weights and logits are float32.
     """
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
     with _devices.own_settings(policy):
@@ -83,7 +85,7 @@ def build(name: str, options: Any, precision: str = "float32") -> keras.Model:
 
 
 def adapt(model: keras.Model, images: np.ndarray) -> None:
-    """Let the layers that learn from pixels (`layers.Whitening`) do so.
+    """Fit the layers that learn from pixels (`layers.Whitening`).
 
     Parameters
     ----------

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import keras
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from cifarcam import _settings
+from cifarcam._settings import CONFIG, Number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class Options:
     """The width of the two hidden dense layers and their dropout (4096 and 0.5 in the paper)."""
 
-    dense: int = _settings.whole_number(16, 4096)
-    dropout: float = _settings.number(0.0, 0.9)
+    dense: Annotated[int, Field(ge=16, le=4096)]
+    dropout: Annotated[Number, Field(ge=0, le=0.9)]
 
     @property
     def smallest_image(self) -> int:
-        """Three poolings, rounding up, must leave the 4 x 4 positions of 32 x 32 pixels."""
+        """25 pixels: three poolings, which round up, must leave 4 x 4 positions as of 32 x 32."""
         return 25
 
 
 def build(options: Options) -> keras.Model:
     """The eight layers of AlexNet, its first two convolutions and its poolings cut to 32 x 32.
 
-    The kernels of 11 and 5 pixels become 5 and 3, stride 4 becomes 1; the groups, made for two
-    GPUs, and local response normalisation are left out. Input: pixels 0-255, N x 32 x 32 x 3.
-    Output: class probabilities, N x 10.
+    The kernels of 11 and 5 pixels become 5 and 3, and stride 4 becomes 1. The groups, which were
+    meant for two GPUs, and local response normalisation are left out. Input: pixels 0-255,
+    N x 32 x 32 x 3. Output: class probabilities, N x 10.
     """
     layers: list[keras.layers.Layer] = [
         keras.Input((32, 32, 3), name="image"),
@@ -60,13 +62,13 @@ def build(options: Options) -> keras.Model:
 
 
 def build_imagenet() -> keras.Model:
-    """Five convolutions and three dense layers, 60,965,224 parameters.
+    """AlexNet for ImageNet: five convolutions, three dense layers, 60,965,224 parameters.
 
-    Input: N x 227 x 227 x 3 (the paper's 224 leaves its own strides unmatched); output: N x 1000.
-    The paper spreads the network over two GPUs, so that conv2, conv4 and conv5 see half of the
-    feature maps before them: here these are convolutions in two groups. Its local response
-    normalisation has no parameters and is left out. Meant for counting and drawing; TensorFlow
-    runs grouped convolutions on a GPU only.
+    Input: N x 227 x 227 x 3, since the paper's 224 pixels do not fit its strides. Output: class
+    probabilities, N x 1000. The paper spreads the network over two GPUs, so that conv2, conv4 and
+    conv5 see half of the feature maps before them; here they are convolutions in two groups.
+    Local response normalisation, which has no parameters, is left out. The network is meant for
+    counting and drawing: TensorFlow runs grouped convolutions on a GPU only.
     """
     layers: list[keras.layers.Layer] = [keras.Input((227, 227, 3), name="image")]
     convolutions = (

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import keras
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from cifarcam import _settings
-from cifarcam.models import attention
+from cifarcam._settings import CONFIG, Number
+from cifarcam.models.attention import squeeze_and_excite
 from cifarcam.models.layers import FusedBatchNormalization
 
-MOST_WEIGHTS = 500_000_000  # of the dense layer: as many as the largest transformer has in all
+MOST_WEIGHTS = 500_000_000  # of the dense layer: as many as the largest transformer has in total
+
+Channels = Annotated[int, Field(ge=1, le=1024)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class Options:
-    """The sizes that the original report leaves open, and what it does not have.
+    """The sizes that the original report leaves open, and two additions to its network.
 
-    `batch_normalization` goes between a convolution and its ReLU, `attention` follows the ReLU.
+    `batch_normalization` is placed between a convolution and its ReLU, `attention` after the ReLU.
     """
 
-    filters: tuple[int, ...] = _settings.whole_numbers((1, 5), 1, 1024)  # five poolings leave 1 x 1
-    dense: int = _settings.whole_number(1, 4096)
-    dropout: float = _settings.number(0.0, 0.9)
-    batch_normalization: bool = _settings.flag(default=False)
-    attention: str = _settings.choice("none", *attention.BLOCKS, default="none")
+    # Five poolings leave 1 x 1 positions.
+    filters: Annotated[tuple[Channels, ...], Field(strict=False, min_length=1, max_length=5)]
+    dense: Annotated[int, Field(ge=1, le=4096)]
+    dropout: Annotated[Number, Field(ge=0, le=0.9)]
+    batch_normalization: bool = False
+    attention: Literal["none", "squeeze-and-excitation"] = "none"
 
     def __post_init__(self) -> None:
-        """Refuse a dense layer that hardly any machine could hold."""
+        """Refuse a dense layer that is too large for most machines."""
         values = (32 >> len(self.filters)) ** 2 * self.filters[-1]
         if values * self.dense > MOST_WEIGHTS:
             raise ValueError(
@@ -37,12 +42,12 @@ class Options:
 
     @property
     def smallest_image(self) -> int:
-        """The dense layer has weights for the positions of 32 x 32 pixels alone."""
+        """32 pixels: the dense layer has weights for this number of positions only."""
         return 32
 
 
 def build(options: Options) -> keras.Model:
-    """Convolution + ReLU and max pooling for each entry of `filters`, a dense layer, softmax.
+    """Convolution, ReLU and max pooling for each entry of `filters`; a dense layer; softmax.
 
     Input: pixels 0-255, N x 32 x 32 x 3. Output: class probabilities, N x 10.
     """
@@ -59,8 +64,8 @@ def build(options: Options) -> keras.Model:
             x = keras.layers.Conv2D(
                 count, 3, padding="same", activation="relu", name=f"conv{index}"
             )(x)
-        if options.attention != "none":
-            x = attention.BLOCKS[options.attention](x, f"attention{index}")
+        if options.attention == "squeeze-and-excitation":
+            x = squeeze_and_excite(x, f"attention{index}")
         x = keras.layers.MaxPooling2D(2, name=f"pool{index}")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = keras.layers.Dense(options.dense, activation="relu", name="dense")(x)

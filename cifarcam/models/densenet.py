@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import keras
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from cifarcam import _settings
+from cifarcam._settings import CONFIG
 from cifarcam.models.layers import FusedBatchNormalization
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class Options:
     """Depth L (3 n + 4 with n even: three blocks of n / 2 bottleneck pairs) and growth rate k."""
 
-    depth: int = _settings.whole_number(10, 250)
-    growth: int = _settings.whole_number(1, 64)
+    depth: Annotated[int, Field(ge=10, le=250)]
+    growth: Annotated[int, Field(ge=1, le=64)]
 
     def __post_init__(self) -> None:
-        """Refuse depths that the layers would not have."""
+        """Refuse a depth that no number of bottleneck pairs gives."""
         if self.depth % 6 != 4:
             raise ValueError(f"depth: {self.depth} is not 3 n + 4 with n even, such as 40 or 100")
 
     @property
     def smallest_image(self) -> int:
-        """Two poolings must leave a position; the mean over positions takes any number of them."""
+        """4 pixels: two poolings must leave a position, and the mean takes any number of them."""
         return 4
 
 

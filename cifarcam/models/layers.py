@@ -15,15 +15,15 @@ EPSILON = 1e-4  # added to the eigenvalues of the patches' covariance, whose lar
 
 @keras.saving.register_keras_serializable("cifarcam")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation over the last axis of N x H x W x C in one kernel each way.
+    """Batch normalisation over the last axis of N x H x W x C (Ioffe and Szegedy 2015, alg. 1).
 
-    The same values as the layer of Keras (Ioffe and Szegedy 2015, algorithm 1), which computes
-    mean, variance and scaling by operations of their own and in float32 throughout. In bfloat16
-    the activations stay bfloat16; statistics and parameters are float32.
+    One fused kernel computes the forward pass and one the backward pass. The values are those of
+    Keras's layer, which has separate operations for mean, variance and scaling, all in float32.
+    In bfloat16 the activations stay bfloat16; statistics and parameters are float32.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Normalise N x H x W x C, by the batch's statistics in training, else by the moving ones."""
+        """Normalise N x H x W x C, by the batch's statistics in training, else by the averages."""
         training = bool(training) and self.trainable
         channels = self.moving_mean.shape[0]
         normalised = tf.raw_ops.FusedBatchNormV3(
@@ -48,14 +48,14 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 @keras.saving.register_keras_serializable("cifarcam")
 class GELU(keras.layers.Layer):
-    """x Φ(x), Φ being the standard normal distribution (Hendrycks and Gimpel 2016).
+    """x Φ(x), with the standard normal distribution Φ (Hendrycks and Gimpel 2016).
 
-    The values of Keras's activation of that name. Each way is compiled into one loop, in float32
-    within, where TensorFlow runs some ten operations over the whole tensor.
+    The values are those of Keras's GELU. The forward and the backward pass are each compiled into
+    one loop, which computes in float32; Keras's GELU takes about ten operations over the tensor.
     """
 
     def call(self, inputs: Any) -> Any:
-        """The same shape and dtype."""
+        """The activations, of the inputs' shape and dtype."""
         return _gelu(inputs)
 
 
@@ -84,14 +84,14 @@ def _normal_distribution(x: tf.Tensor) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable("cifarcam")
 class PartialIdentity(keras.initializers.Initializer):
-    """Kernels h x w x inputs x outputs whose first outputs repeat the inputs, one each.
+    """Kernels h x w x inputs x outputs whose first outputs each repeat one input.
 
-    The other outputs, where there are more, start from `GlorotUniform` (Jordan 2024,
-    section 3.2, there with PyTorch's uniform start).
+    Further outputs start from `GlorotUniform` (Jordan 2024, section 3.2, where they start from
+    PyTorch's uniform distribution).
     """
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        """A kernel of that shape."""
+        """A kernel of the shape."""
         height, width, inputs, outputs = shape
         kernel = np.array(keras.initializers.GlorotUniform()(shape), np.float32)
         same = min(inputs, outputs)
@@ -108,10 +108,10 @@ class PartialIdentity(keras.initializers.Initializer):
 class Whitening(keras.layers.Conv2D):
     """A fixed convolution whose outputs are decorrelated over the training images.
 
-    Its filters are the eigenvectors of the covariance of 2 x 2 patches, each divided by the root
-    of its eigenvalue, and their negatives, so that a rectifier after it loses nothing
-    (Jordan 2024, section 3.1, after Page's ResNet for DAWNBench). N x H x W x 3 becomes
-    N x (H - 1) x (W - 1) x 24. `adapt` sets the filters; they are not trained.
+    Its filters are the eigenvectors of the covariance of 2 x 2 patches, each divided by the square
+    root of its eigenvalue, and the negatives of these filters, so that a following rectifier loses
+    no information (Jordan 2024, section 3.1, after Page's ResNet for DAWNBench). N x H x W x 3
+    becomes N x (H - 1) x (W - 1) x 24. `adapt` sets the filters; they are not trained.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -121,9 +121,9 @@ class Whitening(keras.layers.Conv2D):
         self.trainable = False
 
     def adapt(self, images: np.ndarray) -> None:
-        """Take the filters from images as they reach this layer, floats, N x H x W x 3."""
+        """Compute the filters from images as they reach this layer, floats, N x H x W x 3."""
         patches = np.lib.stride_tricks.sliding_window_view(images, (PATCH, PATCH), axis=(1, 2))
-        # N x H' x W' x 3 x 2 x 2 -> rows of 2 x 2 x 3, as a kernel stands.
+        # N x H' x W' x 3 x 2 x 2 -> rows of 2 x 2 x 3, the order of a kernel.
         rows = patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 3 * PATCH**2).astype(np.float64)
         eigenvalues, eigenvectors = np.linalg.eigh(np.cov(rows, rowvar=False))
         filters = eigenvectors / np.sqrt(eigenvalues + EPSILON)

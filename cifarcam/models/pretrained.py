@@ -22,30 +22,30 @@ BYTES = 47_000_000  # at most
 
 
 def resnet18(url: str = URL, sha256: str = SHA256) -> keras.Model:
-    """ResNet-18 for ImageNet, its weights taken from the cache or fetched, and verified.
+    """ResNet-18 for ImageNet, with verified weights from the cache or, failing that, the network.
 
     Parameters
     ----------
     url, sha256
-        Where the weights are, and the digest that they must have.
+        The address of the weights file, and its digest.
 
     Raises
     ------
     CifarcamError
-        When they cannot be had, or are not those that are meant.
+        When the file cannot be fetched, or has another digest.
     """
     path = _files.cache_dir() / "pretrained" / f"resnet18-{sha256[:12]}.safetensors"
     name = str(path.relative_to(_files.cache_dir()))
-    _store.hand_out("cached", name, digest=None)  # until they are there
-    if not _is(path, sha256):
+    _store.hand_out("cached", name, digest=None)  # until the file is there
+    if not _has_digest(path, sha256):
         with _files.writing_to(path.parent), FileLock(path.parent / "resnet18.lock"):
-            if not _is(path, sha256):  # another process may have fetched it meanwhile
+            if not _has_digest(path, sha256):  # another process may have fetched it meanwhile
                 _fetch(url, path, sha256)
     _store.hand_out("cached", name, digest=sha256)
     return read_resnet18(path)
 
 
-def _is(path: Path, sha256: str) -> bool:
+def _has_digest(path: Path, sha256: str) -> bool:
     try:
         return _files.sha256(path) == sha256
     except OSError:
@@ -71,13 +71,13 @@ def _fetch(url: str, path: Path, sha256: str) -> None:
 
 
 def read_resnet18(path: Path) -> keras.Model:
-    """ResNet-18 for ImageNet with weights from a safetensors file, in torchvision's names.
+    """ResNet-18 for ImageNet, with weights from a safetensors file that uses torchvision's names.
 
     Raises
     ------
     CifarcamError
-        When the file cannot be read, lacks a tensor, has one more, or one of another shape or
-        of whole numbers.
+        When the file cannot be read, or a tensor is missing, unknown, of another shape or of whole
+        numbers.
     """
     try:
         stored = load_file(path)
@@ -105,7 +105,7 @@ def read_resnet18(path: Path) -> keras.Model:
 
 
 def _names(layer: keras.layers.Layer) -> list[str]:
-    """A layer's tensors by torchvision's names, in Keras's order."""
+    """The names of a layer's tensors in torchvision, in Keras's order."""
     if layer.name == "logits":
         return ["fc.weight", "fc.bias"]
     stem, _, rest = layer.name.partition("_block")
@@ -119,6 +119,6 @@ def _names(layer: keras.layers.Layer) -> list[str]:
 
 
 def _as_keras(tensor: np.ndarray) -> np.ndarray:
-    """Kernels from out x in x H x W to H x W x in x out, matrices transposed, vectors as they are."""
+    """A kernel as H x W x in x out, a matrix transposed, a vector unchanged."""
     axes = {4: (2, 3, 1, 0), 2: (1, 0)}.get(tensor.ndim)
     return tensor.transpose(axes) if axes else tensor

@@ -1,32 +1,35 @@
-"""ResNet-18 (He et al. 2016, table 1), with the stem for 32 x 32 images or for ImageNet."""
+"""ResNet-18 (He et al. 2016, table 1), for 32 x 32 images and for ImageNet."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import keras
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from cifarcam import _settings
+from cifarcam._settings import CONFIG, Number
 from cifarcam.models.layers import FusedBatchNormalization
 
 STAGES = (64, 128, 256, 512)  # channels; two blocks each
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class Options:
-    """How quickly the statistics of normalisation follow the batches."""
+    """The momentum of the moving averages of batch normalisation."""
 
-    bn_momentum: float = _settings.number(0.0, 0.9999, default=0.9)
+    bn_momentum: Annotated[Number, Field(ge=0, le=0.9999)] = 0.9
 
     @property
     def smallest_image(self) -> int:
-        """The mean over positions takes any number of them, and strides leave one at least."""
+        """1 pixel: strides leave at least one position, and the mean takes any number of them."""
         return 1
 
 
 def build(options: Options) -> keras.Model:
-    """ResNet-18 for CIFAR: a 3 x 3 stem without pooling, so that the last map is 4 x 4.
+    """ResNet-18 for CIFAR-10: the first convolution is 3 x 3, without pooling.
+
+    So the last feature map has 4 x 4 positions.
 
     Input: pixels 0-255, N x 32 x 32 x 3. Output: class probabilities, N x 10. 11,173,962
     parameters are trained.
@@ -46,8 +49,8 @@ def build(options: Options) -> keras.Model:
 def build_imagenet() -> keras.Model:
     """ResNet-18 for ImageNet, 11,689,512 trained parameters.
 
-    Input: pixels 0-255, N x 224 x 224 x 3, normalised within by the mean
-    and deviation of ImageNet's channels. Output: class probabilities, N x 1000.
+    Input: pixels 0-255, N x 224 x 224 x 3, which its first layer normalises by the mean and
+    standard deviation of ImageNet's channels. Output: class probabilities, N x 1000.
     """
     image = keras.Input((224, 224, 3), name="image")
     mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -59,7 +62,7 @@ def build_imagenet() -> keras.Model:
     x = _convolution(x, 64, 7, 2, "conv1")
     x = _normalized(x, 0.9, "bn1")
     x = keras.layers.ReLU(name="relu1")(x)
-    # The values are not negative: zeros at the border are as good as nothing there.
+    # The values are not negative, so that zeros at the border never become a maximum.
     x = keras.layers.ZeroPadding2D(1, name="pool1_padding")(x)
     x = keras.layers.MaxPooling2D(3, 2, name="pool1")(x)
     x = _stages(x, 0.9)
@@ -93,7 +96,10 @@ def _block(x: Any, channels: int, stride: int, momentum: float, name: str) -> An
 
 
 def _convolution(x: Any, channels: int, size: int, stride: int, name: str) -> Any:
-    """Padded alike on all sides, as the published weights expect; Keras's "same" is not."""
+    """A convolution padded equally on all sides, as the published weights expect.
+
+    Keras's "same" pads unequally where the stride is 2.
+    """
     if stride > 1 and size > 1:
         x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_padding")(x)
     return keras.layers.Conv2D(

@@ -1,40 +1,44 @@
-"""The network tuned for accuracy per second: six wide convolutions behind a whitening layer.
+"""The network tuned for accuracy per second: six wide convolutions after a whitening layer.
 
-After the shape of airbench94 (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU").
+Its layers follow airbench94 (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU").
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import keras
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from cifarcam import _settings
+from cifarcam._settings import CONFIG, Number
 from cifarcam.models.layers import GELU, FusedBatchNormalization, PartialIdentity, Whitening
 
+Channels = Annotated[int, Field(ge=8, le=1024)]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=CONFIG)
 class Options:
-    """The channels of each block, and the factor before the logits, which flattens them.
+    """The channels of each block, the factor before the logits, and the network's ingredients.
 
-    Without `whitening` the first layer is an ordinary convolution of that shape. With `identity`
-    every 3 x 3 kernel starts as the identity on as many channels as it has inputs.
+    Without `whitening` the first layer is an ordinary convolution of the same shape. With
+    `identity` the first outputs of every 3 x 3 kernel start as copies of its inputs.
     """
 
-    filters: tuple[int, ...] = _settings.whole_numbers((1, 4), 8, 1024)
-    logit_scale: float = _settings.number(0.01, 10.0)
-    whitening: bool = _settings.flag(default=True)
-    identity: bool = _settings.flag(default=False)
-    activation: str = _settings.choice("relu", "gelu", default="relu")
+    filters: Annotated[tuple[Channels, ...], Field(strict=False, min_length=1, max_length=4)]
+    logit_scale: Annotated[Number, Field(ge=0.01, le=10)]
+    whitening: bool = True
+    identity: bool = False
+    activation: Literal["relu", "gelu"] = "relu"
 
     @property
     def smallest_image(self) -> int:
-        """The first layer takes off one pixel, and each block halves the side."""
+        """The first layer takes one pixel off the side, and each block halves the side."""
         return 1 + 2 ** len(self.filters)
 
 
 def build(options: Options) -> keras.Model:
-    """Whitening, then for each entry of `filters` two convolutions, the first one pooled.
+    """Whitening, then two convolutions for each entry of `filters`, with pooling after the first.
 
     Input: pixels 0-255, N x 32 x 32 x 3. Output: class probabilities, N x 10.
     """
@@ -81,5 +85,5 @@ def _convolution(options: Options, filters: int, name: str) -> keras.layers.Laye
 
 
 def _normalization(name: str) -> keras.layers.Layer:
-    # The scale is left to the following convolution; few epochs want quick statistics.
+    # The following convolution learns the scale. Few epochs need averages that follow quickly.
     return FusedBatchNormalization(momentum=0.6, epsilon=1e-5, scale=False, name=name)

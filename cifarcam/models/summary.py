@@ -1,4 +1,4 @@
-"""A model's own layer list, grouped into the blocks that a drawing shows."""
+"""A model's layers, grouped into the blocks of a drawing."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Block:
     kind
         ``"input"``, ``"convolution"``, ``"pooling"``, ``"block"``, ``"dense"`` or ``"dropout"``.
     label, detail
-        A name, and what the layers in it are.
+        Its name, and the kind of its layers.
     output_shape
         Without the batch: height, width, channels; or units.
     parameters
-        Of all layers in it.
+        The number of parameters of all its layers.
     repeat
-        How many layers, or blocks of layers, follow each other in it.
+        The number of its consecutive layers, or blocks of layers.
     """
 
     kind: str
@@ -52,30 +52,30 @@ class Block:
 
 
 def blocks(model: keras.Model) -> list[Block]:
-    """A model's blocks in order; their parameters add up to ``model.count_params()``.
+    """A model's blocks in order; the sum of their parameters is ``model.count_params()``.
 
-    Layers without a box of their own (activations, padding, normalisation, reshaping) belong to
-    the box before them.
+    A layer without a box of its own (activation, padding, normalisation, reshaping) belongs to
+    the box before it.
     """
     layers = list(model.layers)
     if not isinstance(layers[0], keras.layers.InputLayer):
         layers.insert(0, keras.layers.InputLayer(batch_shape=model.input_shape))
-    found: list[Block] = []
+    result: list[Block] = []
     for stage, members in groupby(layers, key=_stage_of):
         if stage is not None:
-            found.append(_stage_block(stage, list(members)))
+            result.append(_stage_block(stage, list(members)))
             continue
         for layer in members:
             kind = KINDS.get(type(layer))
             if kind is not None:
-                found.append(_layer_block(layer, kind))
+                result.append(_layer_block(layer, kind))
             else:
-                found[-1] = _with_more(found[-1], layer)
-    return found
+                result[-1] = _with_more(result[-1], layer)
+    return result
 
 
 def weighted_layers(model: keras.Model) -> dict[str, int]:
-    """How many convolution and dense layers a model has."""
+    """The numbers of a model's convolutions and dense layers."""
     return {
         "convolution": sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers),
         "dense": sum(isinstance(layer, keras.layers.Dense) for layer in model.layers),

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import keras
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from cifarcam import _settings
+from cifarcam._settings import CONFIG, Number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class Options:
-    """CCT-`layers`/3 x `convolutions`: its sizes by the paper's words."""
+    """The sizes of CCT-`layers`/3 x `convolutions`, in the paper's terms."""
 
-    convolutions: int = _settings.whole_number(1, 3)  # of the tokeniser, each halves the side
-    layers: int = _settings.whole_number(1, 24)
-    heads: int = _settings.whole_number(1, 16)
-    width: int = _settings.whole_number(8, 1024)  # of a token
-    expansion: float = _settings.number(0.5, 8.0)  # of the hidden layer after attention
-    dropout: float = _settings.number(0.0, 0.9)
+    convolutions: Annotated[int, Field(ge=1, le=3)]  # of the tokeniser, each halves the side
+    layers: Annotated[int, Field(ge=1, le=24)]
+    heads: Annotated[int, Field(ge=1, le=16)]
+    width: Annotated[int, Field(ge=8, le=1024)]  # of a token
+    expansion: Annotated[Number, Field(ge=0.5, le=8)]  # of the hidden layer after attention
+    dropout: Annotated[Number, Field(ge=0, le=0.9)]
 
     def __post_init__(self) -> None:
-        """Refuse a width that the heads cannot share."""
+        """Refuse a width that the heads do not divide."""
         if self.width % self.heads:
             raise ValueError(f"width: {self.width} is not a multiple of heads, {self.heads}")
 
     @property
     def smallest_image(self) -> int:
-        """The poolings, rounding up, must leave as many tokens as there are trained positions."""
+        """The poolings, which round up, must leave as many tokens as there are trained positions."""
         return 33 - 2**self.convolutions
 
 
@@ -67,10 +68,10 @@ def build(options: Options) -> keras.Model:
 
 @keras.saving.register_keras_serializable("cifarcam")
 class PositionEmbedding(keras.layers.Layer):
-    """Adds a trained vector to each token of N x T x C."""
+    """Add a trained vector to each token of N x T x C."""
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the vectors."""
+        """Create the vectors."""
         self.embedding = self.add_weight(
             name="embedding",
             shape=input_shape[1:],

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import keras
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from cifarcam import _settings
+from cifarcam._settings import CONFIG, Number
 from cifarcam.models.layers import FusedBatchNormalization
 
 BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # convolutions, channels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class Options:
-    """What is not settled by the paper for images of this size."""
+    """The dropout before the dense layer, for which the paper has no value at this image size."""
 
-    dropout: float = _settings.number(0.0, 0.9)
+    dropout: Annotated[Number, Field(ge=0, le=0.9)]
 
     @property
     def smallest_image(self) -> int:
-        """Five poolings of fewer pixels leave no position."""
+        """32 pixels: five poolings of fewer pixels leave no position."""
         return 32
 
 
 def build(options: Options) -> keras.Model:
     """The sixteen convolutions of VGG-19, each normalised, then one dense layer.
 
-    Five poolings leave a single position of 512 channels, so the two dense layers of 4096 units,
-    made for 7 x 7 positions, are left out, as is usual on CIFAR. Input: pixels 0-255,
+    Five poolings leave a single position of 512 channels. The two dense layers of 4096 units, made
+    for 7 x 7 positions, are left out, as is usual on CIFAR-10. Input: pixels 0-255,
     N x 32 x 32 x 3. Output: class probabilities, N x 10. 20,035,018 parameters are trained.
     """
     layers: list[keras.layers.Layer] = [

@@ -1,3 +1,11 @@
-"""What builds the pages: stale chapters, notebook pairs, the Sphinx extension, LaTeX, Colab."""
+"""Building the pages: stale chapters, notebook pairs, Sphinx extension, reference, LaTeX, Colab."""
 
-__all__ = ["chapters", "colab", "pairs"]
+from cifarcam.errors import require
+
+require(
+    "report",
+    *("filelock", "griffe", "IPython", "jupyter_client", "jupytext", "myst_nb", "nbclient"),
+    *("nbformat", "papermill", "psutil", "pydantic", "sphinx", "sphinx_jupyterbook_latex"),
+)
+
+__all__ = ["chapters", "colab", "execution", "pairs", "reference", "staleness"]

@@ -1,4 +1,4 @@
-"""What the code cells of a chapter hold: plain Python, and the parameters that the report sets."""
+"""The code cells of a chapter as plain Python, and the parameters that the report sets."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from cifarcam.errors import CifarcamError, first_line, printable
 
-# What papermill sets, right after the cell that is tagged `parameters`.
+# The variables that papermill sets, right after the cell with the tag `parameters`.
 DATASET, RUN = "dataset_name", "run_name"
-# What Python raises for a source that it cannot parse; the last two for one nested too deep.
+# Python's errors for a source that it cannot parse; the last two for code nested too deep.
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 def code_of(name: str, notebook: nbformat.NotebookNode) -> str:
-    """A chapter's code as Python that can be parsed: IPython's own syntax stands as calls.
+    """The code of a chapter as plain Python, in which IPython's own syntax is replaced by calls.
 
     Parameters
     ----------
@@ -29,18 +29,18 @@ def code_of(name: str, notebook: nbformat.NotebookNode) -> str:
     Raises
     ------
     CifarcamError
-        When a cell is no Python.
+        When a cell is not Python.
     """
     return "\n".join(code for _, code in _code_cells(name, notebook))
 
 
 def check_parameters(name: str, notebook: nbformat.NotebookNode) -> None:
-    """Refuse a chapter that would set what the report sets, after the report has set it.
+    """Check that a chapter sets the report's parameters in its cell tagged `parameters` alone.
 
     Raises
     ------
     CifarcamError
-        When no cell tagged `parameters` sets the dataset, or another cell sets dataset or run.
+        When no cell tagged `parameters` sets the dataset, or another cell sets the dataset or run.
     """
     tagged = None
     for cell, code in _code_cells(name, notebook):
@@ -55,12 +55,12 @@ def check_parameters(name: str, notebook: nbformat.NotebookNode) -> None:
         for parameter in sorted({DATASET, RUN} & stored):
             raise CifarcamError(
                 f"chapter {name}: the cell `{_begin(cell)}` sets {parameter}, which the report "
-                "sets; set it once, in the cell that is tagged `parameters`"
+                "sets; set it once, in the cell tagged `parameters`"
             )
     if tagged is None or DATASET not in tagged:
         raise CifarcamError(
-            f"chapter {name}: no cell tagged `parameters` sets {DATASET}, so that the report could "
-            'not say which dataset to use; set it in such a cell, as in `dataset_name = "cifar10"`'
+            f"chapter {name}: no cell tagged `parameters` sets {DATASET}; add such a cell with "
+            '`dataset_name = "cifar10"`, which the report can change'
         )
 
 
@@ -72,7 +72,7 @@ def _code_cells(
             continue
         magic, _, body = cell.source.lstrip().partition("\n")
         if magic.startswith("%%"):
-            # Such as %%time over Python, or %%bash over what is not.
+            # A cell magic: %%time is followed by Python, %%bash is not.
             try:
                 yield cell, _as_python(body)
             except NOT_PYTHON:

@@ -1,7 +1,7 @@
-"""Notebooks on Colab: a badge that opens each there, and a cell that installs the library there.
+"""Notebooks on Colab: a badge that opens a notebook there, and a cell that clones and installs.
 
-The repository's address stands in ``book/_config.yml`` alone, and both cells are written from it.
-They carry the tag `chapters.COLAB`, by which the report leaves them out.
+Both cells are written from the repository's address in ``book/_config.yml``. They carry the tag
+`chapters.COLAB`, and the report leaves cells with this tag out.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cifarcam.publish import chapters, pairs
 
 GITHUB = "https://github.com/"
 COLAB = "https://colab.research.google.com"
+CLONE = "/content"  # the folder on Colab that a clone goes into
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 SETTING = re.compile(r"(?m)^(repository:\n  url: )(.*)(\n  branch: )(.+)$")
@@ -30,19 +31,19 @@ TAGGED = re.compile(
 
 @dataclass(frozen=True)
 class Repository:
-    """Where the notebooks are on GitHub. `name` is ``"owner/name"``, or empty when not set."""
+    """A repository on GitHub: ``"owner/name"``, empty when not set, and a branch."""
 
     name: str
     branch: str
 
 
 def read_repository(project: Path) -> Repository:
-    """The repository that is set in ``book/_config.yml``.
+    """The repository that ``book/_config.yml`` sets.
 
     Raises
     ------
     CifarcamError
-        When the setting is missing, or is no address on GitHub.
+        When the setting is missing, or is not an address on GitHub.
     """
     _, url, _, branch = _setting(project).groups()
     name = url.strip("\"' ").removeprefix(GITHUB)
@@ -51,57 +52,62 @@ def read_repository(project: Path) -> Repository:
 
 
 def set_repository(project: Path, name: str) -> list[str]:
-    """Set the repository, and write badge and install cell into every notebook.
+    """Set the repository, and write the badge and the install cell into every notebook.
 
     Parameters
     ----------
     project
         The checkout.
     name
-        ``"owner/name"``; an empty text takes address, badges and cells away.
+        ``"owner/name"``; an empty text removes the address, the badges and the cells.
 
     Returns
     -------
     list of str
-        The chapters that changed.
+        Names of the chapters that changed.
 
     Raises
     ------
     CifarcamError
-        When `name` is neither empty nor of that form, or a notebook has no place for the cells.
-        Nothing is written then.
+        When `name` is neither empty nor ``"owner/name"``, or a notebook has no place for the cells.
+        In this case nothing is written.
     """
     _check(name, f"repository {name!r}: give owner/name, as in {GITHUB}owner/name")
     setting = _setting(project)
     repository = Repository(name, setting[4])
-    texts = {}
+    changes = {}
     for chapter in chapters.chapters(project):
         chapters.read_chapter(project, chapter)  # brings the pair into step
         path = project / "notebooks" / f"{chapter}.md"
         before = path.read_text()
         text = with_cells(before, chapter, repository)
         if text != before:
-            texts[path] = text
+            changes[path] = text
     address = f'"{GITHUB}{name}"' if name else '""'
     config = setting.string[: setting.start(2)] + address + setting.string[setting.end(2) :]
     _write(project / "book" / "_config.yml", config)
-    for path, text in texts.items():
+    for path, text in changes.items():
         _write(path, text)
         pairs.write_pair(path)
-    return [path.stem for path in texts]
+    return [path.stem for path in changes]
 
 
 def with_cells(text: str, chapter: str, repository: Repository) -> str:
-    """The text of a chapter's ``.md`` with a repository's badge and install cell, and no others.
+    """The text of a chapter's ``.md`` with the badge and install cell of a repository.
+
+    Cells of another repository are removed. The install cell clones the repository without its
+    history, because runs are not part of the package, installs the clone, and moves into it, so
+    that its runs are found.
 
     Raises
     ------
     CifarcamError
-        When the chapter lacks a front matter or a cell of parameters, which they come after.
+        When the chapter has no front matter or no cell with the tag `parameters`.
     """
     text = TAGGED.sub("", text)
     address = f"{COLAB}/github/{repository.name}/blob/{repository.branch}/notebooks/{chapter}.ipynb"
-    source = f"git+{GITHUB}{repository.name}@{repository.branch}"
+    folder = repository.name.rpartition("/")[2]
+    clone = f"--depth 1 --branch {repository.branch} {GITHUB}{repository.name} {CLONE}/{folder}"
     badge = (
         f'+++ {{"tags": ["{chapters.COLAB}"]}}\n\n'
         f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({address})\n\n+++\n\n"
@@ -109,16 +115,18 @@ def with_cells(text: str, chapter: str, repository: Repository) -> str:
     install = (
         f"```{{code-cell}} ipython3\n:tags: [{chapters.COLAB}]\n\n"
         'import sys\n\nif "google.colab" in sys.modules:\n'
-        f'    %pip install --quiet "cifarcam[explain] @ {source}"\n```\n\n'
+        f"    !test -d {CLONE}/{folder} || git clone --quiet {clone}\n"
+        f'    %pip install --quiet "{CLONE}/{folder}[all]"\n'
+        f"    %cd -q {CLONE}/{folder}/notebooks\n```\n\n"
     )
     for place, cell in ((FRONT_MATTER, badge), (PARAMETERS, install)):
-        found = place.search(text)
-        if found is None:
+        match = place.search(text)
+        if match is None:
             raise CifarcamError(
-                f"notebooks/{chapter}.md: needs a front matter and a cell tagged parameters"
+                f"notebooks/{chapter}.md: needs a front matter and a cell with the tag parameters"
             )
         if repository.name:
-            text = text[: found.end()] + cell + text[found.end() :]
+            text = text[: match.end()] + cell + text[match.end() :]
     return text
 
 
@@ -128,12 +136,12 @@ def _check(name: str, complaint: str) -> None:
 
 
 def _setting(project: Path) -> re.Match[str]:
-    found = SETTING.search((project / "book" / "_config.yml").read_text())
-    if found is None:
+    setting = SETTING.search((project / "book" / "_config.yml").read_text())
+    if setting is None:
         raise CifarcamError(
             "book/_config.yml: needs a section `repository:` that begins with `url:` and `branch:`"
         )
-    return found
+    return setting
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The printed report: how the book's pages become a document of chapters and an appendix.
+"""The printed report: the pages of the book as a document of chapters and appendices.
 
 Typography is in ``book/_latex/cifarcam.sty``.
 """
@@ -17,18 +17,19 @@ from sphinx_jupyterbook_latex.nodes import RootHeader
 
 SENTENCE_END = re.compile(r"(?<=[\w)%]\.)\s+(?=[A-Z])")
 ADDRESS = re.compile(r"(https?://[^\s)]+)")
-LONG_TABLE = 1400  # letters from which on a table may break over pages
+LONG_TABLE = 1400  # letters; a longer table may break over pages
 CODE = "code-appendix"
-PROVENANCE = "computed-from"  # the class of a chapter's last box; an appendix has it all
+PROVENANCE = "computed-from"  # class of a chapter's last box; an appendix repeats all of them
 BIBLIOGRAPHY = "bibliography"
 APPENDICES = ("notebooks/gallery", "notebooks/provenance")
+REFERENCE = "reference/"  # pages that the printed report leaves out
 
 
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx."""
-    for transform in (Typesetting, CodeToAppendix, Arrangement):
+    for transform in (WithoutReference, Typesetting, CodeToAppendix, Arrangement):
         app.add_post_transform(transform)
-    # After sphinx-jupyterbook-latex, whose class asks for a gigabyte of fonts.
+    # After sphinx-jupyterbook-latex, whose document class needs a gigabyte of fonts.
     app.connect("config-inited", _use_the_plain_class, priority=900)
 
 
@@ -36,8 +37,21 @@ def _use_the_plain_class(app: Sphinx, config: Config) -> None:
     config["latex_theme"] = "manual"
 
 
+class WithoutReference(SphinxPostTransform):
+    """Leaves out the reference pages, which are as long as the report."""
+
+    default_priority = 1
+    formats = ("latex",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Change the document in place."""
+        for page in list(self.document.findall(addnodes.start_of_file)):
+            if page["docname"].startswith(REFERENCE):
+                page.parent.remove(page)
+
+
 class Typesetting(SphinxPostTransform):
-    """Captions with a short form for the lists of figures and tables; columns that fit."""
+    """Shortens captions in the lists of figures and tables, and fits the columns of tables."""
 
     default_priority = 350
     formats = ("latex",)
@@ -64,7 +78,7 @@ class Typesetting(SphinxPostTransform):
 
 
 class CodeToAppendix(SphinxPostTransform):
-    """Of each cell its chapter keeps what it made; the code goes to a section at the end."""
+    """Moves the code of all cells to a section at the end; outputs stay in their chapter."""
 
     default_priority = 390  # before hidden cells are dropped
     formats = ("latex",)
@@ -77,8 +91,9 @@ class CodeToAppendix(SphinxPostTransform):
             for cell in _containers(page, "cell"):
                 for part in _containers(cell, "cell_input"):
                     listings += part.children
-                made = [node for part in _containers(cell, "cell_output") for node in part.children]
-                cell.parent[cell.parent.index(cell) : cell.parent.index(cell) + 1] = made
+                parts = _containers(cell, "cell_output")
+                outputs = [node for part in parts for node in part.children]
+                cell.parent[cell.parent.index(cell) : cell.parent.index(cell) + 1] = outputs
             if listings:
                 title = next(page.findall(nodes.title)).deepcopy()
                 appendix += nodes.section("", title, *listings, ids=[f"code-{page['docname']}"])
@@ -87,7 +102,7 @@ class CodeToAppendix(SphinxPostTransform):
 
 
 class Arrangement(SphinxPostTransform):
-    """Title page, abstract, contents; chapters; bibliography; appendices."""
+    """Puts the parts in order: title page, abstract, contents, chapters, bibliography, appendices."""
 
     default_priority = 760  # after the theme's and Sphinx's own moves
     formats = ("latex",)
@@ -108,7 +123,7 @@ class Arrangement(SphinxPostTransform):
         cited = [pages[BIBLIOGRAPHY]] if BIBLIOGRAPHY in pages else []
         for node in (*closing, *cited, *appendices):
             node.parent.remove(node)
-        # Sphinx has put the works cited, which make their own heading, at the end.
+        # Sphinx has already put the bibliography, with its own heading, at the end.
         document += [_latex(r"\reportappendix"), *appendices]
 
 
@@ -117,7 +132,7 @@ def _containers(parent: nodes.Element, kind: str) -> list[nodes.container]:
 
 
 def _mark_rest(caption: nodes.Element) -> None:
-    r"""Put all after a caption's first sentence into ``\captionrest``, which the lists leave out."""
+    r"""Wrap a caption after its first sentence in ``\captionrest``, which the lists leave out."""
     for index, child in enumerate(caption.children):
         if not isinstance(child, nodes.Text):
             continue
@@ -141,7 +156,7 @@ def _latex(text: str) -> nodes.raw:
 
 
 def _set_columns(table: nodes.table) -> None:
-    """Numbers to the right and on one line, words to the left; a long table may break."""
+    """Align numbers right and words left, and let a long table break over pages."""
     rows = [list(row.findall(nodes.entry)) for row in table.findall(nodes.row)]
     columns = list(zip(*rows, strict=True))
     is_number = [

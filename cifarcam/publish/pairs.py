@@ -1,13 +1,12 @@
-"""The two files of a chapter, kept in step without losing an edit of either.
+"""The two files of a chapter, kept in step without losing an edit of either file.
 
-A chapter is edited as text (``notebooks/NAME.md``) or as a notebook (``NAME.ipynb``), and the
-other file follows. Which one was edited is seen from what both held when they last agreed, whose
-digest is stored in `AGREED`; the times of files say nothing after a clone. Where both were edited,
-none is written.
+A chapter is edited as text (``notebooks/NAME.md``) or as a notebook (``NAME.ipynb``), and the other
+file follows. `AGREED` stores the digest of the contents on which the files last agreed; the file
+that differs from it was edited. File times would be useless after a clone. If both files were
+edited, neither is written.
 
-What the files share are the cells: their kinds, sources and `CELL_METADATA`. The text's front
-matter stays as it is. What editors add to a notebook besides, such as outputs, stays until the text
-is edited.
+The files share their cells: kinds, sources and `CELL_METADATA`. The text keeps its front matter.
+A notebook keeps what editors add to it, such as outputs, until the text is edited.
 """
 
 from __future__ import annotations
@@ -25,15 +24,14 @@ import jupytext
 import nbformat
 
 from cifarcam import _files
-from cifarcam.errors import CifarcamError, first_line, printable
+from cifarcam.errors import CifarcamError, check_readable, first_line, printable
 
-# Committed, so that it is in a clone. Where it is lost or damaged, pairs that differ are not
-# brought into step but named.
+# Committed, so that a clone has it. Without it, pairs that differ are reported instead of written.
 AGREED = Path("book") / "pairs.json"
-# What the report reads of a cell's metadata; the rest belongs to editors, and goes from a notebook
-# into a text only where the text has it already.
+# The keys of a cell's metadata that the report reads. Other keys belong to editors; they are copied
+# from a notebook into a text only if the text already has them.
 CELL_METADATA = frozenset({"tags", "mystnb"})
-# The kernel that every machine has, and not the name that an editor gave to one of its own.
+# The kernel that every machine has, instead of the name that an editor gave its own kernel.
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 TEXT_FORMAT = "md:myst"
 
@@ -42,21 +40,20 @@ CONFLICT = re.compile(r"(?m)^(?:<{7}|>{7}) .*$")
 
 
 def read(project: Path, name: str) -> nbformat.NotebookNode:
-    """A chapter's notebook without outputs; of its two files the one that was not edited follows.
+    """The notebook of a chapter without outputs; an edit of one file is copied to the other file.
 
     Parameters
     ----------
     project
         The checkout.
     name
-        The chapter's name. One of its files may be missing, and is made from the other.
+        The chapter's name. If one of its files is missing, it is made from the other file.
 
     Raises
     ------
     CifarcamError
-        When a file cannot be read as what it is, when both were edited, when a text cannot hold
-        what the notebook holds, or when a file has to be written and cannot be. No edit is
-        overwritten then.
+        When a file is damaged, both files were edited, a text cannot hold what the notebook holds,
+        or a file cannot be written. In none of these cases is an edit overwritten.
     """
     text, notebook = _paths(project, name)
     if not notebook.exists():
@@ -71,7 +68,7 @@ def read(project: Path, name: str) -> nbformat.NotebookNode:
     keys, agreed = _keys(chapter), _read_agreed(project).get(name)
     of_text, of_notebook = digest(chapter, keys), digest(edited, keys)
     if of_text == of_notebook:
-        # A checkout that is read only, where nobody edits, can do without the note.
+        # A read-only checkout, where nobody edits, does not need the note.
         with contextlib.suppress(CifarcamError):
             _note_agreement(project, name, chapter, edited)
     elif of_text == agreed:
@@ -84,8 +81,8 @@ def read(project: Path, name: str) -> nbformat.NotebookNode:
             f"chapter {name}: notebooks/{text.name} and notebooks/{notebook.name} were both edited "
             f"since they last agreed, and differ first in cell "
             f"{_first_difference(_cells(chapter, keys), _cells(edited, keys))}; neither is "
-            "overwritten: carry the edits of one over into the other, then move the first out of "
-            "the folder, and it is made anew"
+            "overwritten: copy the edits of one file into the other, then move the first file out "
+            "of the folder, and it is made anew"
         )
     return chapter
 
@@ -98,7 +95,7 @@ def write_pair(text: Path) -> None:
 
 
 def digest(notebook: nbformat.NotebookNode, keys: Iterable[str] = CELL_METADATA) -> str:
-    """SHA-256, hexadecimal, of what a pair's files share; the same from either of them."""
+    """SHA-256, hexadecimal, of what the files of a pair share; equal for both files."""
     content = json.dumps(_cells(notebook, keys), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -109,12 +106,12 @@ def _paths(project: Path, name: str) -> tuple[Path, Path]:
 
 
 def _keys(chapter: nbformat.NotebookNode) -> frozenset[str]:
-    """The keys of cells' metadata that a chapter's text may hold."""
+    """The keys of cell metadata that the text of a chapter may hold."""
     return CELL_METADATA.union(*(cell.metadata for cell in chapter.cells))
 
 
 def _cells(notebook: nbformat.NotebookNode, keys: Iterable[str]) -> list[list[Any]]:
-    """What a pair's files share. A text loses blank lines around a cell, and empty prose."""
+    """What the files of a pair share. A text loses blank lines around cells, and empty prose."""
     cells = []
     for cell in notebook.cells:
         source = re.sub(r"\A(?:[ \t]*\n)+", "", re.sub(r"\r\n?", "\n", cell.source)).rstrip()
@@ -125,13 +122,13 @@ def _cells(notebook: nbformat.NotebookNode, keys: Iterable[str]) -> list[list[An
 
 
 def _metadata(cell: nbformat.NotebookNode, keys: Iterable[str]) -> dict[str, Any]:
-    """What a cell says under some keys; empty values are as good as none."""
+    """The metadata of a cell under some keys, without empty values."""
     items = cell.metadata.items()
     return {key: value for key, value in items if key in keys and value not in (None, [], {}, "")}
 
 
 def _first_difference(first: list[list[Any]], second: list[list[Any]]) -> str:
-    """The number of the first cell in which two lists differ, and how it begins."""
+    """The number and the beginning of the first cell in which two lists differ."""
     pairs = enumerate(zip_longest(first, second))
     index, cells = next((i, (a, b)) for i, (a, b) in pairs if a != b)
     begin = next((cell[1] for cell in cells if cell is not None), "").split("\n")[0]
@@ -141,15 +138,15 @@ def _first_difference(first: list[list[Any]], second: list[list[Any]]) -> str:
 def _note_agreement(
     project: Path, name: str, chapter: nbformat.NotebookNode, notebook: nbformat.NotebookNode
 ) -> None:
-    """Note what both files now hold, and name the usual kernel in the notebook."""
+    """Store what both files now hold, and set the usual kernel in the notebook."""
     if notebook.metadata.get("kernelspec") != KERNEL:
         notebook.metadata["kernelspec"] = dict(KERNEL)
         _write(_paths(project, name)[1], nbformat.writes(notebook) + "\n")
     agreed = _read_agreed(project)
     now = digest(chapter, _keys(chapter))
     if agreed.get(name) != now:
-        here = {known for known in agreed if any(p.exists() for p in _paths(project, known))}
-        content = {known: agreed[known] for known in here} | {name: now}
+        existing = {key for key in agreed if any(p.exists() for p in _paths(project, key))}
+        content = {key: agreed[key] for key in existing} | {name: now}
         _write(project / AGREED, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
@@ -165,12 +162,12 @@ def _read_text(path: Path) -> nbformat.NotebookNode:
     text = _decoded(path)
     mark = CONFLICT.search(text)
     if mark is not None:
-        raise _unreadable(path, f"has the marks of a merge (`{mark[0]}`)")
+        raise _unreadable(path, f"contains the marks of a merge (`{mark[0]}`)")
     if FRONT_MATTER.match(text) is None:
-        raise _unreadable(path, "has no front matter, with which the text of a notebook begins")
+        raise _unreadable(path, "has no front matter, with which the text of a notebook must begin")
     try:
         chapter = _parsed(text)
-    except Exception as error:  # jupytext and the parsers under it raise what they please
+    except Exception as error:  # jupytext and its parsers raise errors of many kinds
         raise _unreadable(path, f"is not the text of a notebook ({first_line(error)})") from error
     if not _cells(chapter, ()):
         raise _unreadable(path, "holds no cells")
@@ -178,7 +175,7 @@ def _read_text(path: Path) -> nbformat.NotebookNode:
 
 
 def _parsed(text: str) -> nbformat.NotebookNode:
-    """The notebook that a chapter's text holds, as the ``.ipynb`` has it."""
+    """The notebook in the text of a chapter, as the ``.ipynb`` stores it."""
     notebook = jupytext.reads(text, fmt=TEXT_FORMAT)
     notebook.metadata["kernelspec"] = dict(KERNEL)
     for index, cell in enumerate(notebook.cells):
@@ -193,7 +190,7 @@ def _read_notebook(path: Path) -> nbformat.NotebookNode:
     try:
         notebook = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook)
-    except Exception as error:  # nbformat raises what its conversion of a foreign structure does
+    except Exception as error:  # nbformat raises errors of many kinds for a damaged file
         raise _unreadable(path, f"is not a notebook ({first_line(error)})") from error
     if not _cells(notebook, ()):
         raise _unreadable(path, "holds no cells")
@@ -203,9 +200,9 @@ def _read_notebook(path: Path) -> nbformat.NotebookNode:
 def _write_text(
     path: Path, notebook: nbformat.NotebookNode, before: nbformat.NotebookNode | None = None
 ) -> nbformat.NotebookNode:
-    """Write a notebook as text, and return what the text holds.
+    """Write a notebook as text, and return the notebook that the text holds.
 
-    The text keeps the front matter that it had `before`, else it gets the usual one.
+    The text keeps the front matter that it had `before`, else it gets the usual front matter.
     """
     keys, lexer, front = CELL_METADATA, "ipython3", None
     if before is not None:
@@ -222,14 +219,14 @@ def _write_text(
             text = FRONT_MATTER.sub(lambda _: front[0], text, count=1)
         text.encode()
         chapter = _parsed(text)
-        held = _cells(chapter, keys)
+        text_cells = _cells(chapter, keys)
     except Exception:  # as in `_read_text`
-        held = []
+        text_cells = []
     cells = _cells(notebook, keys)
-    if held != cells:
+    if text_cells != cells:
         raise CifarcamError(
             f"notebooks/{path.stem}.ipynb: a text cannot hold cell "
-            f"{_first_difference(held, cells)}, most often because a code fence in it is not "
+            f"{_first_difference(text_cells, cells)}, most often because a code fence in it is not "
             "closed or a picture was pasted into it; change the cell"
         )
     _write(path, text)
@@ -237,10 +234,9 @@ def _write_text(
 
 
 def _decoded(path: Path) -> str:
+    check_readable(path)
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except OSError as error:
-        raise _unreadable(path, f"cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise _unreadable(path, f"is not UTF-8 text (byte {error.start})") from error
     if not text.strip():
@@ -251,9 +247,9 @@ def _decoded(path: Path) -> str:
 def _unreadable(path: Path, complaint: str) -> CifarcamError:
     other = path.with_suffix(".ipynb" if path.suffix == ".md" else ".md")
     remedy = (
-        f"mend it, or move it away and it is made anew from {other.name}"
+        f"repair it, or move it away and it is made anew from {other.name}"
         if other.exists()
-        else "mend it"
+        else "repair it"
     )
     return CifarcamError(f"chapter {path.stem}: notebooks/{path.name} {complaint}; {remedy}")
 

@@ -1,10 +1,8 @@
-"""Lets ``jupyter-book build book`` execute stale chapters first, and keeps pages honest.
+"""Sphinx extension: ``jupyter-book build book`` executes stale chapters and writes the reference.
 
-It also gives the gallery's page the files that its chapter carries, offers the notebooks for
-download as they are before execution, and the PDF where it was made before.
-
-Configuration (``book/_config.yml``, ``sphinx: config:``): none. The chapters' parameters are those
-that ``cifarcam report`` chose last.
+It also writes the files of the gallery's page, offers notebooks for download as they were before
+execution, and links the PDF if there is one. It has no configuration; ``cifarcam report`` stores the
+parameters of the chapters.
 """
 
 from __future__ import annotations
@@ -26,11 +24,11 @@ from sphinx.util import logging
 
 from cifarcam import _store
 from cifarcam.errors import CifarcamError
-from cifarcam.publish import chapters, latex
+from cifarcam.publish import chapters, execution, latex, reference
 
 logger = logging.getLogger(__name__)
 
-# Jupyter Book fills in its own repository where a book names none.
+# Jupyter Book sets its own repository if a book names none.
 DEFAULT_REPOSITORY = "https://github.com/executablebooks/jupyter-book"
 GLUED_FROM = re.compile(r"\{glue:?\w*\}`([^`:]+)\.ipynb::")
 SAMPLE_NOTICE = (
@@ -38,7 +36,7 @@ SAMPLE_NOTICE = (
     "the numbers on this page are not the report's."
 )
 ROLES = {
-    # Folded code is named by the words that it shows, which MyST-NB hides behind a label.
+    # MyST-NB labels folded code with other words than those that are seen.
     ' aria-label="Toggle hidden content"': "",
     # The items of the bibliography's list.
     'role="doc-biblioentry"': 'role="listitem"',
@@ -75,25 +73,27 @@ def _execute_chapters(app: Sphinx, config: Config) -> None:
         project = chapters.find_project(Path(app.srcdir))
         if Path(app.srcdir).resolve() != project / "book":
             raise CifarcamError(
-                f"{app.srcdir} is not the book: go to {project} and say `jupyter-book build book`"
+                f"{app.srcdir} is not the book; run `jupyter-book build book` in {project}"
             )
-        chapters.execute_stale(project, chapters.read_parameters(project), say=logger.info)
+        execution.execute_stale(project, chapters.read_parameters(project), say=logger.info)
+        reference.write_pages(project)
     except CifarcamError as error:
-        # Of an exception Jupyter Book would show its own traceback and a box.
+        # Jupyter Book would print its own traceback for an exception.
         sys.exit(f"Error: {error}")
 
 
 def _begin_pages(app: Sphinx, config: Config) -> None:
-    """Let Sphinx start afresh after a build that did not end, and mark this one as begun.
+    """Clear what an interrupted build left, and mark this build as begun.
 
-    Sphinx takes a page for done once its file is there, and copies pictures, which come last, of
-    those pages alone that it writes. MyST-NB writes no picture that is there, be it half of one.
+    Sphinx regards a page as finished once its file exists, and copies pictures, which come last,
+    only for pages that it writes. MyST-NB does not write a picture whose file exists, even if only
+    half of it was written.
     """
     mark = _unfinished(app)
     mark.parent.mkdir(parents=True, exist_ok=True)
-    # Pages and LaTeX come from the same reading, which the other may not have ended.
+    # Pages and LaTeX share the read documents, which a build of either may have left unfinished.
     if any(mark.parent.glob(f"{UNFINISHED}*")):
-        logger.info("the last build did not end: all pages are written anew")
+        logger.info("the last build was interrupted: all pages are written anew")
         (mark.parent / ENV_PICKLE_FILENAME).unlink(missing_ok=True)
         shutil.rmtree(Path(app.outdir).parent / OUTPUT_FOLDER, ignore_errors=True)
     mark.touch()
@@ -105,13 +105,14 @@ def _end_pages(app: Sphinx, error: Exception | None) -> None:
 
 
 def _unfinished(app: Sphinx) -> Path:
-    """The mark of a build that has begun and not ended, one for each kind of output."""
+    """The mark of an unfinished build, one for each kind of output."""
     return Path(app.doctreedir) / f"{UNFINISHED}{Path(app.outdir).name}"
 
 
 def _adapt_theme(app: Sphinx, config: Config) -> None:
-    """No launch buttons while the repository's address is not set; a notice on a sample's pages."""
+    """Remove launch buttons if no repository is set, and announce that pages show the sample."""
     options = config.html_theme_options
+    options["collapse_navbar"] = True  # else all reference pages are in every page's sidebar
     if options.get("repository_url", DEFAULT_REPOSITORY) in ("", DEFAULT_REPOSITORY):
         options.pop("launch_buttons", None)
         for button in ("use_repository_button", "use_issues_button", "use_edit_page_button"):
@@ -123,21 +124,21 @@ def _adapt_theme(app: Sphinx, config: Config) -> None:
 
 
 def _keep_gallery_apart(app: Sphinx, config: Config) -> None:
-    """Jupyter Book puts all styles and scripts of ``_static`` on all pages; not the gallery's."""
+    """Keep the gallery's style and script, which Jupyter Book adds to all pages, off other pages."""
     for assets in (config.html_css_files, config.html_js_files):
         assets[:] = [asset for asset in assets if asset not in GALLERY_ASSETS]
 
 
 def _leave_out_thebe(app: Sphinx, config: Config) -> None:
-    """Jupyter Book readies every page for code cells run by a server; these have none."""
+    """Remove Thebe, which runs code cells on a server: these pages do not use it."""
     for listeners in app.events.listeners.values():
-        listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
+        listeners[:] = [item for item in listeners if item.handler.__module__ != "sphinx_thebe"]
     styles = app.registry.css_files
     styles[:] = [style for style in styles if style[0] != "sphinx-thebe.css"]
 
 
 def _add_pdf(app: Sphinx, config: Config) -> None:
-    """The report that ``make pdf`` made lies beside the pages; the first one names it."""
+    """Copy the PDF that ``make pdf`` wrote beside the pages; the first page links it."""
     pdf = chapters.find_project(Path(app.srcdir)) / "cifarcam.pdf"
     if pdf.is_file():
         config.html_extra_path.append(str(pdf))
@@ -145,7 +146,7 @@ def _add_pdf(app: Sphinx, config: Config) -> None:
 
 
 def _unpack_gallery(app: Sphinx) -> None:
-    """Write the files that the gallery's executed chapter carries to ``_static/gallery``."""
+    """Write the files in the executed chapter of the gallery to ``_static/gallery``."""
     copy = Path(app.srcdir) / f"{GALLERY}.ipynb"
     if app.builder.format != "html" or not copy.is_file():
         return
@@ -161,7 +162,7 @@ def _unpack_gallery(app: Sphinx) -> None:
 def _equip_gallery(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Load the gallery's data, script and style on its own page alone."""
+    """Load the gallery's data, script and style on its page only."""
     if page == GALLERY:
         app.add_css_file("gallery.css")
         app.add_js_file("gallery/data.js", loading_method="defer")
@@ -171,9 +172,9 @@ def _equip_gallery(
 def _mend_body(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Say to screen readers what is seen, and let a figure open alone on a click.
+    """Correct labels for screen readers, and link each figure to its file.
 
-    On a phone a figure's letters are small in the column.
+    On a phone the letters of a figure are too small within the column.
     """
     if "body" not in context:
         return
@@ -184,7 +185,7 @@ def _mend_body(
 
 
 def _typeset_minus(app: Sphinx, doctree: nodes.document, page: str) -> None:
-    """Numbers from the chapters have a minus where Python writes a hyphen."""
+    """Write a minus instead of Python's hyphen in numbers from the chapters."""
     for number in doctree.findall(nodes.inline):
         if "pasted-text" in number["classes"] and number.astext().startswith("-"):
             number[:] = [nodes.Text("−" + number.astext()[1:])]
@@ -193,7 +194,7 @@ def _typeset_minus(app: Sphinx, doctree: nodes.document, page: str) -> None:
 def _pages_that_glue(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
-    """Pages that show a value of a changed chapter: Sphinx does not know that they do."""
+    """Pages that show a value of a changed chapter, which Sphinx does not track."""
     fresh = added | changed
     return [
         page
@@ -203,7 +204,7 @@ def _pages_that_glue(
 
 
 def _offer_unexecuted(app: Sphinx, error: Exception | None) -> None:
-    """What a page's download button gives is the notebook without its outputs, a tenth as large."""
+    """Offer notebooks for download without outputs, which makes them ten times smaller."""
     folder = Path(app.outdir) / "_sources" / "notebooks"
     if error is None and folder.is_dir():
         project = chapters.find_project(Path(app.srcdir))
@@ -211,7 +212,7 @@ def _offer_unexecuted(app: Sphinx, error: Exception | None) -> None:
             original = project / "notebooks" / copy.name
             if original.is_file():
                 shutil.copy(original, copy)
-            else:  # of a chapter that is no longer there
+            else:  # the chapter no longer exists
                 copy.unlink()
 
 
@@ -220,7 +221,7 @@ def _glued_from(path: Path) -> set[str]:
 
 
 def _resolve(page: str, name: str) -> str:
-    """A document's name from the path by which a page refers to it."""
+    """The document name for a path in a page."""
     parts = page.split("/")[:-1]
     for part in name.split("/"):
         if part == "..":

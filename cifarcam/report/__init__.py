@@ -1,9 +1,14 @@
-"""What a chapter puts on its page besides prose and figures: values, tables, its provenance."""
+"""What a chapter shows besides prose and figures: glued values, tables, provenance, examples."""
 
 from __future__ import annotations
 
+from cifarcam.errors import require
+
+require("report", "IPython", "myst_nb")  # before the imports that need them
+
 from cifarcam.report.examples import Example, choose_examples
-from cifarcam.report.page import computed_from, glue, machine, plus_minus, table
+from cifarcam.report.page import glue, machine, plus_minus, table
+from cifarcam.report.provenance import computed_from
 
 __all__ = [
     "Example",

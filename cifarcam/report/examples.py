@@ -1,4 +1,4 @@
-"""Choosing test images to show by rules that are stated beforehand, not by eye."""
+"""Test images to show, chosen by rules instead of by eye."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Example:
     Attributes
     ----------
     rule
-        Why it was chosen: ``"surest right"``, ``"median right"`` or ``"surest wrong"``.
+        The rule that chose the image: ``"surest right"``, ``"median right"`` or ``"surest wrong"``.
     index
-        The image's place among the images chosen from.
+        Index of the image.
     true, predicted, target
-        Classes by index; `target` is the one to explain, the predicted or the true class.
+        Indices of classes. `target` is the class to explain, the predicted or the true class.
     confidence
         The probability of the predicted class, 0-1.
     """
@@ -34,7 +34,7 @@ class Example:
     confidence: float
 
     def title(self, class_names: Sequence[str]) -> str:
-        """A line to set over the picture, such as ``ship as truck (98%): map for ship``."""
+        """A title for the picture, such as ``ship as truck (98%): map for ship``."""
         true, predicted, target = (
             class_names[index] for index in (self.true, self.predicted, self.target)
         )
@@ -48,9 +48,9 @@ def choose_examples(
     """Images of one true class that show a classifier right and wrong.
 
     In this order: the most confident right prediction, the right prediction of median confidence
-    (the lower middle one), and the most confident wrong prediction twice, to be explained for the
-    predicted and for the true class. Ties go to the earlier image. What does not exist (a class
-    without a mistake) is left out.
+    (the lower of two), and the most confident wrong prediction twice, to be explained for the
+    predicted and for the true class. Of equal confidences the earlier image is chosen. A class
+    without mistakes has no wrong prediction.
 
     Parameters
     ----------
@@ -64,32 +64,32 @@ def choose_examples(
     Raises
     ------
     CifarcamError
-        When the shapes do not fit or there is no such class.
+        When the shapes do not fit or the class does not exist.
     """
     probabilities, labels = np.asarray(probabilities), np.asarray(labels)
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
         raise CifarcamError(
-            f"probabilities have shape {probabilities.shape} and labels {labels.shape}, "
-            "not N x classes and N"
+            f"choose_examples: probabilities of shape {probabilities.shape} and labels of shape "
+            f"{labels.shape}; give N x classes and N"
         )
     if not 0 <= class_index < probabilities.shape[1]:
         raise CifarcamError(
-            f"class {class_index} is none of 0 to {probabilities.shape[1] - 1} of the probabilities"
+            f"choose_examples: class {class_index}; give 0 to {probabilities.shape[1] - 1}"
         )
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     of_class = np.flatnonzero(labels == class_index)
     surest_first = of_class[np.argsort(-confidence[of_class], kind="stable")]
     is_right = predicted[surest_first] == class_index
     right, wrong = surest_first[is_right], surest_first[~is_right]
-    chosen = []
+    rules = []
     if right.size:
-        chosen.append(("surest right", right[0], class_index))
+        rules.append(("surest right", right[0], class_index))
     if right.size > 1:
-        chosen.append(("median right", right[right.size // 2], class_index))
+        rules.append(("median right", right[right.size // 2], class_index))
     if wrong.size:
-        chosen.append(("surest wrong", wrong[0], predicted[wrong[0]]))
-        chosen.append(("surest wrong", wrong[0], class_index))
+        rules.append(("surest wrong", wrong[0], predicted[wrong[0]]))
+        rules.append(("surest wrong", wrong[0], class_index))
     return [
         Example(rule, int(i), class_index, int(predicted[i]), int(target), float(confidence[i]))
-        for rule, i, target in chosen
+        for rule, i, target in rules
     ]

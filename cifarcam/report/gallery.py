@@ -1,6 +1,6 @@
-"""The gallery: test images with every network's answers and heatmaps, packed for one page.
+"""The gallery: test images with the predictions and heatmaps of all networks, on one page.
 
-The chapter that calls `show` carries the files; `cifarcam.publish.sphinx_ext` unpacks them beside the page,
+The output of `show` contains the files. `cifarcam.publish.sphinx_ext` unpacks them beside the page,
 where ``book/_static/gallery.js`` reads them.
 """
 
@@ -20,14 +20,14 @@ from PIL import Image
 from cifarcam import _store, evaluation
 from cifarcam.errors import CifarcamError
 from cifarcam.figures.heatmaps import OPACITY, coloured, scaled_for_display
-from cifarcam.figures.style import checked_pictures
+from cifarcam.figures.sheet import checked_pictures
 
-COLUMNS = 10  # pictures in a row of a sprite
+COLUMNS = 10  # pictures in a row of a sprite, an image of many pictures
 UNITS = 10_000  # of a probability in data.js: whole numbers of hundredths of a percent
 DATA = "data.js"
 GLOBAL = "cifarcamGallery"  # the variable that data.js sets
 
-# What stands in the gallery's place in print, in Jupyter and where no script runs.
+# Text in place of the gallery in print, in Jupyter and in browsers that run no scripts.
 FALLBACK = (
     "The gallery is interactive. It works on the HTML pages of this report, from a server or from "
     "the disk, in a browser that runs JavaScript."
@@ -36,14 +36,14 @@ FALLBACK = (
 
 @dataclass(frozen=True)
 class Answers:
-    """What one network makes of the gallery's images.
+    """Predictions and heatmaps of one network for the gallery's images.
 
     Attributes
     ----------
     probabilities
         Class probabilities, N x classes.
     heatmaps
-        By method: raw magnitudes for the predicted class, N x H x W, at least 0.
+        By method: raw magnitudes >= 0 for the predicted class, N x H x W.
     """
 
     probabilities: np.ndarray
@@ -53,24 +53,25 @@ class Answers:
 def choose(
     labels: np.ndarray, probabilities: np.ndarray, *, first: int, mistakes: int
 ) -> np.ndarray:
-    """Images for the gallery by a rule that does not look at them.
+    """Choose images for the gallery by a rule, without looking at them.
 
-    Of each class the first images, in their order, and then, of its other images, the mistakes
-    of a classifier that it was most confident of, the most confident first.
+    The rule takes the first images of each class in their order. Then it takes, from the other
+    images of the class, those that a classifier gets wrong with the highest confidence, the most
+    confident mistake first.
 
     Parameters
     ----------
     labels
         True classes, integers, N.
     probabilities
-        The classifier's, N x classes.
+        Class probabilities of the classifier, N x classes.
     first, mistakes
-        How many of each kind in each class; fewer where there are not so many.
+        How many images and mistakes of each class; fewer if the class has fewer.
 
     Returns
     -------
     numpy.ndarray
-        The images' places, int64, class by class.
+        Indices of the images, int64, class by class.
 
     Raises
     ------
@@ -78,19 +79,19 @@ def choose(
         When the shapes do not fit or a number is negative.
     """
     if first < 0:
-        raise CifarcamError(f"the first {first} images cannot be chosen; give 0 or more")
-    evaluation.most_confident_mistakes(probabilities, labels, mistakes)  # refuses what does not fit
-    chosen: list[int] = []
+        raise CifarcamError(f"gallery: the first {first} images of a class; give 0 or more")
+    evaluation.most_confident_mistakes(probabilities, labels, mistakes)  # checks the arguments
+    indices: list[int] = []
     for label in np.unique(labels):
         of_class = np.flatnonzero(labels == label)
         others = of_class[first:]
-        chosen += of_class[:first].tolist()
+        indices += of_class[:first].tolist()
         if len(others):
             wrong = evaluation.most_confident_mistakes(
                 probabilities[others], labels[others], mistakes
             )
-            chosen += others[wrong].tolist()
-    return np.array(chosen, np.int64)
+            indices += others[wrong].tolist()
+    return np.array(indices, np.int64)
 
 
 def encode(
@@ -102,10 +103,10 @@ def encode(
 ) -> dict[str, bytes]:
     """The files of the gallery, by name.
 
-    ``pictures.webp`` holds the images without loss, row by row. Each network and method has a
-    sprite of the same layout in the colours of the report's heatmaps; its alpha is the map divided
-    by its own maximum, 0-255, so that an overlay is the more opaque the higher the map. ``data.js``
-    sets one global variable that holds the rest.
+    ``pictures.webp`` holds the images without loss, row by row. For each network and method there
+    is a sprite of the same layout in the colours of the report's heatmaps. Its alpha channel is the
+    heatmap divided by its own maximum, 0-255, so that an overlay is more opaque where the heatmap
+    is higher. ``data.js`` sets one global variable with labels, predictions and probabilities.
 
     Parameters
     ----------
@@ -122,44 +123,27 @@ def encode(
         When numbers, sizes or methods do not fit together, or a heatmap has a negative value.
     """
     pictures = checked_pictures(images)
-    count = len(pictures)
-    if not answers or not count:
-        raise CifarcamError("a gallery needs at least one image and one network")
-    if not len(labels) == len(places) == count:
-        raise CifarcamError(f"{count} images, {len(labels)} labels and {len(places)} places")
-    methods = list(next(iter(answers.values())).heatmaps)
+    _check(pictures, labels, places, class_names, answers)
     files = {"pictures.webp": _webp(_sprite(pictures))}
     networks = []
-    for number, (network, given) in enumerate(answers.items()):
-        if given.probabilities.shape != (count, len(class_names)):
-            raise CifarcamError(
-                f"{network}: probabilities of shape {given.probabilities.shape} for {count} images "
-                f"and {len(class_names)} classes"
-            )
-        if list(given.heatmaps) != methods:
-            raise CifarcamError(f"{network}: not the methods of the others, {', '.join(methods)}")
+    for number, (network, answer) in enumerate(answers.items()):
         sprites = {}
-        for kind, (method, maps) in enumerate(given.heatmaps.items()):
-            if maps.shape != pictures.shape[:3]:
-                raise CifarcamError(
-                    f"{network}, {method}: heatmaps of shape {maps.shape} for images of shape "
-                    f"{pictures.shape}"
-                )
+        for kind, (method, heatmaps) in enumerate(answer.heatmaps.items()):
             name = f"heatmaps-{number}-{kind}.webp"
-            files[name] = _webp(_sprite(_translucent(maps)))
-            blank = np.flatnonzero(~maps.any(axis=(1, 2)))
+            files[name] = _webp(_sprite(_translucent(heatmaps)))
+            blank = np.flatnonzero(~heatmaps.any(axis=(1, 2)))
             sprites[method] = {"file": _versioned(name, files[name]), "blank": blank.tolist()}
         networks.append(
             {
                 "name": network,
-                "predicted": given.probabilities.argmax(axis=1).tolist(),
-                "probabilities": np.rint(given.probabilities * UNITS).astype(int).tolist(),
+                "predicted": answer.probabilities.argmax(axis=1).tolist(),
+                "probabilities": np.rint(answer.probabilities * UNITS).astype(int).tolist(),
                 "heatmaps": sprites,
             }
         )
     content = {
         "classes": list(class_names),
-        "methods": methods,
+        "methods": list(next(iter(answers.values())).heatmaps),
         "columns": COLUMNS,
         "units": UNITS,
         "opacity": OPACITY,
@@ -173,13 +157,49 @@ def encode(
     return files | {DATA: script.encode()}
 
 
+def _check(
+    pictures: np.ndarray,
+    labels: np.ndarray,
+    places: np.ndarray,
+    class_names: Sequence[str],
+    answers: Mapping[str, Answers],
+) -> None:
+    """Refuse a gallery whose numbers, sizes or methods do not fit together."""
+    count = len(pictures)
+    if not answers or not count:
+        raise CifarcamError("a gallery needs at least one image and one network; give both")
+    if not len(labels) == len(places) == count:
+        raise CifarcamError(
+            f"gallery: {count} images, {len(labels)} labels and {len(places)} places; "
+            "give equal numbers"
+        )
+    methods = list(next(iter(answers.values())).heatmaps)
+    for network, answer in answers.items():
+        if answer.probabilities.shape != (count, len(class_names)):
+            raise CifarcamError(
+                f"{network}: probabilities of shape {answer.probabilities.shape}; give {count} "
+                f"images x {len(class_names)} classes"
+            )
+        if list(answer.heatmaps) != methods:
+            raise CifarcamError(
+                f"{network}: methods {', '.join(answer.heatmaps)}; give the methods of the other "
+                f"networks, {', '.join(methods)}"
+            )
+        for method, heatmaps in answer.heatmaps.items():
+            if heatmaps.shape != pictures.shape[:3]:
+                raise CifarcamError(
+                    f"{network}, {method}: heatmaps of shape {heatmaps.shape}; give "
+                    f"{pictures.shape[:3]}, as the images"
+                )
+
+
 def show(files: Mapping[str, bytes]) -> None:
-    """Show the gallery: its place on the page, with its files in the output's metadata.
+    """Display the gallery's element of the page, with the files in the output's metadata.
 
     Parameters
     ----------
     files
-        What `encode` gave.
+        From `encode`.
     """
     page = (
         f'```{{raw}} html\n<div id="gallery-app"><p>{FALLBACK}</p></div>\n```\n\n'
@@ -194,7 +214,7 @@ def show(files: Mapping[str, bytes]) -> None:
 
 
 def _translucent(maps: np.ndarray) -> np.ndarray:
-    """Heatmaps, N x H x W, as N x H x W x 4 uint8: the report's colours, as opaque as high."""
+    """Heatmaps, N x H x W, in the report's colours, N x H x W x 4 uint8; alpha is the height."""
     grey = np.stack([np.rint(255 * scaled_for_display(m)) for m in maps]).astype(np.uint8)
     palette = np.empty((256, 4), np.uint8)
     palette[:, :3] = coloured(np.arange(256) / 255)
@@ -213,12 +233,12 @@ def _sprite(pictures: np.ndarray) -> np.ndarray:
 
 
 def _webp(pixels: np.ndarray) -> bytes:
-    """Pixels as a lossless WebP file; the fastest settings among those that are smallest."""
-    written = io.BytesIO()
-    Image.fromarray(pixels).save(written, "WEBP", lossless=True, quality=80, method=5, exact=True)
-    return written.getvalue()
+    """Pixels as a lossless WebP file, by the fastest settings that give the smallest file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", lossless=True, quality=80, method=5, exact=True)
+    return file.getvalue()
 
 
 def _versioned(name: str, content: bytes) -> str:
-    """An address that changes with the content, so that no browser's cache mixes two builds."""
+    """An address that changes with the content, so that a browser's cache never mixes two builds."""
     return f"{name}?v={zlib.crc32(content):08x}"

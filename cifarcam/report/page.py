@@ -1,53 +1,52 @@
-"""What a chapter puts on its page besides prose and figures: values, tables, its provenance."""
+"""Glued values and tables."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from IPython.display import display
 from myst_nb import glue as myst_glue
 
-from cifarcam import _devices, _store
+from cifarcam import _devices
 from cifarcam.errors import CifarcamError
 
 
 def glue(name: str, value: float | int | str | np.generic) -> None:
-    """Give a number or a word a name by which the prose of any page can show it.
+    """Name a number or a text, so that the prose of any page can show it.
 
     Parameters
     ----------
     name
-        Unique over the whole book; it starts with the chapter's name.
+        Unique in the whole book; it starts with the chapter's name.
     value
-        A plain or NumPy scalar, or a text.
+        A Python or NumPy scalar, or a text.
 
     Raises
     ------
     CifarcamError
-        When `value` is something else, such as an array or None.
+        When `value` is neither, such as an array, a truth value or None.
     """
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, float | int | str):
-        raise CifarcamError(f"glue {name!r}: {value!r} is not a number or a text")
+        raise CifarcamError(f"glue {name!r}: {value!r}; give a number or a text")
     myst_glue(name, value, display=False)
 
 
 def plus_minus(mean: float, half: float, digits: int = 1, *, signed: bool = False) -> str:
-    """A mean and the half width of its interval as text, with a typeset minus.
+    """A mean and half the width of its interval as text, with a typeset minus.
 
     Parameters
     ----------
     mean, half
-        The two numbers.
+        Both in the same unit.
     digits
-        Behind the point.
+        Decimal places.
     signed
-        Whether a positive mean has its sign, as differences do.
+        Whether a positive mean has a plus sign, as for differences.
     """
     sign = "+" if signed else ""
     return f"{mean:{sign}.{digits}f} ± {half:.{digits}f}".replace("-", "−")
@@ -56,14 +55,14 @@ def plus_minus(mean: float, half: float, digits: int = 1, *, signed: bool = Fals
 def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str, name: str) -> None:
     """Show a numbered table.
 
-    The book gets it as a MyST ``list-table``, so that it is numbered as a table and typeset in
-    LaTeX; Jupyter and Colab get it as HTML. Cells of a column without letters carry the class
-    ``number``, by which the book's style aligns them.
+    The book shows a MyST ``list-table``, which it numbers and typesets in LaTeX too; Jupyter and
+    Colab show HTML. Cells of a column without letters have the class ``number``, which the book's
+    style aligns to the right.
 
     Parameters
     ----------
     rows
-        Cells by row, MyST text or anything that prints well.
+        Cells by row: MyST text or numbers.
     header
         The columns' titles.
     caption, name
@@ -76,66 +75,39 @@ def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str,
     """
     for row in rows:
         if len(row) != len(header):
-            raise CifarcamError(f"table {name!r}: row {list(row)!r} has not {len(header)} cells")
+            raise CifarcamError(
+                f"table {name!r}: row {list(row)!r}; give {len(header)} cells, as in the header"
+            )
+    markdown, page = _list_table(rows, header, caption, name), _html_table(rows, header, caption)
+    display({"text/markdown": markdown, "text/html": page}, raw=True)
+
+
+def _list_table(
+    rows: Sequence[Sequence[Any]], header: Sequence[str], caption: str, name: str
+) -> str:
+    """The table in MyST Markdown."""
     lines = [f":::{{list-table}} {caption}", ":header-rows: 1", f":name: {name}", ""]
     is_number = [
         not any(c.isalpha() for row in rows for c in str(row[k])) for k in range(len(header))
     ]
     for row in [header, *rows]:
         for index, cell in enumerate(row):
-            text = f"[{cell}]{{.number}}" if is_number[index] and str(cell) else str(cell)
+            text = str(cell).replace("\n", "\n    ")  # further lines stay in the cell
+            text = f"[{text}]{{.number}}" if is_number[index] and text else text
             lines.append(f"{'* -' if index == 0 else '  -'} {text}")
-    lines.append(":::")
+    return "\n".join([*lines, ":::"])
+
+
+def _html_table(rows: Sequence[Sequence[Any]], header: Sequence[str], caption: str) -> str:
+    """The table in HTML, each cell's text escaped."""
     head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in header)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
         for row in rows
     )
-    page = f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
-    display({"text/markdown": "\n".join(lines), "text/html": page}, raw=True)
+    return f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
 
 
 def machine() -> dict[str, str | int]:
-    """What a chapter runs on: versions of Python and of the packages that decide a result, device,
-    threads, system.
-    """
+    """Versions of Python and of the packages that decide a result, device, threads and system."""
     return _devices.versions() | _devices.describe()
-
-
-def computed_from() -> None:
-    """Close a chapter by what it was computed from: all that the library handed to its process.
-
-    Shows the datasets' digests, the runs' and records' fingerprints, versions, device and date,
-    and says of each record whether other code or data made it. The book's builder reads the same
-    from the output's metadata, to know when the chapter is stale.
-    """
-    used = {kind: _store.handed_out(kind) for kind in _store.KINDS}
-    lines = []
-    for name, dataset in used["datasets"].items():
-        note = " (the committed sample, not the whole dataset)" if name == "sample" else ""
-        lines.append(f"- Dataset: {name}{note}, SHA-256 `{dataset['digest'][:16]}`")
-    for fingerprint, run in used["runs"].items():
-        lines.append(
-            f"- Run `{run['name']}`: fingerprint `{fingerprint[:16]}`, trained {run['trained']}"
-        )
-    for name, record in used["records"].items():
-        difference = record["outdated_by"]
-        state = "" if difference is None else f", made by {difference}"
-        lines.append(f"- Record `{name}`: fingerprint `{record['fingerprint'][:16]}`{state}")
-    for name, cached in used["cached"].items():
-        if cached["digest"] is not None:
-            lines.append(f"- Weights `{name}`: SHA-256 `{cached['digest'][:16]}`")
-    software = ", ".join(f"{name} {version}" for name, version in _devices.versions().items())
-    lines.append(f"- Software: {software}")
-    lines.append(f"- Device: {_devices.describe()['device']}")
-    lines.append(f"- Executed: {datetime.now(UTC).date().isoformat()}")
-    text = "\n".join(lines)
-    display(
-        {
-            "text/markdown": f":::{{admonition}} What this page was computed from\n"
-            f":class: note computed-from\n\n{text}\n:::",
-            "text/html": f"<pre>{html.escape(text)}</pre>",
-        },
-        raw=True,
-        metadata={_store.USED: used},
-    )

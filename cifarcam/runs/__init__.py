@@ -1,6 +1,10 @@
-"""Runs: finished training runs, made, found again, loaded and verified."""
+"""Runs: finished training runs, made, looked up, loaded and verified."""
 
 from __future__ import annotations
+
+from cifarcam.errors import require
+
+require("train", "filelock", "safetensors", "tqdm")  # before the imports that need them
 
 from cifarcam.runs.making import checkpoint_path, clean, load, make
 from cifarcam.runs.progress import show_progress

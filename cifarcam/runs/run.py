@@ -1,4 +1,4 @@
-"""One run: read from its directory, every file verified, and its network rebuilt."""
+"""Runs read from their directories: every file verified, the network rebuilt."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from cifarcam import _devices, _store
 from cifarcam.data import Dataset
 from cifarcam.errors import CifarcamError
 from cifarcam.runs.weights import with_weights
-from cifarcam.training import experiment
+from cifarcam.training import experiment as experiments
 from cifarcam.training.experiment import Experiment
 
 
 @dataclass(frozen=True)
 class Run:
-    """One finished training.
+    """A finished training run.
 
     Attributes
     ----------
     directory
-        Where its files are.
+        The directory of its files.
     experiment
-        What was trained.
+        The experiment that was trained.
     history
-        Arrays by name, an entry an epoch: ``epoch`` (from 1), ``train_loss``,
-        ``train_accuracy`` (as logged, dropout on), ``validation_loss``, ``validation_accuracy``,
-        ``seconds``.
+        Float64 arrays by name, one value for each epoch: ``epoch`` (from 1), ``train_loss`` and
+        ``train_accuracy`` (logged during training, dropout on), ``validation_loss``,
+        ``validation_accuracy``, ``seconds``.
     metrics
-        ``test`` as `cifarcam.evaluation.evaluate` gives it; ``test_augmented`` the same of the
-        second predictor, where the experiment has one; ``train`` and, unless trained on,
-        ``validation`` re-evaluated with dropout off; ``train_logged`` at the last epoch and
-        ``train_kept_logged`` at the epoch whose weights were kept.
+        ``test``: the result of `cifarcam.evaluation.evaluate`. ``test_augmented``: the same with
+        test-time augmentation, where the experiment has it. ``train`` and, unless it was trained
+        on, ``validation``: accuracy and cross-entropy with dropout off. ``train_logged``: at the
+        last epoch. ``train_kept_logged``: at the epoch whose weights were stored.
     predictions
         Class probabilities of the test images by one forward pass, float32, N x 10.
     augmented_predictions
-        Those of the second predictor, or None.
+        Class probabilities with test-time augmentation, float32, N x 10, or None.
     provenance
-        Fingerprint, versions, device, durations, and the SHA-256 of each of the run's files.
+        Fingerprint, versions, device, durations, and the SHA-256 of each file of the run.
     """
 
     directory: Path
@@ -57,7 +57,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The run's name: the experiment's, with seed and dataset where they are not usual."""
+        """The experiment's name, with seed and dataset where they are not the usual ones."""
         return self.experiment.run_name
 
     @property
@@ -67,30 +67,30 @@ class Run:
 
     @property
     def has_weights(self) -> bool:
-        """Whether its weights are at hand: those of the largest networks are not handed on."""
+        """Whether the run holds its weights; runs of the largest networks come without."""
         return (self.directory / _store.WEIGHTS).is_file()
 
     def model(self) -> keras.Model:
-        """The trained network in float32, its weights verified.
+        """Rebuild the trained network in float32 from its verified weights.
 
         Raises
         ------
         CifarcamError
-            When the weights are not kept with the run, or differ from those that were evaluated.
+            When the run comes without weights, or they differ from the evaluated weights.
         """
         _devices.prepare()
         path = self.directory / _store.WEIGHTS
         if not self.has_weights:
             raise CifarcamError(
-                f"{path}: these weights are too large to be handed on with the run; "
-                f"`cifarcam train {self.name} --again` makes them"
+                f"{path}: these weights are too large to come with the run; make them by "
+                f"`cifarcam train {self.name} --again`"
             )
         content = _store.read_file(self.directory, _store.WEIGHTS, self.provenance["files"])
         return with_weights(self.experiment, content)
 
 
 def read(directory: Path) -> Run:
-    """The run in a directory, its files verified.
+    """Read the run in a directory and verify its files.
 
     Raises
     ------
@@ -98,8 +98,14 @@ def read(directory: Path) -> Run:
         When the directory does not hold a whole run, or a file is damaged.
     """
     if not (directory / _store.PROVENANCE).is_file():
-        raise CifarcamError(f"{directory}: not a run, it has no {_store.PROVENANCE}")
-    provenance = _store.read_provenance(directory)
+        raise CifarcamError(
+            f"{directory}: not a run, it has no {_store.PROVENANCE}; give the directory of a run"
+        )
+    return _read(directory, _store.read_provenance(directory))
+
+
+def _read(directory: Path, provenance: dict[str, Any]) -> Run:
+    """Read a run whose provenance is verified."""
     text, rows, predictions, metrics = (
         _store.read_file(directory, name, provenance["files"])
         for name in ("experiment.toml", "history.csv", "predictions.npz", "metrics.json")
@@ -109,7 +115,7 @@ def read(directory: Path) -> Run:
         probabilities = {name: stored[name] for name in stored.files}
     run = Run(
         directory=directory,
-        experiment=experiment.parse(text.decode(), provenance["experiment"], str(directory)),
+        experiment=experiments.parse(text.decode(), provenance["experiment"], str(directory)),
         history={key: np.array([float(row[key]) for row in epochs]) for key in epochs[0]},
         metrics=json.loads(metrics),
         predictions=probabilities["test"],
@@ -128,11 +134,12 @@ def read(directory: Path) -> Run:
 
 
 def every(dataset: Dataset) -> list[Run]:
-    """All runs at hand on a dataset, each fingerprint once, sorted by name."""
+    """Read all runs on a dataset, sorted by name; of equal fingerprints only the first run."""
     _store.hand_out("inventory", "all", names=_store.inventory())
-    at_hand: dict[str, Run] = {}
+    runs: dict[str, Run] = {}
     for directory in _store.run_directories():
         provenance = _store.read_provenance(directory)
-        if provenance["dataset_digest"] == dataset.digest:
-            at_hand.setdefault(provenance["fingerprint"], read(directory))
-    return sorted(at_hand.values(), key=lambda run: run.name)
+        fingerprint = provenance["fingerprint"]
+        if provenance["dataset_digest"] == dataset.digest and fingerprint not in runs:
+            runs[fingerprint] = _read(directory, provenance)
+    return sorted(runs.values(), key=lambda run: run.name)

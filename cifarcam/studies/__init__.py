@@ -1,7 +1,12 @@
-"""What this report asks of its runs and images: each module one question.
+"""Studies of this report: each module answers one question about runs and images.
 
-Importing this package imports none of them, so that a record rests on its own question's code.
+Importing the package imports none of its modules, so that the import closure of a record holds
+only the code of its own study.
 """
+
+from cifarcam.errors import require
+
+require("train", "skimage", "sklearn", "tqdm")  # before the modules that import them
 
 __all__ = [
     "ablation",

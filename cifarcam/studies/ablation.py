@@ -1,4 +1,4 @@
-"""What each ingredient buys: trainings from the baseline to the speedrun, one change at a time."""
+"""The ablation: training runs from the baseline to the speedrun, one change at a time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -15,23 +16,31 @@ from cifarcam.data import Dataset, Split
 from cifarcam.models import cost, speedrun
 from cifarcam.studies import records
 from cifarcam.training import augment, experiment, prediction
-from cifarcam.training.experiment import Augmentation, Experiment, Schedule
+from cifarcam.training.experiment import Experiment
+from cifarcam.training.settings import Augmentation, Schedule
 
-EPOCHS = 8  # of every step
-FILTERS = (32, 128, 128)  # of the speedrun's network here, half of its own
+EPOCHS = 8  # in every step
+FILTERS = (32, 128, 128)  # half of the speedrun's own
 SEEDS = (0, 1, 2)
-DROPOUT_EPOCHS = 12  # enough for the validation loss to turn
+DROPOUT_EPOCHS = 12  # enough for the validation loss to rise again
 VIEWS = "flip-and-shift"
-# What an image may go through and still show the same: pixels, degrees.
+# Changes after which an image still shows its class, in pixels and degrees.
 DISTURBANCES = {"shifted": Augmentation(shift=4), "turned": Augmentation(rotation=15.0)}
 
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the ablation: what it adds to the step before it, and the training it leads to.
+    """A step of the ablation.
 
-    Where `experiment` is that of the step before, only the predictor differs: it averages over
-    `VIEWS`.
+    Attributes
+    ----------
+    ingredient
+        The change from the step before.
+    experiment
+        The experiment with this change and all earlier changes.
+    views
+        Whether predictions use test-time augmentation with `VIEWS`; `experiment` is then the same
+        as in the step before.
     """
 
     ingredient: str
@@ -40,7 +49,7 @@ class Step:
 
 
 def steps() -> list[Step]:
-    """From the baseline to a narrow speedrun; each step keeps what the steps before it added."""
+    """The steps from the baseline to a narrow speedrun; each step keeps all earlier changes."""
     final = experiment.find("speedrun")
     baseline = experiment.find("baseline")
     now = replace(baseline, training=replace(baseline.training, epochs=EPOCHS))
@@ -97,7 +106,7 @@ def steps() -> list[Step]:
 
 
 def dropout_experiments() -> dict[float, Experiment]:
-    """The baseline without dropout and with its own rate, long enough to overfit, by rate."""
+    """The baseline without dropout and with its own rate over `DROPOUT_EPOCHS`, by rate."""
     baseline = experiment.find("baseline")
     longer = replace(baseline, training=replace(baseline.training, epochs=DROPOUT_EPOCHS))
     return {
@@ -107,11 +116,11 @@ def dropout_experiments() -> dict[float, Experiment]:
 
 
 def measure() -> dict[str, Any]:
-    """Train every step and both rates of dropout from every seed.
+    """Train every step and both rates of dropout with every seed.
 
-    Accuracies are those of the final weights in float32 over the validation split and over as
-    many training images, dropout and augmentation off. The test split is not used. What was
-    measured before an interruption is taken from the cache.
+    Accuracies are measured with the final weights in float32 over the validation split and over
+    as many training images, dropout and augmentation off. The test split is not used. After an
+    interruption, finished training runs are read from the cache.
     """
     chain, rates = steps(), dropout_experiments()
     dataset = data.load()
@@ -120,8 +129,8 @@ def measure() -> dict[str, Any]:
             dataset, [experiment.find(name) for name in ("baseline", "speedrun")]
         ),
         "fingerprints": [
-            wanted.fingerprint(dataset.digest)
-            for wanted in [*(step.experiment for step in chain), *rates.values()]
+            settings.fingerprint(dataset.digest)
+            for settings in [*(step.experiment for step in chain), *rates.values()]
         ],
         "device": _devices.describe()["device"],
         "bfloat16_units": _devices.bfloat16_units() or "none",
@@ -133,80 +142,86 @@ def measure() -> dict[str, Any]:
         ],
         "dropout_epochs": DROPOUT_EPOCHS,
         "dropout": [
-            {"rate": rate} | _over_seeds(wanted, dataset) for rate, wanted in rates.items()
+            {"rate": rate} | _over_seeds(settings, dataset) for rate, settings in rates.items()
         ],
     }
 
 
-def _over_seeds(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
-    network = models.build(wanted.architecture, wanted.options)
+def _over_seeds(settings: Experiment, dataset: Dataset) -> dict[str, Any]:
+    network = models.build(settings.architecture, settings.options)
     return {
         "parameters": network.count_params(),
         "forward_flops": cost.forward_flops(network),
         "trainings": [
-            {"seed": seed, **train_once(wanted.with_changes(seed=seed), dataset)} for seed in SEEDS
+            {"seed": seed, **train_once(settings.with_changes(seed=seed), dataset)}
+            for seed in SEEDS
         ],
     }
 
 
-def train_once(wanted: Experiment, dataset: Dataset) -> dict[str, Any]:
-    """Train, and measure the final weights in float32.
+def train_once(settings: Experiment, dataset: Dataset) -> dict[str, Any]:
+    """Train an experiment, and measure the final weights in float32.
 
-    What was measured before by the same code and versions on the same device is taken from the
-    cache.
+    The result is read from the cache where the same code and versions made it on the same device.
 
     Returns
     -------
     dict
         ``validation``, ``validation_views``, ``validation_shifted``, ``validation_turned`` and
-        ``train`` (accuracies, 0-1), ``seconds`` of training, ``precision``, and ``history``, an
-        entry an epoch.
+        ``train`` (accuracies, 0-1), ``seconds`` of training, ``precision``, and ``history``, one
+        entry for each epoch.
     """
-    fingerprint = wanted.fingerprint(dataset.digest)
+    fingerprint = settings.fingerprint(dataset.digest)
     code = _closure.code_digest(__name__)
-    made_with = json.dumps(
-        [fingerprint, code, _devices.versions(), _devices.describe()], sort_keys=True
-    )
-    digest = hashlib.sha256(made_with.encode()).hexdigest()
-    kept = _files.cache_dir() / "trainings" / f"{digest}.json"
-    if kept.is_file():
-        return _files.read_json(kept, "delete it to train and measure anew")
+    key = json.dumps([fingerprint, code, _devices.versions(), _devices.describe()], sort_keys=True)
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    cached = _files.cache_dir() / "trainings" / f"{digest}.json"
+    if cached.is_file():
+        return _files.read_json(cached, "delete it to train and measure again")
     checkpoint = runs.checkpoint_path(fingerprint)
     trained = training.train(
-        wanted, dataset, checkpoint=checkpoint, report=runs.show_progress(wanted)
+        settings, dataset, checkpoint=checkpoint, report=runs.show_progress(settings)
     )
-    model = models.build(wanted.architecture, wanted.options)
+    model = models.build(settings.architecture, settings.options)
     model.set_weights(trained.model.get_weights())
-    held_out = dataset.validation
-    seen = Split(*(part[: len(held_out)] for part in (dataset.train.images, dataset.train.labels)))
-    views = prediction.predict_augmented(model, held_out.images, VIEWS)
-    found = {
-        "validation": _accuracy(prediction.predict(model, held_out.images), held_out),
-        "validation_views": _accuracy(views, held_out),
-        **{
-            f"validation_{name}": _accuracy(prediction.predict(model, images), held_out)
-            for name, images in _disturbed(held_out).items()
-        },
-        "train": _accuracy(prediction.predict(model, seen.images), seen),
+    measured = {
+        **_accuracies(model, dataset),
         "seconds": sum(epoch.seconds for epoch in trained.history),
-        "precision": _devices.resolve_precision(wanted.training.precision),
+        "precision": _devices.resolve_precision(settings.training.precision),
         "history": [asdict(epoch) for epoch in trained.history],
     }
-    with _files.writing_to(kept.parent):
-        _files.write_json(kept, found)
+    with _files.writing_to(cached.parent):
+        _files.write_json(cached, measured)
     checkpoint.unlink(missing_ok=True)
-    return found
+    return measured
+
+
+def _accuracies(model: keras.Model, dataset: Dataset) -> dict[str, float]:
+    """Accuracies over the validation split, as it is and disturbed, and over training images."""
+    validation = dataset.validation
+    count = len(validation)
+    train = Split(dataset.train.images[:count], dataset.train.labels[:count])
+    views = prediction.predict_augmented(model, validation.images, VIEWS)
+    return {
+        "validation": _accuracy(prediction.predict(model, validation.images), validation),
+        "validation_views": _accuracy(views, validation),
+        **{
+            f"validation_{name}": _accuracy(prediction.predict(model, images), validation)
+            for name, images in _disturbed(validation).items()
+        },
+        "train": _accuracy(prediction.predict(model, train.images), train),
+    }
 
 
 def _disturbed(split: Split) -> dict[str, np.ndarray]:
-    """The images, each shifted or turned by a draw of its own, the same for every training."""
+    """The images, each shifted or rotated by its own random draw, the same in every call."""
     count = tf.constant(len(split), tf.int64)
     zero = tf.constant(0, tf.int64)
     return {
         name: augment.augment(
-            how, tf.constant(split.images), split.labels, tf.range(count), zero, 0, zero
-        ).images.numpy()
-        for name, how in DISTURBANCES.items()
+            settings, tf.constant(split.images), tf.range(count), zero, 0, zero
+        ).numpy()
+        for name, settings in DISTURBANCES.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""The search for the sizes that the original report leaves open: members trained and ranked."""
+"""The search for the sizes that the original report does not state: networks trained and ranked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from cifarcam.models import custom_cnn
 from cifarcam.studies import records
 from cifarcam.training import experiment
 
-# What the original report gives for epoch 50, in percent: the training accuracy that it logged
-# and its test accuracy, for which the validation accuracy stands in here.
+# The original report's results at epoch 50, in percent: logged training accuracy and test accuracy.
 ORIGINAL_TRAINING, ORIGINAL_TEST = 94.9, 71.5
 
 SEARCH_MEMBERS = (
@@ -24,11 +23,11 @@ SEARCH_MEMBERS = (
 
 
 def measure() -> dict[str, Any]:
-    """Train members of the custom CNN's family as the baseline is trained, and rank them.
+    """Train `SEARCH_MEMBERS` with the baseline's settings, and rank them.
 
-    Each is judged at the last epoch by its distance in percentage points from the original's
-    training and test accuracy; the validation accuracy stands in for the latter. The test split
-    is not used. A member whose training was interrupted goes on from its checkpoint.
+    They are ranked by the distance, in percentage points at the last epoch, of training and
+    validation accuracy from the original's training and test accuracy. The test split is not
+    used. Interrupted training resumes from its checkpoint.
     """
     baseline = experiment.find("baseline")
     dataset = data.load(baseline.data.dataset, seed=baseline.data.split_seed)
@@ -56,7 +55,7 @@ def measure() -> dict[str, Any]:
                 "chosen": options == baseline.options,
             }
         )
-    for fingerprint in fingerprints:  # one is the baseline's, which a run would go on from
+    for fingerprint in fingerprints:  # a run of the baseline would resume from its checkpoint
         runs.checkpoint_path(fingerprint).unlink(missing_ok=True)
-    members.sort(key=lambda found: found["distance"])
+    members.sort(key=lambda member: member["distance"])
     return {"inputs": records.inputs(dataset, [baseline]), "members": members}

@@ -1,4 +1,4 @@
-"""Classifiers before convolutional networks: a linear SVM and a random forest on fixed features."""
+"""Classical baselines: a linear SVM and a random forest on fixed features."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from cifarcam.data import Dataset
 
 TREES = 300
 PASSES = 20  # of the SVM over the training images
-ALPHAS = (1e-5, 1e-4, 1e-3, 1e-2)  # of the SVM's L2 penalty, chosen on validation
-LEAVES = (1, 4)  # least images in a leaf of the forest, chosen on validation
+ALPHAS = (1e-5, 1e-4, 1e-3, 1e-2)  # weights of the SVM's L2 penalty, selected on validation
+LEAVES = (1, 4)  # least numbers of images in a leaf of the forest, selected on validation
 
 
 def pixels(images: np.ndarray) -> np.ndarray:
-    """Pixels as they are, scaled to 0-1: float32, N x 3072."""
+    """Pixels scaled to 0-1, float32, N x 3072."""
     return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
 def gradient_histograms(images: np.ndarray) -> np.ndarray:
-    """Histograms of oriented gradients (Dalal and Triggs 2005): float32, N x 1764.
+    """Histograms of oriented gradients (Dalal and Triggs 2005), float32, N x 1764.
 
-    Nine orientations in cells of 4 x 4 pixels, normalised in blocks of 2 x 2 cells; at each pixel
-    the colour channel with the largest gradient counts.
+    Nine orientations in cells of 4 x 4 pixels, normalised in blocks of 2 x 2 cells. Each pixel
+    contributes the gradient of the colour channel where it is largest.
     """
     return np.stack(
         [
@@ -54,7 +54,7 @@ FEATURES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def _svm(alpha: float, seed: int) -> Any:
-    # One class against the rest, hinge loss; the average over the steps needs few passes.
+    # One class against all others, hinge loss; averaged weights need few passes.
     return make_pipeline(
         StandardScaler(),
         SGDClassifier(
@@ -67,7 +67,7 @@ def _forest(leaf: int, seed: int) -> Any:
     return RandomForestClassifier(TREES, min_samples_leaf=leaf, random_state=seed, n_jobs=-1)
 
 
-# Name -> maker, name of its setting, the values to choose from.
+# Name -> function that builds it, name of its setting, candidate values.
 CLASSIFIERS: Mapping[str, tuple[Callable[[Any, int], Any], str, tuple[Any, ...]]] = {
     "linear SVM": (_svm, "alpha", ALPHAS),
     "random forest": (_forest, "min_samples_leaf", LEAVES),
@@ -77,15 +77,15 @@ CLASSIFIERS: Mapping[str, tuple[Callable[[Any, int], Any], str, tuple[Any, ...]]
 def measure(dataset: Dataset, *, seed: int = 0) -> list[dict[str, Any]]:
     """Fit every classifier on every kind of features, and predict the test images.
 
-    The setting is chosen by validation accuracy among models fitted on the training split; the
-    chosen model predicts the test split, once.
+    Models are fitted on the training split; the model with the best validation accuracy predicts
+    the test split, once.
 
     Returns
     -------
     list of dict
-        ``classifier``, ``features``, ``setting`` (its name), ``chosen`` (its value),
-        ``validation`` (accuracy, 0-1, by value), ``seconds`` of fitting the chosen model,
-        ``predictions``: the classes predicted for the test images, a digit each.
+        ``classifier``, ``features``, ``setting`` (its name), ``chosen`` (its best value),
+        ``validation`` (accuracy, 0-1, by value), ``seconds`` of fitting the best model,
+        ``predictions``: the classes predicted for the test images, one digit each.
     """
     rows = []
     for features, extract in FEATURES.items():
@@ -101,13 +101,13 @@ def measure(dataset: Dataset, *, seed: int = 0) -> list[dict[str, Any]]:
                 seconds = time.perf_counter() - started
                 accuracy = float((model.predict(validation) == dataset.validation.labels).mean())
                 fitted.append((accuracy, value, seconds, model))
-            _, chosen, seconds, model = max(fitted, key=lambda one: one[0])
+            _, best, seconds, model = max(fitted, key=lambda entry: entry[0])
             rows.append(
                 {
                     "classifier": classifier,
                     "features": features,
                     "setting": setting,
-                    "chosen": chosen,
+                    "chosen": best,
                     "validation": {str(value): accuracy for accuracy, value, _, _ in fitted},
                     "seconds": seconds,
                     "predictions": "".join(map(str, model.predict(test))),

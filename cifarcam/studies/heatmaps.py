@@ -1,6 +1,6 @@
-"""Grad-CAM of the first test image of each class through every network, kept as a record.
+"""Grad-CAM heatmaps of the first test image of each class for every network, as a record.
 
-The largest networks' weights are not handed on with their runs; their heatmaps are.
+Runs of the largest networks come without weights; the record holds their heatmaps.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ RECORD = "heatmaps"
 def of_first_images(run: Run, dataset: Dataset) -> np.ndarray:
     """Grad-CAM of the first test image of each class, for that class.
 
-    Taken at the last layer with more than one position. Computed where the run has its weights,
-    else read from the record.
+    The layer is the last layer with more than one position. The heatmaps are computed where the
+    run has its weights, and otherwise read from the record.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def of_first_images(run: Run, dataset: Dataset) -> np.ndarray:
     Raises
     ------
     CifarcamError
-        When neither the weights nor heatmaps of these weights and this dataset are at hand.
+        When the run has no weights and the record no heatmaps of these weights and this dataset.
     """
     if run.has_weights:
         indices = first_of_each_class(dataset.test.labels)
@@ -48,27 +48,27 @@ def of_first_images(run: Run, dataset: Dataset) -> np.ndarray:
         or entry["weights"] != run.provenance["files"][_store.WEIGHTS]
     ):
         raise CifarcamError(
-            f"{run.name}: neither its weights nor heatmaps made with them are at hand; "
-            f"`cifarcam train {run.name} --again` makes the weights"
+            f"{run.name}: there are neither its weights nor heatmaps made with them; make the "
+            f"weights by `cifarcam train {run.name} --again`"
         )
     return _unpacked(entry["maps"])
 
 
 def measure() -> dict[str, Any]:
-    """Explain the first test image of each class through every experiment's network (seed 0).
+    """Explain the first test image of each class for the network of every run with seed 0.
 
-    Heatmaps of runs whose weights are not at hand are taken over from the earlier record.
+    Heatmaps of runs without weights are copied from the earlier record.
     """
     dataset = data.load()
-    at_hand = [run for run in runs.every(dataset) if run.experiment.training.seed == 0]
+    explained = [run for run in runs.every(dataset) if run.experiment.training.seed == 0]
     return {
-        "inputs": records.inputs(dataset, used=at_hand),
+        "inputs": records.inputs(dataset, runs=explained),
         "heatmaps": {
             run.name: {
                 "weights": run.provenance["files"][_store.WEIGHTS],
                 "maps": _packed(of_first_images(run, dataset)),
             }
-            for run in at_hand
+            for run in explained
         },
     }
 

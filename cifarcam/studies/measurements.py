@@ -1,4 +1,4 @@
-"""Measurements that take more than about two minutes, kept as records under ``runs/records``."""
+"""Measurements of more than about two minutes, stored as records in ``runs/records``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cifarcam import _closure, _devices, _files
 from cifarcam.errors import CifarcamError
 from cifarcam.studies import ablation, architecture_search, classical, faithfulness, heatmaps
 
-# A measurement is a function of a module of its own, so that a record rests on that module's
-# imports alone. It gives what it measured and ``"inputs"``, as `records.outdated_by` reads them.
+# A measurement is a function in a module of its own: a record holds the digest of that module's
+# import closure. It returns its results and ``"inputs"``, as `records.inputs` makes them.
 MEASUREMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "ablation": ablation.measure,
     "architecture-search": architecture_search.measure,
@@ -24,14 +24,14 @@ MEASUREMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {
 
 
 def measure(name: str, place: Path) -> Path:
-    """Make a record and return its file.
+    """Run a measurement, write its record, and return the record's file.
 
     Parameters
     ----------
     name
         One of `MEASUREMENTS`.
     place
-        The directory of runs; records go to ``records`` in it.
+        The directory of runs; the record goes to ``records`` in it.
 
     Raises
     ------
@@ -44,14 +44,14 @@ def measure(name: str, place: Path) -> Path:
 
 
 def write(name: str, content: Mapping[str, Any], place: Path) -> Path:
-    """Write a record under the digest of its inputs and of the code at hand; return its file."""
+    """Write a record with the digest of its inputs and of the present code; return its file."""
     module = MEASUREMENTS[name].__module__
     code = _closure.code_digest(module)
-    rests_on = json.dumps([code, content["inputs"]], sort_keys=True)
+    inputs = json.dumps([code, content["inputs"]], sort_keys=True)
     record = {
         **content,
         "name": name,
-        "fingerprint": hashlib.sha256(rests_on.encode()).hexdigest(),
+        "fingerprint": hashlib.sha256(inputs.encode()).hexdigest(),
         "module": module,
         "code": code,
     }

@@ -1,4 +1,4 @@
-"""Records of long measurements: read, compared with the code and data at hand, written."""
+"""Records of long measurements: read, and compared with the present code and data."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from cifarcam import _closure, _files, _store, data
 from cifarcam.data import Dataset
 from cifarcam.errors import CifarcamError
 from cifarcam.runs import Run
-from cifarcam.training import experiment
+from cifarcam.training import experiment as experiments
 from cifarcam.training.experiment import Experiment
 
 
 def load(name: str) -> dict[str, Any]:
-    """A record of a long measurement, verified; what it was not made of is said on stderr.
+    """Read and verify a record; print to standard error what has changed since it was made.
 
     Raises
     ------
     CifarcamError
-        When there is none of that name, or it is damaged.
+        When there is no record of that name, or it is damaged.
     """
     path = _store.find_record(name)
     if path is None:
@@ -29,7 +29,8 @@ def load(name: str) -> dict[str, Any]:
     difference = outdated_by(record)
     if difference is not None:
         print(
-            f"the record {name!r} was made by {difference}; `cifarcam measure {name}` makes it anew",
+            f"the record {name!r} was made with {difference}; make it again by "
+            f"`cifarcam measure {name}`",
             file=sys.stderr,
         )
     _store.hand_out(
@@ -48,15 +49,15 @@ def is_at_hand(name: str) -> bool:
 
 
 def outdated_by(record: Mapping[str, Any]) -> str | None:
-    """What a record was made by that differs from what is at hand; None where nothing does.
+    """The first input of a record that has changed since the record was made, or None.
 
-    Its code is compared by `closure.code_digest`, its dataset and experiments by their digests,
-    its runs by their weights, as far as they are at hand.
+    Code is compared by `_closure.code_digest`, datasets by their digests, experiments by their
+    fingerprints, and runs by their weights where the run exists.
 
     Returns
     -------
     str or None
-        Such as ``"other code"`` or ``"another run of baseline"``.
+        For example ``"other code"`` or ``"another run of baseline"``.
     """
     if _closure.code_digest(record["module"]) != record["code"]:
         return "other code"
@@ -65,8 +66,8 @@ def outdated_by(record: Mapping[str, Any]) -> str | None:
         if data.DIGESTS.get(name) != digest:
             return f"another dataset {name}"
     for name, fingerprint in inputs.get("experiments", {}).items():
-        settings = experiment.find(name)
-        if settings.fingerprint(data.DIGESTS[settings.data.dataset]) != fingerprint:
+        experiment = experiments.find(name)
+        if experiment.fingerprint(data.DIGESTS[experiment.data.dataset]) != fingerprint:
             return f"another experiment {name}"
     for name, weights in inputs.get("runs", {}).items():
         directory = _store.find_run(inputs["experiments"][name])
@@ -78,28 +79,28 @@ def outdated_by(record: Mapping[str, Any]) -> str | None:
 
 
 def inputs(
-    dataset: Dataset, experiments: Iterable[Experiment] = (), used: Iterable[Run] = ()
+    dataset: Dataset, settings: Iterable[Experiment] = (), runs: Iterable[Run] = ()
 ) -> dict[str, dict[str, str]]:
-    """What a record rests on besides code, as `outdated_by` compares it.
+    """The inputs of a record besides code, as `outdated_by` compares them.
 
     Parameters
     ----------
-    dataset, used
-        The dataset and the runs measured.
-    experiments
-        Experiments of ``experiments/`` whose settings the measurement takes.
+    dataset
+        The dataset that was measured on.
+    settings
+        Experiments of ``experiments/`` whose settings the measurement uses.
+    runs
+        The runs that were measured.
     """
-    used = list(used)
-    named = {_settings_name(one): one for one in [*experiments, *(run.experiment for run in used)]}
+    runs = list(runs)
+    used = [*settings, *(run.experiment for run in runs)]
     return {
         "datasets": {dataset.name: dataset.digest},
-        "experiments": {name: one.fingerprint(dataset.digest) for name, one in named.items()},
-        "runs": {
-            _settings_name(run.experiment): run.provenance["files"][_store.WEIGHTS] for run in used
-        },
+        "experiments": {_name(one): one.fingerprint(dataset.digest) for one in used},
+        "runs": {_name(run.experiment): run.provenance["files"][_store.WEIGHTS] for run in runs},
     }
 
 
-def _settings_name(wanted: Experiment) -> str:
-    """The name by which `experiment.find` gives these settings."""
-    return wanted.run_name.removesuffix(f"-{wanted.data.dataset}")
+def _name(experiment: Experiment) -> str:
+    """The name under which `experiments.find` finds these settings."""
+    return experiment.run_name.removesuffix(f"-{experiment.data.dataset}")

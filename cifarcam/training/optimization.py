@@ -1,4 +1,4 @@
-"""Optimisers, schedules of the learning rate, and averages of weights."""
+"""Optimisers and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -7,86 +7,140 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import ops
 
-from cifarcam.training.experiment import Averaging, Schedule, TrainingSettings
+from cifarcam.training.settings import Schedule, TrainingSettings
 
 
 def optimizer(
-    training: TrainingSettings, schedule: Schedule | None, steps: int
-) -> keras.optimizers.Optimizer:
-    """The optimiser of an experiment that takes `steps` steps in all, not built yet.
+    training: TrainingSettings, schedule: Schedule | None, steps: int, variables: list[Any]
+) -> keras.Optimizer:
+    """The optimiser of a training run of `steps` steps, built for a model's trained variables.
 
-    Weight decay is decoupled from the gradient (Loshchilov and Hutter 2019) and spares vectors:
-    biases and the parameters of normalisation.
+    Weight decay is decoupled from the gradient (Loshchilov and Hutter 2019). It leaves out
+    vectors: biases and the parameters of normalisation.
     """
     rate: Any = training.learning_rate
     if schedule is not None:
         rate = LearningRate(schedule, training.learning_rate, steps)
-    decay = training.weight_decay or None
-    match training.optimizer:
-        case "adam" | "adamw":
-            return keras.optimizers.Adam(rate, weight_decay=decay)
-        case "sgd":
-            return keras.optimizers.SGD(rate, training.momentum, nesterov=True, weight_decay=decay)
-        case _:
-            return Muon(
-                rate,
-                weight_decay=None,
-                adam_weight_decay=None,
-                momentum=training.momentum,
-                adam_lr_ratio=training.vector_learning_rate / training.learning_rate,
-                rms_rate=None,
-            )
+    result: keras.Optimizer
+    if training.optimizer == "muon":
+        ratio = training.vector_learning_rate / training.learning_rate
+        result = Muon(rate, momentum=training.momentum, vector_ratio=ratio)
+    else:
+        result = keras.optimizers.Adam(rate, weight_decay=training.weight_decay or None)
+        result.exclude_from_weight_decay([v for v in variables if len(v.shape) < 2])
+    result.build(variables)
+    return result
 
 
-def build(chosen: keras.optimizers.Optimizer, model: keras.Model) -> None:
-    """Make the optimiser's variables for a model."""
-    chosen.build(model.trainable_variables)
-    vectors = [variable for variable in model.trainable_variables if len(variable.shape) < 2]
-    if vectors and chosen.weight_decay is not None:
-        chosen.exclude_from_weight_decay(var_list=vectors)
+class Muon(keras.Optimizer):
+    """Muon for the kernels of convolutions, Adam for every other variable.
 
+    A kernel h x w x inputs x outputs is a matrix of h·w·inputs rows and a column for each output
+    channel. Its update is the orthogonalised Nesterov momentum (Jordan et al. 2024). Before the
+    update the kernel is scaled to the Frobenius norm of a semi-orthogonal matrix of its width, so
+    that the learning rate is the relative size of a step. This suits convolutions whose outputs
+    are normalised: there the kernel's norm does not change the network.
 
-class Muon(keras.optimizers.Muon):
-    """Muon for the kernels of convolutions, AdamW for every other variable.
-
-    A kernel is a matrix of h·w·inputs rows and a column for each output channel; its update is
-    the orthogonalised momentum (Jordan et al. 2024). Before it the kernel is brought to the
-    Frobenius norm of a semi-orthogonal matrix of its width, so that the learning rate is the
-    relative size of a step: meant for convolutions whose outputs are normalised, where the norm
-    does not change the network.
+    Parameters
+    ----------
+    learning_rate
+        Of the kernels: a number, or a schedule.
+    momentum
+        The share of the momentum that a step keeps, 0-1.
+    vector_ratio
+        Adam's learning rate, divided by `learning_rate`.
     """
 
-    def _should_use_adamw(self, variable: Any) -> bool:
-        return len(variable.shape) != 4
+    BETAS = (0.9, 0.999)  # Adam's shares of its two moments that a step keeps
+    EPSILON = 1e-7
 
-    def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
-        shape = variable.shape
-        matrix = (math.prod(shape[:-1]), shape[-1])
-        m.assign(self.momentum * m + gradient)
-        direction = gradient + self.momentum * m if self.nesterov else m
-        update = self.zeropower_via_newtonschulz5(tf.reshape(direction, matrix), self.ns_steps)
-        value = tf.convert_to_tensor(variable)
+    def __init__(self, learning_rate: Any, *, momentum: float, vector_ratio: float) -> None:
+        super().__init__(learning_rate)
+        self.momentum, self.vector_ratio = momentum, vector_ratio
+
+    def build(self, variables: list[Any]) -> None:
+        """Make the moments: one for each kernel, two for every other variable."""
+        if self.built:
+            return
+        super().build(variables)
+        # Keys are TensorFlow's variables, as `update_step` gets them.
+        self.first_moments, self.second_moments = {}, {}
+        for variable in variables:
+            key = variable.value.ref()
+            self.first_moments[key] = self.add_variable_from_reference(variable, "momentum")
+            if len(variable.shape) != 4:
+                self.second_moments[key] = self.add_variable_from_reference(variable, "velocity")
+
+    def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
+        """Update one variable and its moments."""
+        first = self.first_moments[variable.ref()]
+        if len(variable.shape) == 4:
+            self._update_kernel(gradient, variable, learning_rate, first)
+        else:
+            second = self.second_moments[variable.ref()]
+            rate = learning_rate * self.vector_ratio
+            self._update_vector(gradient, variable, rate, first, second)
+
+    def _update_kernel(
+        self, gradient: Any, kernel: tf.Variable, rate: Any, momentum: keras.Variable
+    ) -> None:
+        shape = kernel.shape
+        momentum.assign(self.momentum * momentum + gradient)
+        direction = gradient + self.momentum * momentum
+        update = orthogonalize(tf.reshape(direction, (math.prod(shape[:-1]), shape[-1])))
+        value = tf.convert_to_tensor(kernel)
         value *= tf.sqrt(float(shape[-1])) / tf.norm(value)
-        variable.assign(value - lr * tf.reshape(update, shape))
+        kernel.assign(value - rate * tf.reshape(update, shape))
 
-    def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> tf.Tensor:
-        """The method of Keras, its iterations run on the smaller of the two Gram matrices.
+    def _update_vector(
+        self,
+        gradient: Any,
+        variable: tf.Variable,
+        rate: Any,
+        first: keras.Variable,
+        second: keras.Variable,
+    ) -> None:
+        """Adam (Kingma and Ba 2015, algorithm 1), with the bias corrections in the rate."""
+        rate, gradient = ops.cast(rate, variable.dtype), ops.cast(gradient, variable.dtype)
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        powers = [ops.power(ops.cast(beta, variable.dtype), step) for beta in self.BETAS]
+        rate = rate * ops.sqrt(1 - powers[1]) / (1 - powers[0])
+        change = ops.multiply(ops.subtract(gradient, first), 1 - self.BETAS[0])
+        self.assign_add(first, change)
+        change = ops.multiply(ops.subtract(ops.square(gradient), second), 1 - self.BETAS[1])
+        self.assign_add(second, change)
+        update = ops.divide(ops.multiply(first, rate), ops.add(ops.sqrt(second), self.EPSILON))
+        self.assign_sub(variable, update)
 
-        Every iterate is the matrix times a polynomial of its Gram matrix, so that the matrix
-        itself, several times longer than wide for a kernel, is multiplied only twice.
-        """
-        wide = x.shape[0] < x.shape[1]
-        x = x / (tf.norm(x) + 1e-7)
-        gram = tf.matmul(x, x, transpose_a=not wide, transpose_b=wide)
-        identity = tf.eye(gram.shape[0])
-        product = identity
-        for step in range(steps):
-            factor = self.muon_a * identity + self.muon_b * gram + self.muon_c * gram @ gram
-            product = product @ factor if step else factor
-            if step < steps - 1:
-                gram = factor @ gram @ factor
-        return product @ x if wide else x @ product
+
+def orthogonalize(matrix: tf.Tensor, steps: int = 5) -> tf.Tensor:
+    """A matrix with the same singular vectors, its singular values brought near 1.
+
+    The Newton-Schulz iteration of Jordan et al. (2024), run on the smaller of the two Gram
+    matrices: every iterate is the matrix times a polynomial of its Gram matrix. So the matrix
+    itself, several times longer than wide for a kernel, is multiplied only twice.
+
+    Parameters
+    ----------
+    matrix
+        float32, rows x columns.
+    steps
+        The number of iterations.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315  # the paper's coefficients, steepest at zero
+    wide = matrix.shape[0] < matrix.shape[1]
+    matrix = matrix / (tf.norm(matrix) + 1e-7)
+    gram = tf.matmul(matrix, matrix, transpose_a=not wide, transpose_b=wide)
+    identity = tf.eye(gram.shape[0])
+    product = identity
+    for step in range(steps):
+        factor = a * identity + b * gram + c * gram @ gram
+        product = product @ factor if step else factor
+        if step < steps - 1:
+            gram = factor @ gram @ factor
+    return product @ matrix if wide else matrix @ product
 
 
 class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
@@ -94,67 +148,28 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
     ``"linear"`` and ``"cosine"`` rise linearly and fall in their shape; ``"one-cycle"`` rises
     and falls as a cosine (Smith and Topin 2019). The rise starts at `start` times the peak, the
-    fall ends at `end` times it.
+    fall ends at `end` times the peak.
     """
 
     def __init__(self, schedule: Schedule, peak: float, steps: int) -> None:
         self.schedule, self.peak, self.steps = schedule, peak, steps
 
     def __call__(self, step: Any) -> tf.Tensor:
-        """The rate of the step after `step` steps, float32."""
-        how = self.schedule
+        """The learning rate after `step` steps, float32."""
+        schedule = self.schedule
         done = tf.cast(step, tf.float32) / self.steps
-        warmup = max(how.warmup, 1e-9)
+        warmup = max(schedule.warmup, 1e-9)
         up = tf.clip_by_value(done / warmup, 0.0, 1.0)
-        down = tf.clip_by_value((done - how.warmup) / max(1 - how.warmup, 1e-9), 0.0, 1.0)
-        if how.shape == "one-cycle":
+        fall = max(1 - schedule.warmup, 1e-9)
+        down = tf.clip_by_value((done - schedule.warmup) / fall, 0.0, 1.0)
+        if schedule.shape == "one-cycle":
             up = _cosine(up)
-        if how.shape != "linear":
+        if schedule.shape != "linear":
             down = _cosine(down)
-        rising = how.start + (1 - how.start) * up
-        falling = 1 + (how.end - 1) * down
-        return self.peak * tf.where(done < how.warmup, rising, falling)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
-        return {"schedule": self.schedule, "peak": self.peak, "steps": self.steps}
+        rising = schedule.start + (1 - schedule.start) * up
+        falling = 1 + (schedule.end - 1) * down
+        return self.peak * tf.where(done < schedule.warmup, rising, falling)
 
 
 def _cosine(share: tf.Tensor) -> tf.Tensor:
     return (1 - tf.cos(math.pi * share)) / 2
-
-
-class Averages:
-    """A second set of weights, slower than those that are trained.
-
-    ``"ema"``: the exponential moving average of all weights, BN statistics included, with the
-    decay given for a step; over the first steps it is shorter, so that the initial weights do
-    not stay in it. ``"lookahead"`` (Zhang et al. 2019, algorithm 1): every `every` steps the
-    slow weights go the share `1 - decay` of the way to the fast ones, which start again from
-    there.
-    """
-
-    def __init__(self, how: Averaging, model: keras.Model) -> None:
-        self.how, self.model = how, model
-        watched = model.weights if how.method == "ema" else model.trainable_variables
-        self.watched = [variable.value for variable in watched]
-        self.variables = [tf.Variable(value, trainable=False) for value in self.watched]
-
-    def update(self, step: tf.Tensor) -> None:
-        """Take in the weights after `step` steps (a whole-number tensor, from 1), in a graph."""
-        if step % self.how.every == 0:
-            decay = tf.constant(self.how.decay)
-            if self.how.method == "ema":
-                times = tf.cast(step // self.how.every, tf.float32)
-                decay = tf.minimum(decay**self.how.every, times / (times + 9))
-            for slow, fast in zip(self.variables, self.watched, strict=True):
-                slow.assign(decay * slow + (1 - decay) * fast)
-                if self.how.method == "lookahead":
-                    fast.assign(slow)
-
-    def swap(self) -> None:
-        """Exchange the model's weights and the averages."""
-        for slow, fast in zip(self.variables, self.watched, strict=True):
-            kept = fast.numpy()
-            fast.assign(slow)
-            slow.assign(kept)

@@ -1,4 +1,4 @@
-"""Class probabilities of images: the plain predictor, and the mean over views of an image."""
+"""Class probabilities of images, by one forward pass or with test-time augmentation."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from cifarcam.training.augment import move
 
 BATCH = 500
 
-# How far a view is moved, in pixels down and to the right, and its weight (Jordan 2024,
-# section 3.5). Each view counts twice, the second time mirrored.
+# The views of an image: how far it is moved, in pixels down and to the right, and the view's weight
+# (Jordan 2024, section 3.5). Each view is used twice, the second time mirrored.
 VIEWS = {
-    "flip": (((0, 0), 1.0),),
     "flip-and-shift": (((0, 0), 0.5), ((-1, -1), 0.25), ((1, 1), 0.25)),
 }
 
 
 def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Class probabilities by one forward pass, float32, N x C, dropout off.
+    """Class probabilities from one forward pass, float32, N x C, dropout off.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Eigen-CAM, after Muhammad and Yeasin (2020), Eigen-CAM: Class Activation Map using Principal
+"""Eigen-CAM: Muhammad and Yeasin (2020), Eigen-CAM: Class Activation Map using Principal
 Components.
 """
 
@@ -11,12 +11,19 @@ from cifarcam.explain.graph import SplitModel
 
 
 class EigenCAM(Explainer):
-    r"""A layer's activations projected on their first principal direction; no class enters.
+    r"""A layer's activations projected on their first principal direction; no class matters.
 
-    With the activations of one image as a matrix $O$ of positions x channels, and
-    $O = U \Sigma V^T$, the map is $O V_1$ (the paper's Section III). The activations are not
-    centred, as in the paper. A singular vector has no sign of its own: the one is taken for which
-    the map's sum is positive.
+    Write the activations of one image as a matrix $O$ of positions x channels, with the singular
+    value decomposition $O = U \Sigma V^T$. The map is $O V_1$ (Section III of the paper). As in the
+    paper, the activations are not centred. The sign of a singular vector is arbitrary; we choose
+    the sign that makes the sum of the map positive.
+
+    The cost is one forward pass up to the layer and one eigenvector.
+
+    Examples
+    --------
+    >>> explainer = EigenCAM(model, "conv5")
+    >>> heatmaps = explainer(images)
     """
 
     name = "eigen-cam"
@@ -29,9 +36,9 @@ class EigenCAM(Explainer):
         activations = tf.cast(part.stem(images)[0], tf.float64)
         shape = tf.shape(activations)
         matrix = tf.reshape(activations, [shape[0], shape[1] * shape[2], shape[3]])
-        # The decomposition takes no values that are not finite; the map then is not finite either.
+        # The decomposition fails on values that are not finite; the map keeps them and is refused.
         finite = tf.where(tf.math.is_finite(matrix), matrix, tf.zeros_like(matrix))
-        # Float64, since the products square the condition; V_1 leads O^T O, sigma_1 U_1 = O V_1.
+        # V_1 is the last eigenvector of O^T O; float64, since the product squares the condition.
         directions = tf.linalg.eigh(tf.matmul(finite, finite, transpose_a=True))[1][..., -1:]
         projected = tf.matmul(matrix, directions)
         projected *= tf.where(

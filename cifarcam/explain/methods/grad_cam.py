@@ -1,4 +1,4 @@
-"""Grad-CAM, after Selvaraju et al. (2017), Grad-CAM: Visual Explanations from Deep Networks."""
+"""Grad-CAM: Selvaraju et al. (2017), Grad-CAM: Visual Explanations from Deep Networks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ class GradCAM(GradientCAM):
 
     $$\alpha_k^c = \frac{1}{Z} \sum_{i,j} \frac{\partial y^c}{\partial A_{ij}^k}$$
 
-    Equation 2 gives the map, $\mathrm{ReLU}(\sum_k \alpha_k^c A^k)$; the ReLU is a stage that
-    all explainers share.
+    Equation 2 gives the map, $\mathrm{ReLU}(\sum_k \alpha_k^c A^k)$; all explainers share the ReLU.
+
+    The cost is one forward pass, and one backward pass from the output to the layer.
+
+    Examples
+    --------
+    >>> explainer = GradCAM(model, "conv5")
+    >>> heatmaps = explainer(images)
     """
 
     name = "grad-cam"

@@ -1,4 +1,4 @@
-"""HiRes-CAM, after Draelos and Carin (2020), Use HiResCAM instead of Grad-CAM."""
+"""HiRes-CAM: Draelos and Carin (2020), Use HiResCAM instead of Grad-CAM."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from cifarcam.explain.base import GradientCAM
 class HiResCAM(GradientCAM):
     r"""Feature maps times their own gradients, position by position.
 
-    The method's defining equation (arXiv 2011.08891, Section 3) keeps the gradient at its place,
-    where Grad-CAM averages it over the map:
+    The defining equation (Section 3 of arXiv 2011.08891) uses the gradient at each position, where
+    Grad-CAM uses its mean over the map:
 
     $$L^c = \sum_k \frac{\partial y^c}{\partial A^k} \odot A^k$$
 
-    When only linear layers follow, the map sums to the score less the bias.
+    If only linear layers follow, the sum of the map is the score minus the bias.
+
+    The cost is one forward pass, and one backward pass from the output to the layer.
+
+    Examples
+    --------
+    >>> explainer = HiResCAM(model, "conv5")
+    >>> heatmaps = explainer(images)
     """
 
     name = "hires-cam"

@@ -1,4 +1,4 @@
-"""Integrated gradients, after Sundararajan et al. (2017), Axiomatic Attribution for Deep Networks."""
+"""Integrated gradients: Sundararajan et al. (2017), Axiomatic Attribution for Deep Networks."""
 
 from __future__ import annotations
 
@@ -8,28 +8,35 @@ import keras
 import tensorflow as tf
 
 from cifarcam.errors import CifarcamError
-from cifarcam.explain.base import Explainer, chosen_classes
+from cifarcam.explain.base import Explainer, explained_classes
 from cifarcam.explain.classifier import Classifier
 from cifarcam.explain.graph import SplitModel
 
 
 class IntegratedGradients(Explainer):
-    r"""Each pixel's part in the score's rise from a baseline image, summed over its channels.
+    r"""Each pixel's share in the rise of the score from a baseline image, summed over channels.
 
-    Equation 1 of the paper, the integral taken by the midpoint rule on `steps` points (its
-    equation 3 takes right ends):
+    Equation 1 of the paper, with the integral computed by the midpoint rule on `steps` points
+    (equation 3 of the paper uses right end points):
 
     $$(x_i - x'_i) \int_0^1 \frac{\partial y(x' + a (x - x'))}{\partial x_i} da$$
 
-    The values of an image sum to $y(x) - y(x')$ as `steps` grows (completeness). Negative ones
-    speak against the class; the ReLU that all explainers share takes them away.
+    As `steps` grows, the sum of an image's values approaches $y(x) - y(x')$ (completeness).
+    Negative values are evidence against the class; the ReLU that all explainers share removes them.
+
+    The cost is `steps` forward and backward passes, and one forward pass more.
 
     Parameters
     ----------
     steps
-        Points on the straight path.
+        The number of points on the straight path.
     baseline
-        The value of all pixels of the baseline image $x'$; 0, black, by default.
+        The value of all pixels of the baseline image $x'$; by default 0, black.
+
+    Examples
+    --------
+    >>> explainer = IntegratedGradients(model, steps=64)
+    >>> heatmaps = explainer(images)
     """
 
     name = "integrated-gradients"
@@ -54,15 +61,14 @@ class IntegratedGradients(Explainer):
     def _signed(
         self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
     ) -> tf.Tensor:
-        chosen = chosen_classes(
-            self.classifier.score_tensor(images), targets
-        )  # of the image itself, not of points before it
-        way = images - self.baseline
+        # The class is that of the image itself, not of the points on the path.
+        classes = explained_classes(self.classifier.score_tensor(images), targets)
+        difference = images - self.baseline
 
         def step(index: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             share = (tf.cast(index, tf.float32) + 0.5) / self.steps
-            point = [self.baseline + share * way]
-            return index + 1, total + self._gradients(part, point, chosen)
+            point = [self.baseline + share * difference]
+            return index + 1, total + self._gradients(part, point, classes)
 
         _, total = tf.while_loop(
             lambda index, _: index < self.steps,
@@ -70,4 +76,4 @@ class IntegratedGradients(Explainer):
             (tf.constant(0), tf.zeros_like(images)),
             parallel_iterations=1,
         )
-        return tf.reduce_sum(way * total / self.steps, axis=-1)
+        return tf.reduce_sum(difference * total / self.steps, axis=-1)

@@ -1,4 +1,4 @@
-"""LayerCAM, after Jiang et al. (2021), LayerCAM: Exploring Hierarchical Class Activation Maps."""
+"""LayerCAM: Jiang et al. (2021), LayerCAM: Exploring Hierarchical Class Activation Maps."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ from cifarcam.explain.base import GradientCAM
 class LayerCAM(GradientCAM):
     r"""Feature maps times their own positive gradients, position by position.
 
-    The paper's weights $w_{ij}^{kc} = \mathrm{ReLU}(\partial y^c / \partial A_{ij}^k)$ and map
+    Section III of the paper gives the weights
+    $w_{ij}^{kc} = \mathrm{ReLU}(\partial y^c / \partial A_{ij}^k)$ and the map
 
     $$L^c = \mathrm{ReLU}\Big(\sum_k w^{kc} \odot A^k\Big)$$
 
-    (IEEE TIP 30, Section III); the outer ReLU is a stage that all explainers share.
+    All explainers share the outer ReLU.
+
+    The cost is one forward pass, and one backward pass from the output to the layer.
+
+    Examples
+    --------
+    >>> explainer = LayerCAM(model, "conv5")
+    >>> heatmaps = explainer(images)
     """
 
     name = "layer-cam"

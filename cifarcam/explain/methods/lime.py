@@ -1,4 +1,4 @@
-"""LIME, after Ribeiro et al. (2016), "Why Should I Trust You?", by the authors' own library."""
+"""LIME: Ribeiro et al. (2016), "Why Should I Trust You?", computed by the authors' library."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ import numpy as np
 
 from cifarcam.errors import CifarcamError
 from cifarcam.explain.classifier import Classifier
-from cifarcam.explain.methods.perturbing import PatchExplainer
+from cifarcam.explain.methods._patches import PatchExplainer
 
 
 class LIME(PatchExplainer):
-    """Weights of a linear model of the score, fitted to images with patches turned black.
+    """Weights of a linear model of the score, fitted to images with black patches.
 
-    Section 3 of the paper, with the library's defaults: cosine distance, a kernel of width 0.25,
-    ridge regression. The interpretable parts are square patches of a grid instead of segments
-    found in the image, so that the map's resolution is that of the other methods.
+    Section 3 of the paper, with the defaults of the library: cosine distance, a kernel of width
+    0.25, ridge regression. The interpretable parts are square patches of a grid instead of
+    segments of the image, so that the map is about as fine as the maps of other methods.
+
+    The cost is `samples` forward passes, and one more. The method needs
+    ``pip install 'cifarcam[perturb]'``.
 
     Parameters
     ----------
     patch
         Side of a patch in pixels.
     samples
-        Perturbed images.
+        The number of perturbed images.
     seed
-        Of the perturbations, together with the image's values.
+        Seed of the perturbations, combined with the image's values.
+
+    Examples
+    --------
+    >>> explainer = LIME(model, samples=1000)
+    >>> heatmaps = explainer(images)
     """
 
     name = "lime"
@@ -59,8 +67,8 @@ class LIME(PatchExplainer):
         def score(perturbed: np.ndarray) -> np.ndarray:
             return self.classifier.scores(np.asarray(perturbed, np.float32))[:, [target]]
 
-        with contextlib.redirect_stderr(io.StringIO()):  # its progress bar cannot be turned off
-            found = lime_image.LimeImageExplainer(random_state=seed).explain_instance(
+        with contextlib.redirect_stderr(io.StringIO()):  # it always draws a progress bar
+            explanation = lime_image.LimeImageExplainer(random_state=seed).explain_instance(
                 image.astype(np.float64),
                 score,
                 labels=(0,),
@@ -72,6 +80,6 @@ class LIME(PatchExplainer):
                 random_seed=seed,
             )
         values = np.zeros(segments.max() + 1)
-        for index, weight in found.local_exp[0]:
+        for index, weight in explanation.local_exp[0]:
             values[index] = weight
         return values[segments]

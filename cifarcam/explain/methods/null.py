@@ -1,4 +1,4 @@
-"""Null baselines: maps that know nothing of the network, against which methods are measured."""
+"""Null baselines: maps that do not depend on the network, for comparison with the methods."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from cifarcam.explain.graph import SplitModel
 
 
 class RandomMap(Explainer):
-    """A random map: uniform on [0, 1), drawn on a grid of 8 x 8 from the seed and the image.
+    """A random map, uniform on [0, 1), drawn on a grid of 8 x 8 from the seed and the image.
 
-    As coarse as a map of the late layer of a small network, so that it differs from one in what
-    it knows and not in how smooth it is.
+    It is as coarse as the map of a late layer in a small network, so that a comparison does not
+    measure smoothness. It costs no pass of the network.
 
     Parameters
     ----------
     seed
-        Of the random numbers.
+        Seed of the random numbers.
+
+    Examples
+    --------
+    >>> explainer = RandomMap(model, seed=1)
+    >>> heatmaps = explainer(images)
     """
 
     name = "random"
@@ -50,9 +55,15 @@ class RandomMap(Explainer):
 
 
 class CentreBlob(Explainer):
-    """A blob in the image's centre, the same for all: where photographs show their object.
+    """The same blob in the centre of every image, where photographs often show their object.
 
-    A Gaussian whose standard deviation is a quarter of the image's height and width.
+    A Gaussian with a standard deviation of a quarter of the image's height and width. It costs no
+    pass of the network.
+
+    Examples
+    --------
+    >>> explainer = CentreBlob(model)
+    >>> heatmaps = explainer(images)
     """
 
     name = "centre"

@@ -1,4 +1,4 @@
-"""Saliency maps, after Simonyan et al. (2014), Deep Inside Convolutional Networks."""
+"""Saliency maps: Simonyan et al. (2014), Deep Inside Convolutional Networks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from cifarcam.explain.graph import SplitModel
 
 
 class Saliency(Explainer):
-    r"""The size of the score's gradient by each pixel, the greatest of its channels.
+    r"""The absolute gradient of the score with respect to each pixel, maximum over the channels.
 
-    Section 3.1 of the paper: $M_{ij} = \max_c |\partial y / \partial x_{ijc}|$. It tells where a
-    change would matter, not in which direction. The gradient is the plain one (no guided ReLU).
+    Section 3.1 of the paper: $M_{ij} = \max_c |\partial y / \partial x_{ijc}|$. The map shows where
+    a change would matter, not in which direction. The gradient is not modified (no guided ReLU).
+
+    The cost is one forward and one backward pass.
+
+    Examples
+    --------
+    >>> explainer = Saliency(model)
+    >>> heatmaps = explainer(images)
     """
 
     name = "saliency"

@@ -1,5 +1,5 @@
-"""SHAP, after Lundberg and Lee (2017), A Unified Approach to Interpreting Model Predictions, by
-the authors' own library.
+"""SHAP: Lundberg and Lee (2017), A Unified Approach to Interpreting Model Predictions, computed by
+the authors' library.
 """
 
 from __future__ import annotations
@@ -11,24 +11,32 @@ import numpy as np
 
 from cifarcam.errors import CifarcamError
 from cifarcam.explain.classifier import Classifier
-from cifarcam.explain.methods.perturbing import PatchExplainer
+from cifarcam.explain.methods._patches import PatchExplainer
 
 
 class SHAP(PatchExplainer):
     """Shapley values of square patches, estimated over permutations; hidden patches are black.
 
-    Section 3 of the paper gives the values; the library's ``PermutationExplainer`` estimates
-    them by adding patches in random orders and taking them away again. The values of an image sum
-    to its score less that of the black image.
+    Section 3 of the paper defines the values. The ``PermutationExplainer`` of the library estimates
+    them: it adds the patches in a random order and removes them in that order. The sum of an image's
+    values is its score minus the score of the black image.
+
+    The cost is `permutations` times (two forward passes per patch, and one), and one more. It needs
+    ``pip install 'cifarcam[perturb]'``.
 
     Parameters
     ----------
     patch
         Side of a patch in pixels.
     permutations
-        Orders, each of which is gone through forwards and backwards.
+        The number of random orders.
     seed
-        Of the orders, together with the image's values.
+        Seed of the orders, combined with the image's values.
+
+    Examples
+    --------
+    >>> explainer = SHAP(model, permutations=8)
+    >>> heatmaps = explainer(images)
     """
 
     name = "shap"
@@ -62,10 +70,10 @@ class SHAP(PatchExplainer):
             return self.classifier.scores(shown)[:, target].astype(np.float64)
 
         explainer = shap.PermutationExplainer(score, np.zeros((1, count)), seed=seed)
-        found = explainer(
+        explanation = explainer(
             np.ones((1, count)),
             max_evals=self.permutations * (2 * count + 1),
             batch_size=256,
             silent=True,
         )
-        return found.values[0][segments]
+        return explanation.values[0][segments]

@@ -1,4 +1,4 @@
-"""SmoothGrad, after Smilkov et al. (2017), SmoothGrad: removing noise by adding noise."""
+"""SmoothGrad: Smilkov et al. (2017), SmoothGrad: removing noise by adding noise."""
 
 from __future__ import annotations
 
@@ -8,28 +8,35 @@ import keras
 import tensorflow as tf
 
 from cifarcam.errors import CifarcamError
-from cifarcam.explain.base import Explainer, chosen_classes
+from cifarcam.explain.base import Explainer, explained_classes
 from cifarcam.explain.classifier import Classifier
 from cifarcam.explain.graph import SplitModel
 
 
 class SmoothGrad(Explainer):
-    r"""The size of the gradient's mean over noisy copies of the image.
+    r"""The absolute mean gradient over noisy copies of the image, maximum over the channels.
 
-    Section 2 of the paper: $\hat M(x) = \frac{1}{n} \sum_1^n M(x + \mathcal{N}(0, \sigma^2))$,
-    here with $M$ the gradient by each channel of each pixel, and the greatest absolute value of
-    the channels taken from the mean, as saliency takes it. The noise is drawn for each image from
-    the seed and the image's values.
+    Section 2 of the paper: $\hat M(x) = \frac{1}{n} \sum_1^n M(x + \mathcal{N}(0, \sigma^2))$.
+    Here $M$ is the gradient with respect to each channel of each pixel; the maximum over the
+    channels, as in saliency maps, follows the mean. The noise of an image depends on the seed and
+    on the image's values.
+
+    The cost is `samples` forward and backward passes, and one forward pass more.
 
     Parameters
     ----------
     samples
-        Noisy copies, $n$.
+        The number of noisy copies, $n$.
     noise
-        $\sigma$ as a share of the image's range (greatest less least value); the paper finds
-        0.1 to 0.2 good.
+        $\sigma$ as a share of the image's range (maximum minus minimum); the paper recommends 0.1
+        to 0.2.
     seed
-        Of the noise.
+        Seed of the noise.
+
+    Examples
+    --------
+    >>> explainer = SmoothGrad(model, samples=64)
+    >>> heatmaps = explainer(images)
     """
 
     name = "smoothgrad"
@@ -57,9 +64,8 @@ class SmoothGrad(Explainer):
     def _signed(
         self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
     ) -> tf.Tensor:
-        chosen = chosen_classes(
-            self.classifier.score_tensor(images), targets
-        )  # of the image itself, not of its noisy copies
+        # The class is that of the image itself, not of its noisy copies.
+        classes = explained_classes(self.classifier.score_tensor(images), targets)
         axes = (1, 2, 3)
         span = tf.reduce_max(images, axes, True) - tf.reduce_min(images, axes, True)
 
@@ -70,7 +76,7 @@ class SmoothGrad(Explainer):
             offsets = tf.stack([index, tf.zeros_like(index)]) * 7919
             unit = tf.map_fn(draw, seeds + offsets, fn_output_signature=tf.float32)
             noisy = tf.ensure_shape(images + self.noise * span * unit, images.shape)
-            return index + 1, total + self._gradients(part, [noisy], chosen)
+            return index + 1, total + self._gradients(part, [noisy], classes)
 
         _, total = tf.while_loop(
             lambda index, _: index < self.samples,

@@ -1,4 +1,4 @@
-"""XGrad-CAM, after Fu et al. (2020), Axiom-based Grad-CAM."""
+"""XGrad-CAM: Fu et al. (2020), Axiom-based Grad-CAM."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from cifarcam.explain.base import GradientCAM
 
 
 class XGradCAM(GradientCAM):
-    r"""Feature maps weighted by their gradients' mean, each position by its share of the map.
+    r"""Feature maps weighted by the mean of their gradients, weighted by the activations.
 
-    The weights that the paper derives from the axioms of sensitivity and conservation
-    (arXiv 2008.02312, Section 3):
+    Section 3 of the paper (arXiv 2008.02312) derives the weights from the axioms of sensitivity
+    and conservation:
 
     $$\alpha_k^c = \sum_{i,j} \frac{A_{ij}^k}{\sum_{a,b} A_{ab}^k}
     \frac{\partial y^c}{\partial A_{ij}^k}$$
 
-    A map whose values sum to 0 has weight 0.
+    A map with the sum 0 has weight 0.
+
+    The cost is one forward pass, and one backward pass from the output to the layer.
+
+    Examples
+    --------
+    >>> explainer = XGradCAM(model, "conv5")
+    >>> heatmaps = explainer(images)
     """
 
     name = "xgrad-cam"

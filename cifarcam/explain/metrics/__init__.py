@@ -1,8 +1,8 @@
-"""Measures of heatmaps: how faithful to the network, how stable, how sparse, where they lie.
+"""Metrics of heatmaps: faithfulness, robustness, complexity, localisation, randomisation.
 
-All draw from a seed, work in batches, and give a value for each image, which `bootstrap_mean`
-turns into a mean with an interval. Heatmaps are N x H x W; a probability is that of the target
-class, by default the one that the model predicts for the unchanged image.
+Each metric returns one value per image; `bootstrap_mean` computes their mean with an interval.
+Heatmaps are N x H x W. Probabilities are those of the target class, by default the class that the
+model predicts for the unchanged image. Random numbers come from a seed.
 """
 
 from cifarcam.explain.metrics.complexity import gini

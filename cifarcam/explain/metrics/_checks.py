@@ -1,19 +1,21 @@
-"""What measures ask of heatmaps."""
+"""Checks and steps that several metrics share."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 
 from cifarcam.errors import CifarcamError
+from cifarcam.explain.classifier import Classifier, Targets
 
 
 def checked_maps(heatmaps: np.ndarray, *, signed: bool = False) -> np.ndarray:
-    """The heatmaps as a float64 array.
+    """Heatmaps as a float64 array.
 
     Raises
     ------
     CifarcamError
-        When they are not N x H x W, finite and (unless `signed`) at least 0.
+        When they are not N x H x W, not finite or, unless `signed`, negative.
     """
     maps = np.asarray(heatmaps, np.float64)
     if maps.ndim != 3:
@@ -26,12 +28,12 @@ def checked_maps(heatmaps: np.ndarray, *, signed: bool = False) -> np.ndarray:
 
 
 def checked_pair(images: np.ndarray, heatmaps: np.ndarray, *, signed: bool = False) -> np.ndarray:
-    """The heatmaps, after a check that there is one of its size for each image.
+    """Heatmaps as a float64 array, one of the image's size for each image.
 
     Raises
     ------
     CifarcamError
-        When they do not fit, for the rest as `checked_maps`.
+        When numbers or sizes differ, or `checked_maps` refuses the heatmaps.
     """
     maps = checked_maps(heatmaps, signed=signed)
     if maps.shape != np.shape(images)[:3]:
@@ -39,21 +41,34 @@ def checked_pair(images: np.ndarray, heatmaps: np.ndarray, *, signed: bool = Fal
     return maps
 
 
+def target_classes(classifier: Classifier, images: np.ndarray, targets: Targets) -> np.ndarray:
+    """One class per image, int64; by default the class that the model predicts."""
+    if targets is None:
+        return classifier.scores(images).argmax(axis=1)
+    return classifier.checked_targets(targets, len(images))
+
+
 def pixel_order(maps: np.ndarray, seed: int) -> np.ndarray:
-    """Each map's pixels, highest value first, N x (H W); ties stand in one order from the seed."""
+    """Indices of each map's pixels, highest value first, N x (H W).
+
+    The seed decides the order of pixels with the same value, alike for all maps.
+    """
     flat = maps.reshape(len(maps), -1)
     ties = np.random.default_rng(seed).permutation(flat.shape[1])
     return ties[np.argsort(-flat[:, ties], axis=1, kind="stable")]
 
 
-def pearson(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Correlation of the rows of two N x M arrays: N, NaN where a row is constant."""
-    one, other = (x - x.mean(axis=1, keepdims=True) for x in (first, second))
-    # A constant row's deviations are rounding errors of its mean, not 0.
-    tiny = [
-        np.abs(d).max(axis=1) <= 1e-12 * np.maximum(np.abs(x).max(axis=1), 1e-300)
-        for d, x in ((one, first), (other, second))
-    ]
-    below = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
-    known = (below > 0) & ~tiny[0] & ~tiny[1]
-    return np.divide((one * other).sum(axis=1), below, out=np.full(len(one), np.nan), where=known)
+def row_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson's correlations of the rows of two N x M arrays: N, NaN where a row is constant."""
+    correlations = np.full(len(first), np.nan)
+    varying = ~(_constant_rows(first) | _constant_rows(second))
+    if varying.any():
+        result = stats.pearsonr(first[varying], second[varying], axis=1)
+        correlations[varying] = result.statistic
+    return correlations
+
+
+def _constant_rows(values: np.ndarray) -> np.ndarray:
+    """Which rows are constant up to rounding errors."""
+    deviations = np.abs(values - values.mean(axis=1, keepdims=True)).max(axis=1)
+    return deviations <= 1e-12 * np.maximum(np.abs(values).max(axis=1), 1e-300)

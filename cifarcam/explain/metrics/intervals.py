@@ -1,4 +1,4 @@
-"""Means of values by image, with bootstrap intervals."""
+"""Means with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cifarcam.errors import CifarcamError
 
 @dataclass(frozen=True)
 class MeanInterval:
-    """A mean, the ends of its interval, and the number of values; NaN where undetermined."""
+    """A mean, the ends of its interval, and the number of values; NaN where undefined."""
 
     mean: float
     low: float
@@ -25,24 +25,24 @@ def bootstrap_mean(
 ) -> MeanInterval:
     """The mean of the values that are not NaN, with its bootstrap interval.
 
-    The interval's ends are percentiles of the means of `resamples` samples drawn with replacement
-    (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). It takes the values
-    for independent, and is too narrow for a few of them. With one value the ends are NaN, with
-    none the mean too.
+    The ends of the interval are percentiles of the means of `resamples` samples with replacement
+    (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). The method assumes
+    independent values; the interval of a few values is too narrow. With one value the ends are NaN,
+    with no value the mean as well.
 
     Raises
     ------
     CifarcamError
         When `level` is not between 0 and 1.
     """
-    known = _known(values, level)
-    if known.size == 0:
+    numbers = _without_nan(values, level)
+    if numbers.size == 0:
         return MeanInterval(np.nan, np.nan, np.nan, 0)
-    mean = float(known.mean())
-    if known.size == 1:
+    mean = float(numbers.mean())
+    if numbers.size == 1:
         return MeanInterval(mean, np.nan, np.nan, 1)
-    low, high = _ends((known,), np.mean, level, resamples, seed)
-    return MeanInterval(mean, low, high, known.size)
+    low, high = _ends((numbers,), np.mean, level, resamples, seed)
+    return MeanInterval(mean, low, high, numbers.size)
 
 
 def bootstrap_difference(
@@ -52,17 +52,17 @@ def bootstrap_difference(
     resamples: int = 2000,
     seed: int = 0,
 ) -> MeanInterval:
-    """The mean of `first` less that of `second`, two independent samples, with its interval.
+    """The mean of `first` minus the mean of `second`, independent samples, with its interval.
 
-    Both are drawn anew in each resample; for the rest as `bootstrap_mean`. `count` is that of the
-    smaller sample. For values of the same images, give their difference to `bootstrap_mean`.
+    Each resample draws from both samples; otherwise as `bootstrap_mean`. `count` is the size of the
+    smaller sample. For values of the same images, give their differences to `bootstrap_mean`.
 
     Raises
     ------
     CifarcamError
         When `level` is not between 0 and 1.
     """
-    one, other = _known(first, level), _known(second, level)
+    one, other = _without_nan(first, level), _without_nan(second, level)
     count = min(one.size, other.size)
     mean = float(one.mean() - other.mean()) if count else np.nan
     if count < 2:
@@ -75,17 +75,17 @@ def _difference(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.nda
     return first.mean(axis=axis) - second.mean(axis=axis)
 
 
-def _known(values: np.ndarray, level: float) -> np.ndarray:
+def _without_nan(values: np.ndarray, level: float) -> np.ndarray:
     if not 0 < level < 1:
         raise CifarcamError(f"level is {level}; give a number between 0 and 1")
-    known = np.asarray(values, np.float64).ravel()
-    return known[~np.isnan(known)]
+    flat = np.asarray(values, np.float64).ravel()
+    return flat[~np.isnan(flat)]
 
 
 def _ends(
     samples: tuple[np.ndarray, ...], statistic: object, level: float, resamples: int, seed: int
 ) -> tuple[float, float]:
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         samples,
         statistic,
         n_resamples=resamples,
@@ -95,4 +95,4 @@ def _ends(
         vectorized=True,
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)

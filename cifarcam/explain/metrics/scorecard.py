@@ -1,4 +1,4 @@
-"""All measures of one explainer over some images."""
+"""All metrics of one explainer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from cifarcam.explain.base import Explainer
 from cifarcam.explain.classifier import Targets
+from cifarcam.explain.metrics._checks import target_classes
 from cifarcam.explain.metrics.complexity import gini
-from cifarcam.explain.metrics.faithfulness.confidence import confidence_change, target_classes
+from cifarcam.explain.metrics.faithfulness.confidence import confidence_change
 from cifarcam.explain.metrics.faithfulness.correlation import mu_fidelity
 from cifarcam.explain.metrics.faithfulness.curves import deletion, insertion, road
 from cifarcam.explain.metrics.robustness import max_sensitivity
@@ -19,7 +20,7 @@ from cifarcam.explain.metrics.robustness import max_sensitivity
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure's title, and the direction that is better: 1 up, -1 down, 0 neither."""
+    """The title of a metric, and which values are better: 1 high, -1 low, 0 neither."""
 
     title: str
     better: int
@@ -47,25 +48,24 @@ def scorecard(
     sensitivity_images: int = 64,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """The values of all `MEASURES` by image.
+    """The values of all `MEASURES` for each image: a dictionary of arrays, N each.
 
-    Deletion and insertion are areas; ROAD is the probability left when the lowest pixels are
-    imputed, less that when the highest are, on average over the shares; the others are as their
-    functions give them.
+    Deletion and insertion are areas under the curves. ROAD is the probability with the lowest
+    pixels imputed minus the probability with the highest pixels imputed, averaged over the shares.
 
     Parameters
     ----------
     explainer
-        The method, bound to its model.
+        An explanation method bound to a model.
     images
         N x H x W x C, in the model's range.
     targets
-        Classes, as an explainer takes them.
+        Classes to explain, as for an explainer.
     sensitivity_images
-        Images, the first ones, over which max-sensitivity is measured; it explains each 9 times.
-        The values of the others are NaN.
+        The number of images, from the first, for which max-sensitivity is computed, with 9 heatmaps
+        per image. Its value for later images is NaN.
     seed
-        Of all that is random.
+        Seed of all metrics.
 
     Raises
     ------
@@ -75,20 +75,21 @@ def scorecard(
     classifier = explainer.classifier
     pixels = np.asarray(classifier.checked_images(images), np.float32)
     classes = target_classes(classifier, pixels, targets)
-    given = (classifier, pixels, explainer(pixels, classes), classes)
-    confidence = confidence_change(*given)
-    most, least = (road(*given, least_first=first, seed=seed) for first in (False, True))
+    heatmaps = explainer(pixels, classes)
+    inputs = (classifier, pixels, heatmaps, classes)
+    confidence = confidence_change(*inputs)
+    most, least = (road(*inputs, least_first=first, seed=seed) for first in (False, True))
     sensitivity = np.full(len(pixels), np.nan)
     some = slice(0, sensitivity_images)
     if sensitivity_images:
         sensitivity[some] = max_sensitivity(explainer, pixels[some], classes[some], seed=seed)
     return {
-        "deletion": deletion(*given, seed=seed).areas,
-        "insertion": insertion(*given, seed=seed).areas,
+        "deletion": deletion(*inputs, seed=seed).areas,
+        "insertion": insertion(*inputs, seed=seed).areas,
         "road": (least.probabilities - most.probabilities).mean(axis=1),
         "drop": confidence.drop,
         "increase": confidence.increase,
-        "mu-fidelity": mu_fidelity(*given, seed=seed),
+        "mu-fidelity": mu_fidelity(*inputs, seed=seed),
         "max-sensitivity": sensitivity,
-        "gini": gini(given[2]),
+        "gini": gini(heatmaps),
     }

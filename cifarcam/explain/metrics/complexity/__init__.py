@@ -1,4 +1,4 @@
-"""How concentrated heatmaps are."""
+"""Complexity: how concentrated heatmaps are."""
 
 from cifarcam.explain.metrics.complexity.sparsity import gini
 

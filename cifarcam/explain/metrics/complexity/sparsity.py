@@ -8,16 +8,16 @@ from cifarcam.explain.metrics._checks import checked_maps
 
 
 def gini(heatmaps: np.ndarray) -> np.ndarray:
-    """How sparse each heatmap is: the Gini index of its values.
+    """The Gini index of each heatmap, which measures its sparsity.
 
-    After Chalasani et al. (2020), Concise Explanations of Neural Networks using Adversarial
-    Training, Section 2. 0 for a uniform map, 1 - 1/n for a single one of n pixels, NaN for a zero
-    map. It says how concentrated a map is, not whether it is right.
+    Chalasani et al. (2020), Concise Explanations of Neural Networks using Adversarial Training,
+    Section 2. The index is 0 for a uniform heatmap, 1 - 1/n if one of n pixels has the whole sum,
+    and NaN for a zero heatmap. It does not measure whether a heatmap is right.
 
     Raises
     ------
     CifarcamError
-        When the heatmaps are not N x H x W, finite and at least 0.
+        When the heatmaps are not N x H x W, or a value is negative or not finite.
     """
     maps = checked_maps(heatmaps)
     values = np.sort(maps.reshape(len(maps), -1), axis=1)

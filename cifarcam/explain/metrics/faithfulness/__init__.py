@@ -1,4 +1,4 @@
-"""Whether the score falls and rises as a heatmap says."""
+"""Faithfulness: whether the score depends on the pixels that a heatmap highlights."""
 
 from cifarcam.explain.metrics.faithfulness.confidence import (
     ConfidenceChange,

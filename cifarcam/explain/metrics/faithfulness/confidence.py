@@ -1,4 +1,4 @@
-"""What is left of the confidence in a class when only what a heatmap highlights is shown."""
+"""The probability of a class when a heatmap or a mask hides part of the image."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from cifarcam.explain.classifier import Classifier, Targets
-from cifarcam.explain.metrics._checks import checked_pair
+from cifarcam.explain.metrics._checks import checked_pair, target_classes
 
 
 @dataclass(frozen=True)
 class ConfidenceChange:
-    """For each image, what masking by the heatmap does to the target's probability.
+    """The change of the target's probability when its heatmap masks the image, N each.
 
     Attributes
     ----------
     drop
-        The share lost, 0-1 (0 when it rises): lower is better.
+        The share of the probability that is lost, 0-1 (0 if it rises): lower is better.
     increase
-        1.0 where it rises, else 0.0: higher is better.
+        1.0 if the probability rises, else 0.0: higher is better.
     """
 
     drop: np.ndarray
@@ -29,10 +29,10 @@ class ConfidenceChange:
 def confidence_change(
     classifier: Classifier, images: np.ndarray, heatmaps: np.ndarray, targets: Targets = None
 ) -> ConfidenceChange:
-    """Average drop and increase in confidence, by image.
+    """Drop and increase in confidence for each image.
 
-    After Chattopadhay et al. (2018), Grad-CAM++, Section 4.1: the image is multiplied by the
-    heatmap divided by its maximum, so that what has no evidence turns black.
+    Chattopadhay et al. (2018), Grad-CAM++, Section 4.1: the image is multiplied by the heatmap
+    divided by its maximum, so that pixels without evidence become black.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def confidence_change(
     heatmaps
         N x H x W, at least 0.
     targets
-        Classes, as an explainer takes them.
+        Classes to explain, as for an explainer.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def confidence_change(
 def probability_without(
     classifier: Classifier, images: np.ndarray, masks: np.ndarray, targets: Targets = None
 ) -> np.ndarray:
-    """The target's probability once a region of each image has taken the image's mean colour.
+    """The target's probability when a region of each image has the image's mean colour.
 
     Parameters
     ----------
@@ -75,9 +75,9 @@ def probability_without(
     images
         N x H x W x C, in the model's range.
     masks
-        N x H x W, bool: the pixels removed. An empty mask gives the probability as it is.
+        N x H x W, bool: the pixels to remove. An empty mask removes none.
     targets
-        Classes, as an explainer takes them; the predicted ones are those of the whole image.
+        Classes, as for an explainer; by default the classes predicted for the whole images.
 
     Returns
     -------
@@ -94,10 +94,3 @@ def probability_without(
     classes = target_classes(classifier, pixels, targets)
     changed = np.where(removed, pixels.mean(axis=(1, 2), keepdims=True), pixels)
     return classifier.probabilities(changed)[np.arange(len(pixels)), classes]
-
-
-def target_classes(classifier: Classifier, images: np.ndarray, targets: Targets) -> np.ndarray:
-    """One class an image, int64; the predicted ones by default."""
-    if targets is None:
-        return classifier.scores(images).argmax(axis=1)
-    return classifier.checked_targets(targets, len(images))

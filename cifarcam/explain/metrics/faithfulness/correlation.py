@@ -1,4 +1,4 @@
-"""How well a heatmap predicts what removing pixels does to the score."""
+"""How well a heatmap predicts the fall of the score when pixels are removed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 
 from cifarcam.errors import CifarcamError
 from cifarcam.explain.classifier import Classifier, Targets
-from cifarcam.explain.metrics._checks import checked_pair, pearson
-from cifarcam.explain.metrics.faithfulness.confidence import target_classes
+from cifarcam.explain.metrics._checks import checked_pair, row_correlations, target_classes
 
 
 def mu_fidelity(
@@ -21,50 +20,51 @@ def mu_fidelity(
     samples: int = 64,
     seed: int = 0,
 ) -> np.ndarray:
-    """Correlation of a heatmap's sum over random patches with the score that their removal costs.
+    """Correlation of a heatmap's sum over random patches with the fall of the score without them.
 
-    MuFidelity, after Bhatt et al. (2020), Evaluating and Aggregating Feature-based Model
-    Explanations, Section 3: Pearson's correlation over random subsets of the sum of the
-    attributions with the fall of the score. Subsets are of patches of a grid, which take the
-    image's mean colour; the score is the one before the softmax.
+    MuFidelity: Bhatt et al. (2020), Evaluating and Aggregating Feature-based Model Explanations,
+    Section 3. Over random subsets of pixels, it is Pearson's correlation between the sum of the
+    attributions and the fall of the score. Here the subsets consist of patches of a grid, removed
+    pixels have the image's mean colour, and the score is the score before the softmax.
 
     Parameters
     ----------
     classifier, images, heatmaps, targets
-        As for `deletion`; the heatmaps may be signed.
+        As for `deletion`.
     grid
-        Patches in each direction; the image's sides must be multiples of it.
+        Patches in each direction; it has to divide the image's height and width.
     share
-        Of the patches in a subset, 0-1.
+        Share of the patches in a subset, 0-1.
     samples
-        Subsets, the same for all images.
+        The number of subsets, the same for all images.
     seed
-        Of the subsets.
+        Seed of the subsets.
 
     Returns
     -------
     numpy.ndarray
-        N, -1 to 1 (1 is best); NaN where map or falls are constant.
+        N, -1 to 1 (1 is best); NaN where the sums or the falls are constant.
 
     Raises
     ------
     CifarcamError
-        When an option is refused, or images, heatmaps and targets do not fit.
+        When an option is out of range, or images, heatmaps and targets do not fit.
     """
     pixels = np.asarray(classifier.checked_images(images), np.float32)
     maps = checked_pair(pixels, heatmaps, signed=True)
     height, width = maps.shape[1:]
     if grid < 2 or height % grid or width % grid:
         raise CifarcamError(f"a grid of {grid} x {grid} does not divide {height} x {width} pixels")
-    chosen = round(share * grid**2)
-    if not 0 < chosen < grid**2 or samples < 3:
+    patches = round(share * grid**2)
+    if not 0 < patches < grid**2 or samples < 3:
         raise CifarcamError(
-            f"share is {share} and samples {samples}; give a share between 0 and 1 and 3 samples"
+            f"share is {share} and samples {samples}; give a share between 0 and 1 and at least 3 "
+            "samples"
         )
     rng = np.random.default_rng(seed)
     subsets = np.zeros((samples, grid * grid), bool)
     for subset in subsets:
-        subset[rng.choice(grid * grid, chosen, replace=False)] = True
+        subset[rng.choice(grid * grid, patches, replace=False)] = True
     masks = subsets.reshape(-1, grid, grid).repeat(height // grid, 1).repeat(width // grid, 2)
     classes = target_classes(classifier, pixels, targets)
     each = np.arange(len(pixels))
@@ -75,4 +75,4 @@ def mu_fidelity(
         changed = np.where(mask[None, ..., None], ground, pixels)
         falls[:, index] = before - classifier.scores(changed)[each, classes]
     sums = maps.reshape(len(maps), -1) @ masks.reshape(samples, -1).T.astype(np.float64)
-    return pearson(sums, falls)
+    return row_correlations(sums, falls)

@@ -1,4 +1,4 @@
-"""Curves: the probability of a class as pixels go or come in the order of a heatmap."""
+"""Curves of a class's probability as pixels are removed or added in the order of a heatmap."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from scipy.sparse import linalg
 
 from cifarcam.errors import CifarcamError
 from cifarcam.explain.classifier import Classifier, Targets
-from cifarcam.explain.metrics._checks import checked_pair, pixel_order
-from cifarcam.explain.metrics.faithfulness.confidence import target_classes
+from cifarcam.explain.metrics._checks import checked_pair, pixel_order, target_classes
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The target's probability by the share of pixels changed.
+    """The target's probability at several shares of changed pixels.
 
     Attributes
     ----------
     shares
-        Steps, 0-1.
+        Shares of pixels changed, 0-1, one per step.
     probabilities
         N x steps, 0-1.
     """
@@ -32,7 +31,7 @@ class Curve:
 
     @property
     def areas(self) -> np.ndarray:
-        """Area under each image's curve by trapezoids, over the shares' range: N, 0-1."""
+        """Area under each curve (trapezoidal rule) divided by the range of shares: N, 0-1."""
         span = self.shares[-1] - self.shares[0]
         return np.trapezoid(self.probabilities, self.shares, axis=1) / span
 
@@ -46,10 +45,9 @@ def deletion(
     steps: int = 16,
     seed: int = 0,
 ) -> Curve:
-    """The probability as pixels go, the highest of the heatmap first (lower areas are better).
+    """The probability as pixels are removed, highest in the heatmap first (lower areas are better).
 
-    After Petsiuk et al. (2018), RISE, Section 4.2. A pixel that goes takes the mean colour of its
-    image.
+    Petsiuk et al. (2018), RISE, Section 4.2. A removed pixel has the mean colour of its image.
 
     Parameters
     ----------
@@ -58,13 +56,13 @@ def deletion(
     images
         N x H x W x C, in the model's range.
     heatmaps
-        N x H x W, any real values: only their order counts.
+        N x H x W, finite; only the order of the values matters.
     targets
-        Classes, as an explainer takes them.
+        Classes to explain, as for an explainer.
     steps
-        Steps from no pixel to all.
+        The number of steps from no pixel to all pixels.
     seed
-        Of the order among pixels of the same value, such as those of a zero map.
+        Seed of the order among pixels with the same value, such as those of a zero heatmap.
 
     Raises
     ------
@@ -85,10 +83,11 @@ def insertion(
     steps: int = 16,
     seed: int = 0,
 ) -> Curve:
-    """The probability as pixels come into a blurred image, the highest first (higher is better).
+    """The probability as pixels are added, highest in the heatmap first (higher areas are better).
 
-    After Petsiuk et al. (2018), RISE, Section 4.2. The blur is Gaussian with a standard deviation
-    of an eighth of the image's height and width. Parameters and errors are those of `deletion`.
+    Petsiuk et al. (2018), RISE, Section 4.2. The curve begins with a blurred image (a Gaussian with
+    a standard deviation of an eighth of the image's height and width). Parameters and errors are
+    those of `deletion`.
     """
     pixels = np.asarray(classifier.checked_images(images), np.float32)
     sigma = (0, pixels.shape[1] / 8, pixels.shape[2] / 8, 0)
@@ -109,48 +108,54 @@ def road(
 ) -> Curve:
     """The probability after noisy linear imputation of the highest (or lowest) pixels.
 
-    ROAD, after Rong et al. (2022), A Consistent and Efficient Evaluation Strategy for Attribution
-    Methods, Section 4: a removed pixel is the weighted mean of its neighbours, 1/6 for those beside
-    it and 1/12 for those at its corners, known or removed (a linear system; at the border the
-    weights that remain are scaled up), plus Gaussian noise. So the removal leaves no edges that
-    betray the heatmap's shape.
+    ROAD (remove and debias): Rong et al. (2022), A Consistent and Efficient Evaluation Strategy for
+    Attribution Methods, Section 4. A removed pixel is the weighted mean of its neighbours plus
+    Gaussian noise. The weights are 1/6 for the four neighbours beside it and 1/12 for the four at
+    its corners; at the image's border they are scaled to the sum 1. Removed neighbours count as
+    well, which gives a linear system. The removal thus leaves no edges in the shape of the heatmap.
 
     Parameters
     ----------
+    classifier, images, heatmaps, targets
+        As for `deletion`.
     shares
         Shares of pixels removed, 0-1.
     least_first
-        Remove the lowest pixels first.
+        Whether to remove the lowest pixels first.
     noise
-        Standard deviation in pixel units; the paper's 0.01 of images in [0, 1].
+        Standard deviation of the noise in the units of `images`; by default 0.01 of 0-255, as in
+        the paper.
     seed
-        Of the noise, and of the order among pixels of the same value.
+        Seed of the noise, and of the order among pixels with the same value.
 
-    The others, and the errors, are those of `deletion`.
+    Raises
+    ------
+    CifarcamError
+        When `shares` are out of range, or images, heatmaps and targets do not fit.
     """
-    given = np.asarray(shares, np.float64)
-    if given.ndim != 1 or len(given) < 2 or (given <= 0).any() or (given >= 1).any():
+    removed = np.asarray(shares, np.float64)
+    if removed.ndim != 1 or len(removed) < 2 or (removed <= 0).any() or (removed >= 1).any():
         raise CifarcamError(f"shares are {shares}; give at least two between 0 and 1")
     pixels = np.asarray(classifier.checked_images(images), np.float32)
     maps = checked_pair(pixels, heatmaps, signed=True)
     order = pixel_order(-maps if least_first else maps, seed)
     classes = target_classes(classifier, pixels, targets)
-    counts = [round(share * order.shape[1]) for share in given]
+    counts = [round(share * order.shape[1]) for share in removed]
     if not 0 < min(counts) <= max(counts) < order.shape[1]:
         raise CifarcamError(
-            f"shares are {shares}: of {order.shape[1]} pixels that leaves none to remove or to keep"
+            f"shares are {shares}; one of them removes none or all of the {order.shape[1]} pixels"
         )
     system = _neighbours(*maps.shape[1:])
     draws = np.random.default_rng(seed).standard_normal(pixels.shape[1:]).astype(np.float32)
-    found = []
+    probabilities = []
     for count in counts:
         imputed = pixels.reshape(len(pixels), order.shape[1], -1).copy()
         flat_noise = noise * draws.reshape(order.shape[1], -1)
         for image, places in zip(imputed, order[:, :count], strict=True):
             image[places] = _imputed(system, image, places) + flat_noise[places]
-        probabilities = classifier.probabilities(imputed.reshape(pixels.shape))
-        found.append(probabilities[np.arange(len(pixels)), classes])
-    return Curve(given, np.stack(found, axis=1))
+        outputs = classifier.probabilities(imputed.reshape(pixels.shape))
+        probabilities.append(outputs[np.arange(len(pixels)), classes])
+    return Curve(removed, np.stack(probabilities, axis=1))
 
 
 def _curve(
@@ -163,7 +168,7 @@ def _curve(
     seed: int,
     whole: np.ndarray | None = None,
 ) -> Curve:
-    """From `start` to `end`, the heatmap's highest pixels first."""
+    """The curve from image `start` to image `end`, the heatmap's highest pixels first."""
     if steps < 1:
         raise CifarcamError(f"steps is {steps}; give at least 1")
     maps = checked_pair(start, heatmaps, signed=True)
@@ -171,16 +176,16 @@ def _curve(
     order = pixel_order(maps, seed)
     ranks = np.argsort(order, axis=1).reshape(maps.shape)
     shares = np.arange(steps + 1) / steps
-    found = []
+    probabilities = []
     for share in shares:
         is_changed = ranks < round(share * order.shape[1])
-        probabilities = classifier.probabilities(np.where(is_changed[..., None], end, start))
-        found.append(probabilities[np.arange(len(maps)), classes])
-    return Curve(shares, np.stack(found, axis=1))
+        outputs = classifier.probabilities(np.where(is_changed[..., None], end, start))
+        probabilities.append(outputs[np.arange(len(maps)), classes])
+    return Curve(shares, np.stack(probabilities, axis=1))
 
 
 def _neighbours(height: int, width: int) -> sparse.csr_matrix:
-    """Weights of each pixel's neighbours, (H W) x (H W), rows summing to 1."""
+    """Weights of each pixel's neighbours, (H W) x (H W); each row has the sum 1."""
     places = np.arange(height * width).reshape(height, width)
     rows, columns, weights = [], [], []
     for down in (-1, 0, 1):
@@ -204,14 +209,14 @@ def _neighbours(height: int, width: int) -> sparse.csr_matrix:
 
 
 def _imputed(system: sparse.csr_matrix, image: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Values of the removed pixels, so that each is the weighted mean of its neighbours."""
+    """Values of the removed pixels, each the weighted mean of its neighbours."""
     is_removed = np.zeros(len(image), bool)
     is_removed[places] = True
     order = np.flatnonzero(is_removed)
     rows = system[order]
-    known = rows[:, ~is_removed] @ image[~is_removed].astype(np.float64)
+    constants = rows[:, ~is_removed] @ image[~is_removed].astype(np.float64)
     matrix = sparse.identity(len(order), format="csc") - rows[:, order].tocsc()
-    solved = linalg.splu(matrix).solve(known)
+    solved = linalg.splu(matrix).solve(constants)
     back = np.empty(len(image), np.int64)
     back[order] = np.arange(len(order))
     return solved[back[places]]

@@ -1,4 +1,4 @@
-"""Where heatmaps lie: on known objects, on the estimated foreground, on the border."""
+"""Localisation: the share of a heatmap on known objects, the estimated foreground, the border."""
 
 from cifarcam.explain.metrics.localisation.regions import (
     border_area,

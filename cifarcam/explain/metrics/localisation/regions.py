@@ -1,62 +1,79 @@
-"""Parts of an image: the estimated foreground, the upper half of a mask, the border."""
+"""Regions of an image: the estimated foreground, the upper half of a mask, the border."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
 
-from cifarcam.errors import CifarcamError
+from cifarcam.errors import CifarcamError, require
 from cifarcam.explain.metrics._checks import checked_maps
 from cifarcam.explain.metrics.localisation.scenes import energy_inside
 
 
-def foreground(images: np.ndarray, frame: int = 2) -> np.ndarray:
-    """A rough estimate of where the object is: what differs in colour from the picture's border.
+def foreground(images: np.ndarray) -> np.ndarray:
+    """A rough estimate of the object's pixels: those that differ in colour from the image's border.
 
-    The colours in a frame of `frame` pixels are taken for the background's. A pixel's distance
-    from them is the tenth percentile of its Euclidean distances in RGB from the frame's pixels, smoothed
-    (Gaussian, 1 pixel); what lies above Otsu's threshold (Otsu 1979) is foreground. It fails where
-    object and background share colours, where the object reaches the border, and where the
-    background has colours that do not reach it. It is an estimate, with no truth behind it.
+    The estimate assumes that a frame of 2 pixels along the border shows the background. The
+    distance of a pixel from the background is the tenth percentile of its Euclidean distances in
+    RGB from the pixels of the frame, smoothed by a Gaussian of 1 pixel. Pixels above Otsu's
+    threshold of these distances (Otsu 1979) are foreground. The estimate fails where object and
+    background share colours, where the object touches the border, and where the background has
+    colours that the border lacks. It needs ``pip install 'cifarcam[metrics]'``.
 
     Parameters
     ----------
     images
         N x H x W x 3, uint8.
-    frame
-        Width in pixels.
 
     Returns
     -------
     numpy.ndarray
-        N x H x W, bool. A picture of one colour has no foreground.
+        N x H x W, bool. An image of one colour has no foreground.
 
     Raises
     ------
+    MissingExtra
+        When scikit-image is not installed.
     CifarcamError
-        When the images have another shape or the frame leaves no centre.
+        When the images have another shape or fewer than 5 x 5 pixels.
     """
-    pixels = np.asarray(images, np.float64)
+    require("metrics", "skimage")
+    pixels = np.asarray(images)
     if pixels.ndim != 4:
         raise CifarcamError(f"images have shape {pixels.shape}, not N x H x W x C")
+    # Squared distances of bytes are whole numbers below 2^24: exact in float32, and faster.
+    pixels = pixels.astype(np.float32 if pixels.dtype == np.uint8 else np.float64)
     height, width = pixels.shape[1:3]
-    _check_frame(height, width, frame)
-    is_frame = np.ones((height, width), bool)
-    is_frame[frame:-frame, frame:-frame] = False
+    is_frame = _frame(height, width, 2)
     masks = np.zeros(pixels.shape[:3], bool)
     for index, image in enumerate(pixels):
-        colours = image[is_frame]
-        flat = image.reshape(-1, image.shape[-1])
-        squares = (flat**2).sum(axis=1)[:, None] - 2 * flat @ colours.T + (colours**2).sum(axis=1)
-        # The tenth percentile, not the least: a few frame pixels of the object do not hide it.
-        nearest = np.sqrt(np.maximum(np.quantile(squares, 0.1, axis=1), 0))
+        squares = _squared_distances(image.reshape(-1, image.shape[-1]), image[is_frame])
+        # Not the minimum: the frame may contain a few pixels of the object.
+        nearest = np.sqrt(_quantile(squares, 0.1))
         distance = ndimage.gaussian_filter(nearest.reshape(height, width), 1.0, mode="nearest")
         masks[index] = distance > _otsu(distance)
     return masks
 
 
+def _squared_distances(colours: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Squared Euclidean distances of each colour (N x C) from each other one (M x C), N x M."""
+    squares = np.zeros((len(colours), len(others)), colours.dtype)
+    for channel in range(colours.shape[1]):
+        difference = colours[:, channel, np.newaxis] - others[:, channel]
+        squares += np.square(difference, out=difference)
+    return squares
+
+
+def _quantile(values: np.ndarray, share: float) -> np.ndarray:
+    """`numpy.quantile` along the second axis, float64, without its float64 copy of all values."""
+    place = share * (values.shape[1] - 1)
+    index = int(place)
+    ordered = np.partition(values, (index, index + 1), axis=1)
+    return np.quantile(ordered[:, index : index + 2].astype(np.float64), place - index, axis=1)
+
+
 def upper_half(masks: np.ndarray) -> np.ndarray:
-    """The upper half of each mask by area: its pixels row by row from the top, half their number.
+    """The upper half of each mask: the first half of its pixels, row by row from the top.
 
     Parameters
     ----------
@@ -71,7 +88,7 @@ def upper_half(masks: np.ndarray) -> np.ndarray:
     Raises
     ------
     CifarcamError
-        When the masks have another shape.
+        When the masks are not N x H x W.
     """
     inside = np.asarray(masks, bool)
     if inside.ndim != 3:
@@ -81,67 +98,70 @@ def upper_half(masks: np.ndarray) -> np.ndarray:
     return (flat & (counted <= flat.sum(axis=1, keepdims=True) // 2)).reshape(inside.shape)
 
 
-def _otsu(values: np.ndarray, bins: int = 64) -> float:
-    """The threshold that separates a histogram's two parts by the greatest variance between them."""
+def _otsu(values: np.ndarray) -> float:
+    """Otsu's threshold from a histogram of 64 bins: the upper edge of the last bin below it."""
+    from skimage.filters import threshold_otsu
+
     low, high = float(values.min()), float(values.max())
     if high - low < 1e-9:
         return high
-    counts, edges = np.histogram(values, bins=bins, range=(low, high))
-    centres = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)[:-1]
-    above = counts.sum() - below
-    sums = np.cumsum(counts * centres)
-    means = sums[:-1] / np.maximum(below, 1), (sums[-1] - sums[:-1]) / np.maximum(above, 1)
-    between = below * above * (means[0] - means[1]) ** 2
-    return float(edges[1 + int(between.argmax())])
+    counts, edges = np.histogram(values, bins=64, range=(low, high))
+    # Upper edges stand for the bins, so that no bin is divided; the means shift by a constant.
+    return float(threshold_otsu(hist=(counts, edges[1:])))
 
 
 def border_share(heatmaps: np.ndarray, width: int = 8) -> np.ndarray:
-    """The share of each heatmap's energy (its sum) that lies in a frame along the border.
+    """The share of each heatmap's sum that lies in a frame along the border.
 
     Parameters
     ----------
     heatmaps
         N x H x W, finite, at least 0.
     width
-        The frame's width in pixels.
+        Width of the frame in pixels.
 
     Returns
     -------
     numpy.ndarray
-        Float64, N, 0-1; NaN for a map that is zero everywhere. A uniform map gives
-        `border_area`.
+        Float64, N, 0-1; NaN for a heatmap that is zero everywhere. For a uniform heatmap the share
+        is `border_area`.
 
     Raises
     ------
     CifarcamError
-        When the frame leaves no centre, or the heatmaps have another shape, negative values or
-        values that are not finite.
+        When the frame covers the whole image, or the heatmaps have another shape, negative values
+        or values that are not finite.
     """
     maps = checked_maps(heatmaps)
-    height, breadth = maps.shape[1:]
-    _check_frame(height, breadth, width)
-    frame = np.ones((height, breadth), bool)
-    frame[width:-width, width:-width] = False
+    frame = _frame(maps.shape[1], maps.shape[2], width)
     return energy_inside(maps, np.broadcast_to(frame, maps.shape))
 
 
 def border_area(height: int, breadth: int, width: int = 8) -> float:
-    """The frame's share of the image's area, 0-1.
+    """The share of an image's area, 0-1, that a frame of `width` pixels covers.
 
     Raises
     ------
     CifarcamError
-        When the frame leaves no centre.
+        When the frame covers the whole image.
     """
     _check_frame(height, breadth, width)
     return 1 - (height - 2 * width) * (breadth - 2 * width) / (height * breadth)
 
 
+def _frame(height: int, breadth: int, width: int) -> np.ndarray:
+    """The pixels of a frame along the border: height x breadth, bool."""
+    _check_frame(height, breadth, width)
+    frame = np.ones((height, breadth), bool)
+    frame[width:-width, width:-width] = False
+    return frame
+
+
 def _check_frame(height: int, breadth: int, width: int) -> None:
     if width < 1:
-        raise CifarcamError(f"a width of {width} pixels gives no frame; give at least 1")
+        raise CifarcamError(f"the frame's width is {width}; give at least 1 pixel")
     if 2 * width >= min(height, breadth):
         raise CifarcamError(
-            f"a frame of {width} pixels leaves no centre in maps of {height} x {breadth}"
+            f"a frame of {width} pixels covers the whole image of {height} x {breadth} pixels; "
+            "give larger images or a smaller width"
         )

@@ -1,4 +1,4 @@
-"""Scenes whose truth is known: a small object on the picture of another class."""
+"""Scenes with a known object: a small picture pasted into a picture of another class."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from cifarcam.explain.metrics._checks import checked_maps
 
 @dataclass(frozen=True)
 class Scenes:
-    """Pictures of two classes: a small object on another class's picture.
+    """Pictures of two classes: a small picture pasted into a picture of another class.
 
     Attributes
     ----------
     images
         N x H x W x C, uint8.
     masks
-        N x H x W, bool: where the object is.
+        N x H x W, bool: the pixels of the small picture.
     objects, backgrounds
-        Classes, N, of the object and of the picture behind it, always different.
+        The classes of the small picture and of the picture behind it, N, always different.
     """
 
     images: np.ndarray
@@ -31,38 +31,40 @@ class Scenes:
 
 
 def make_scenes(images: np.ndarray, labels: np.ndarray, count: int, seed: int = 0) -> Scenes:
-    """Pictures reduced to half their size and pasted into one quarter of others.
+    """Pictures of half the size, each pasted into a quarter of a picture of another class.
 
-    Objects, backgrounds (of another class) and quarters are drawn from the seed. The object comes
-    with its own surroundings, so the truth is where its picture lies, not its outline.
+    The seed decides pictures, backgrounds and quarters. The mask marks the whole small picture, not
+    the outline of its object.
 
     Parameters
     ----------
     images
         N x H x W x C, uint8, H and W even.
     labels
-        Classes, N, at least two different ones.
+        Classes, N, of at least two kinds.
     count
-        Scenes to make.
+        The number of scenes.
     seed
-        Of the draws.
+        Seed of the random draws.
 
     Raises
     ------
     CifarcamError
-        When the shapes do not fit, or there is a single class.
+        When images and labels do not fit, a side is odd, or there is one class only.
     """
     pixels, classes = np.asarray(images), np.asarray(labels)
     if pixels.ndim != 4 or len(pixels) != len(classes):
         raise CifarcamError(f"images {pixels.shape} and labels {classes.shape} do not fit")
     height, width = pixels.shape[1:3]
     if height % 2 or width % 2 or count < 1 or len(np.unique(classes)) < 2:
-        raise CifarcamError("scenes need even sides, a count of 1 or more, and two classes")
+        raise CifarcamError(
+            "scenes need images with even sides, a count of at least 1, and two classes"
+        )
     rng = np.random.default_rng(seed)
     objects = rng.integers(len(pixels), size=count)
     backgrounds = np.empty(count, np.int64)
-    for index, chosen in enumerate(objects):
-        others = np.flatnonzero(classes != classes[chosen])
+    for index, picture in enumerate(objects):
+        others = np.flatnonzero(classes != classes[picture])
         backgrounds[index] = rng.choice(others)
     quarters = rng.integers(4, size=count)
     scenes, masks = pixels[backgrounds].copy(), np.zeros((count, height, width), bool)
@@ -76,7 +78,7 @@ def make_scenes(images: np.ndarray, labels: np.ndarray, count: int, seed: int = 
 
 
 def energy_inside(heatmaps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """The share of each heatmap's energy (its sum) within its mask.
+    """The share of each heatmap's sum (its energy) inside its mask.
 
     The energy-based pointing game of Wang et al. (2020), Score-CAM, Section 4.3.
 
@@ -90,16 +92,16 @@ def energy_inside(heatmaps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        N, 0-1; NaN for a zero map. A uniform map gives the mask's share of the area.
+        N, 0-1; NaN for a zero heatmap. For a uniform heatmap it is the mask's share of the area.
 
     Raises
     ------
     CifarcamError
-        When shapes differ or a value is negative or not finite.
+        When the shapes differ, or a value is negative or not finite.
     """
     maps, inside = _with_masks(heatmaps, masks)
     total = maps.sum(axis=(1, 2))
-    # The mask's own sum, not 1 minus the rest's, which would leave rounding errors near 0.
+    # The sum inside the mask; 1 minus the sum outside would have rounding errors near 0.
     within = (maps * inside).sum(axis=(1, 2))
     return np.divide(within, total, out=np.full(len(maps), np.nan), where=total > 0)
 

@@ -1,4 +1,4 @@
-"""Whether heatmaps change when the network's weights do, and how alike two heatmaps are."""
+"""Randomisation: whether heatmaps depend on the network's weights, and how similar two are."""
 
 from cifarcam.explain.metrics.randomisation.agreement import rank_correlation, ssim
 from cifarcam.explain.metrics.randomisation.cascade import Randomised, cascading_randomisation

@@ -1,4 +1,4 @@
-"""Whether a heatmap depends on what the network has learnt."""
+"""Whether heatmaps depend on what the network has learnt."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 
 from cifarcam.explain.base import Explainer
 from cifarcam.explain.classifier import Targets
-from cifarcam.explain.metrics.faithfulness.confidence import target_classes
+from cifarcam.explain.metrics._checks import target_classes
 from cifarcam.explain.metrics.randomisation.agreement import rank_correlation, ssim
 
 
 @dataclass(frozen=True)
 class Randomised:
-    """Likeness of the heatmaps to the original ones, by stage of the cascade and image.
+    """Similarity of heatmaps before and after randomisation, for each stage and image.
 
     Attributes
     ----------
     layers
-        Names of the layers in the order in which they were randomised, the output's first.
+        Names of the layers in the order of randomisation, the output layer first.
     rank_correlation, ssim
-        Stages x N; NaN where a map is zero or constant.
+        Stages x N; NaN where a heatmap is zero or constant.
     """
 
     layers: tuple[str, ...]
@@ -32,25 +32,25 @@ class Randomised:
 def cascading_randomisation(
     explainer: Explainer, images: np.ndarray, targets: Targets = None, *, seed: int = 0
 ) -> Randomised:
-    """The model-parameter randomisation test, as a cascade from the output down.
+    """The model-parameter randomisation test, as a cascade from the output to the input.
 
-    After Adebayo et al. (2018), Sanity Checks for Saliency Maps, Section 3.1: layer after layer
-    loses what it has learnt, and stays so, while the maps are compared with those of the trained
-    network. A map that stays alike does not depend on the weights. A layer is randomised by
-    permuting the values within each of its variables, which keeps their distribution (so that
-    variances stay positive). The class explained stays the one of the trained network. The
-    weights are put back at the end, whatever happens.
+    Adebayo et al. (2018), Sanity Checks for Saliency Maps, Section 3.1: one layer after another
+    loses what it has learnt, and after each layer we compare the heatmaps with those of the trained
+    network. A heatmap that stays similar does not depend on the weights. We randomise a layer by
+    permuting the values within each of its variables, which keeps their distribution (variances
+    stay positive). All heatmaps explain the class that the trained network predicts. At the end,
+    also after an error, the network has its trained weights again.
 
     Parameters
     ----------
     explainer
-        The method, bound to its model.
+        An explanation method bound to a model.
     images
         N x H x W x C, in the model's range.
     targets
-        Classes, as an explainer takes them.
+        Classes to explain, as for an explainer.
     seed
-        Of the permutations.
+        Seed of the permutations.
 
     Raises
     ------

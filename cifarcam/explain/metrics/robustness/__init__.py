@@ -1,4 +1,4 @@
-"""Whether heatmaps stay when the image hardly changes."""
+"""Robustness: how far heatmaps change under small changes of the image."""
 
 from cifarcam.explain.metrics.robustness.sensitivity import max_sensitivity
 

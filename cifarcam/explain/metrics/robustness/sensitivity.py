@@ -1,4 +1,4 @@
-"""How far heatmaps move when the image hardly does."""
+"""How far heatmaps change under small changes of the image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from cifarcam.errors import CifarcamError
 from cifarcam.explain.base import Explainer
 from cifarcam.explain.classifier import Targets
-from cifarcam.explain.metrics.faithfulness.confidence import target_classes
+from cifarcam.explain.metrics._checks import target_classes
 
 
 def max_sensitivity(
@@ -19,39 +19,42 @@ def max_sensitivity(
     samples: int = 8,
     seed: int = 0,
 ) -> np.ndarray:
-    """The greatest relative change of a heatmap under small random changes of the image.
+    """The greatest relative change of each heatmap under small random changes of the image.
 
-    After Yeh et al. (2019), On the (In)fidelity and Sensitivity of Explanations, Definition 3,
-    estimated by sampling: the greatest Euclidean distance of a map from the image's own, divided
-    by the norm of the latter. The class stays that of the unchanged image.
+    Yeh et al. (2019), On the (In)fidelity and Sensitivity of Explanations, Definition 3, estimated
+    by sampling: the greatest Euclidean distance between the heatmaps of the changed and the
+    unchanged image, divided by the norm of the unchanged image's heatmap. All heatmaps explain the
+    class of the unchanged image.
 
     Parameters
     ----------
     explainer
-        The method, bound to its model.
+        An explanation method bound to a model.
     images
         N x H x W x C, in the model's range.
     targets
-        Classes, as an explainer takes them.
+        Classes to explain, as for an explainer.
     radius
-        Greatest change of a value, in pixel units.
+        Greatest change of a pixel value, in the units of `images`.
     samples
-        Random changes, uniform in the cube, the same for all images.
+        The number of random changes, uniform in a cube, the same for all images.
     seed
-        Of the changes.
+        Seed of the changes.
 
     Returns
     -------
     numpy.ndarray
-        N, at least 0 (0 is best); NaN for an image whose own map is zero.
+        N, at least 0 (0 is best); NaN if the heatmap of the unchanged image is zero.
 
     Raises
     ------
     CifarcamError
-        When an option is refused, or images and targets do not fit the model.
+        When an option is out of range, or images and targets do not fit the model.
     """
     if samples < 1 or not radius >= 0:
-        raise CifarcamError(f"samples is {samples} and radius {radius}; give 1 or more, and >= 0")
+        raise CifarcamError(
+            f"samples is {samples} and radius {radius}; give at least 1 sample and a radius >= 0"
+        )
     pixels = np.asarray(explainer.classifier.checked_images(images), np.float32)
     classes = target_classes(explainer.classifier, pixels, targets)
     own = explainer(pixels, classes).astype(np.float64)

@@ -1,8 +1,7 @@
-"""What LIME and SHAP share: values of square patches, found image by image outside the graph."""
+"""The base class of LIME and SHAP: values of square patches, image by image outside the graph."""
 
 from __future__ import annotations
 
-import importlib.util
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -11,19 +10,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cifarcam.errors import CifarcamError
-from cifarcam.explain.base import Explainer, chosen_classes
+from cifarcam.errors import CifarcamError, require
+from cifarcam.explain.base import Explainer, explained_classes
 from cifarcam.explain.classifier import Classifier
 from cifarcam.explain.graph import SplitModel
 
 
 class PatchExplainer(Explainer):
-    """An explainer that hides patches of the image and looks at the score, by another library.
+    """Base class of methods that hide patches of the image and use a library of other authors.
 
     Raises
     ------
+    MissingExtra
+        When the library is not installed.
     CifarcamError
-        When the library is not installed, or the patch does not fit.
+        When the patch has no pixels, or `Explainer` refuses the model.
     """
 
     package: ClassVar[str]
@@ -38,10 +39,7 @@ class PatchExplainer(Explainer):
         patch: int = 4,
         seed: int = 0,
     ) -> None:
-        if importlib.util.find_spec(self.package) is None:
-            raise CifarcamError(
-                f"{self.name} needs the package {self.package}; pip install 'cifarcam[explain]'"
-            )
+        require("perturb", self.package)
         if patch < 1:
             raise CifarcamError(f"patch is {patch} pixels; give at least 1")
         self.patch, self.seed = patch, seed
@@ -49,10 +47,10 @@ class PatchExplainer(Explainer):
 
     @abstractmethod
     def _patch_values(self, image: np.ndarray, target: int, seed: int) -> np.ndarray:
-        """Signed values by pixel, H x W, the same within a patch, of one image (float32)."""
+        """Signed values of one image (float32), H x W, constant within a patch."""
 
     def _segments(self, height: int, width: int) -> np.ndarray:
-        """The number of the patch of each pixel, H x W."""
+        """The index of the patch to which each pixel belongs, H x W."""
         across = -(-width // self.patch)
         rows, columns = np.arange(height) // self.patch, np.arange(width) // self.patch
         return rows[:, np.newaxis] * across + columns
@@ -60,16 +58,16 @@ class PatchExplainer(Explainer):
     def _signed(
         self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
     ) -> tf.Tensor:
-        chosen = chosen_classes(self.classifier.score_tensor(images), targets)
+        classes = explained_classes(self.classifier.score_tensor(images), targets)
 
-        def values(images: tf.Tensor, chosen: tf.Tensor, seeds: tf.Tensor) -> np.ndarray:
-            found = [
+        def values(images: tf.Tensor, classes: tf.Tensor, seeds: tf.Tensor) -> np.ndarray:
+            maps = [
                 self._patch_values(image, int(target), int(np.uint32(seed[0] ^ seed[1]) % 2**31))
                 for image, target, seed in zip(
-                    images.numpy(), chosen.numpy(), seeds.numpy(), strict=True
+                    images.numpy(), classes.numpy(), seeds.numpy(), strict=True
                 )
             ]
-            return np.asarray(found, np.float32)
+            return np.asarray(maps, np.float32)
 
-        maps = tf.py_function(values, [images, chosen, seeds], tf.float32)
+        maps = tf.py_function(values, [images, classes, seeds], tf.float32)
         return tf.ensure_shape(maps, [None, images.shape[1], images.shape[2]])

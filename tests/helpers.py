@@ -1,0 +1,139 @@
+"""What several test modules share: paths, commands, tiny experiments, pages in a browser."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from bs4 import BeautifulSoup
+
+import cifarcam  # before the tests' own imports of TensorFlow, which reads what it sets
+
+ROOT = Path(cifarcam.__file__).parents[1]
+BIN = Path(sys.executable).parent
+PAGES = [
+    *("index", "introduction", "conclusion", "bibliography"),
+    *(f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.md"))),
+]
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
+# What a chapter's text begins with.
+HEAD = """---
+jupytext:
+  formats: md:myst,ipynb
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+"""
+
+# An experiment on the sample that trains in a second.
+TINY = """
+description = "For tests"
+[model]
+architecture = "custom_cnn"
+filters = [4, 4]
+dense = 8
+dropout = 0.5
+[data]
+dataset = "sample"
+split_seed = 0
+[training]
+seed = 3
+epochs = 3
+batch_size = 64
+optimizer = "adam"
+learning_rate = 0.01
+precision = "float32"
+"""
+
+
+def tracked_files():
+    command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
+
+
+def write_tiny_experiments(directory):
+    """Write the baseline and its twin with three epochs on two layers of filters, named tiny."""
+    for name in ("baseline", "baseline-early-stopping"):
+        text = (ROOT / "experiments" / f"{name}.toml").read_text()
+        text = re.sub(r"epochs = \d+", "epochs = 3", text)
+        text = re.sub(r"learning_rate = [\d.]+", "learning_rate = 0.01", text)
+        text = re.sub(r"filters = \[.*\]", "filters = [8, 16]", text)
+        (directory / f"{name.replace('baseline', 'tiny')}.toml").write_text(text)
+
+
+def call(*command, cwd, **environment):
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done
+
+
+def run(project, command, *arguments):
+    """What a command of the environment says in a project, whose own cache it uses."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    cache = str(project / "cache")
+    done = call(BIN / command, *arguments, cwd=project, XDG_CACHE_HOME=cache, PATH=path)
+    return done.stdout + done.stderr
+
+
+def pages(project):
+    html = project / "book" / "_build" / "html"
+    return {
+        name: BeautifulSoup((html / f"{name}.html").read_text(), "html.parser") for name in PAGES
+    }
+
+
+class OpenPage:
+    """A page opened from the disk in a browser without a network, and what it asks for and reports."""
+
+    def __init__(self, browser, path, address="", **options):
+        self.requests = []
+        self.errors = []
+        # Without motion a colour is what it will be, and not on its way there.
+        options = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"} | options
+        self.context = browser.new_context(offline=True, **options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(30_000)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on(
+            "console",
+            lambda said: self.errors.append(said.text) if said.type == "error" else None,
+        )
+        self.page.goto(path.as_uri() + address)
+
+    def asked_outside(self, html):
+        """Addresses asked for that are not in a folder."""
+        inside = (html.as_uri() + "/", "data:", "blob:")
+        return [url for url in self.requests if not url.startswith(inside)]
+
+    def barriers(self, context=None):
+        """What axe-core finds that is serious or critical."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        # The rule is new: labels must hold the words that are seen.
+        rules = {"label-content-name-mismatch": {"enabled": True}}
+        # Without asking for the style sheets again, which a page from the disk may not.
+        options = {"resultTypes": ["violations"], "rules": rules, "preload": False}
+        found = Axe().run(self.page, context=context, options=options).response["violations"]
+        return [
+            (rule["id"], node["html"][:200], node["failureSummary"])
+            for rule in found
+            if rule["impact"] in ("serious", "critical")
+            for node in rule["nodes"]
+        ]

@@ -1,0 +1,145 @@
+"""Each part of the package imports with its own extra alone, and says which extra it lacks."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from helpers import ROOT
+
+from cifarcam import _closure
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+# The part's modules, and the extra that they need beyond the base.
+PARTS = {
+    "explain": None,
+    "explain.metrics": None,
+    "figures": None,
+    "errors": None,
+    "cli": None,
+    "data": "train",
+    "data.quality": "train",
+    "evaluation": "train",
+    "models": "train",
+    "models.pretrained": "train",
+    "training": "train",
+    "runs": "train",
+    "studies.ablation": "train",
+    "studies.records": "train",
+    "studies.heatmaps": "train",
+    "studies.faithfulness": "train",
+    "report": "report",
+    "report.gallery": "report",
+    "publish.chapters": "report",
+    "publish.sphinx_ext": "report",
+}
+
+
+def normalised(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def distributions(extra):
+    """The distributions that an extra names, extras within it followed."""
+    listed = set()
+    for line in EXTRAS[extra] if extra else PROJECT["dependencies"]:
+        name = normalised(re.match(r"[\w.-]+", line)[0])
+        inner = re.match(r"cifarcam\[(.*?)\]", line)
+        listed |= set().union(*map(distributions, inner[1].split(","))) if inner else {name}
+    return listed
+
+
+def modules(names):
+    """The names by which distributions are imported."""
+    provided = importlib.metadata.packages_distributions()
+    return {
+        module
+        for module, owners in provided.items()
+        if names & {normalised(owner) for owner in owners}
+    }
+
+
+# Blocked for the import system, as if not installed: `sys.modules[name] = None` breaks SciPy.
+BLOCK = """
+import importlib.machinery, sys
+finder = importlib.machinery.PathFinder
+find_spec = finder.find_spec
+def visible(name, *rest):
+    return None if name.partition(".")[0] in BLOCKED else find_spec(name, *rest)
+finder.find_spec = visible
+import cifarcam.PART
+print(*(name for name in sys.modules if name.startswith("cifarcam.")))
+"""
+
+
+def importing(part, blocked):
+    script = BLOCK.replace("BLOCKED", repr(sorted(blocked))).replace("PART", part)
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+
+
+def required(names):
+    """Some distributions and all that they require."""
+    waiting, seen = list(names), set()
+    while waiting:
+        name = normalised(waiting.pop())
+        if name not in seen:
+            seen.add(name)
+            waiting += _closure._required(name) or ()
+    return seen
+
+
+def beyond(extra):
+    """What only other extras install."""
+    own = required(distributions(None) | (distributions(extra) if extra else set()))
+    return modules(set().union(*map(distributions, EXTRAS)) - own)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_imports_with_its_own_extra_alone(part):
+    done = importing(part, beyond(PARTS[part]))
+    assert done.returncode == 0, done.stderr[-2000:]
+    if part.startswith("explain"):
+        rooms = {name.split(".")[1] for name in done.stdout.split()}
+        assert rooms == {"explain", "errors"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", [part for part, extra in PARTS.items() if extra])
+def test_a_part_without_its_extra_names_the_line_that_installs_it(part):
+    done = importing(part, beyond(None))
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("cifarcam.errors.MissingExtra: "), done.stderr[-2000:]
+    assert last.endswith(f"pip install 'cifarcam[{PARTS[part]}]'")
+
+
+def test_every_foreign_import_is_declared():
+    """What the package imports is in its own dependencies, not only in those of others."""
+    declared = modules(distributions(None).union(*map(distributions, EXTRAS)))
+    used = set()
+    for path in (ROOT / "cifarcam").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                used |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                used.add(node.module.partition(".")[0])
+    assert used - declared - set(sys.stdlib_module_names) - {"cifarcam"} == set()
+
+
+def test_every_dependency_of_an_extra_is_imported():
+    """Nothing is declared that no module, command or build needs."""
+    text = "\n".join(
+        path.read_text()
+        for pattern in ("cifarcam/**/*.py", "notebooks/*.md", "book/_config.yml", "Makefile")
+        for path in ROOT.glob(pattern)
+    )
+    # Installed for another package: a bound on a version, and a command that `make` calls.
+    elsewhere = {"numba", "jupyter-book", "ipykernel", "cifarcam"}
+    for name in set().union(*map(distributions, EXTRAS)) - elsewhere:
+        names = modules({name})
+        assert any(re.search(rf"\b{module}\b", text) for module in names), name

@@ -1,0 +1,128 @@
+"""README, CONTRIBUTING and CHANGELOG: their numbers, and the files and commands that they name."""
+
+import json
+import re
+import tomllib
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from helpers import ROOT
+from PIL import Image
+
+from cifarcam import cli, evaluation, explain
+
+README = (ROOT / "README.md").read_text()
+FILE = r"/|\.(md|py|toml|json|yml|txt|cff|ipynb|bib|pdf|png|jpg|keras)$"
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+# Files that are made by a command, or belong to the reader.
+NOT_COMMITTED = {"cifarcam.pdf", "photo.jpg", "my.keras", "labels.txt", "out.png", ".venv"}
+
+
+def runs_of_experiments():
+    """The directories of the committed runs, by experiment."""
+    directories = defaultdict(list)
+    for path in sorted((ROOT / "runs").glob("*/metrics.json")):
+        directories[re.sub(r"-seed\d+$", "", path.parent.name)].append(path.parent)
+    return directories
+
+
+def read(directory, name):
+    return json.loads((directory / name).read_text())
+
+
+def interval_text(accuracies):
+    mean, half = evaluation.mean_interval(np.array(accuracies))
+    return f"{mean:.1f} ± {half:.1f}"
+
+
+def result_rows():
+    """The rows of the README's table of results, the highest accuracy first."""
+    rows = {}
+    for name, directories in runs_of_experiments().items():
+        tests = [read(directory, "metrics.json")["test"] for directory in directories]
+        stories = [read(directory, "provenance.json") for directory in directories]
+        accuracies = [100 * test["accuracy"] for test in tests]
+        if len(tests) > 1:
+            accuracy = interval_text(accuracies)
+        else:
+            low, high = tests[0]["accuracy_interval"]
+            accuracy = f"{accuracies[0]:.1f} ({100 * low:.1f}–{100 * high:.1f})"
+        minutes = np.median([story["training_seconds"] for story in stories]) / 60
+        parameters = f"{stories[0]['parameters']:,}"
+        row = f"| `{name}` | {len(tests)} | {accuracy} | {parameters} | {minutes:.0f} |"
+        rows[row] = np.mean(accuracies)
+    return sorted(rows, key=rows.get, reverse=True)
+
+
+def augmented_accuracy():
+    directories = runs_of_experiments()["speedrun"]
+    return interval_text(
+        [100 * read(d, "metrics.json")["test_augmented"]["accuracy"] for d in directories]
+    )
+
+
+def table(heading):
+    """The rows under a heading of the README."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return [line for line in section.splitlines() if line.startswith("| `")]
+
+
+def test_readme_results_are_those_of_the_committed_runs():
+    assert table("Results") == result_rows()
+    assert f"reaches\n{augmented_accuracy()}%" in README
+
+
+def test_readme_lists_the_methods_of_the_registry():
+    assert table("Explain your own model") == [
+        f"| `{name}` | {method.__doc__.splitlines()[0]} | {method.reference} | {method.cost} |"
+        for name, method in explain.METHODS.items()
+    ]
+
+
+def test_readme_lists_the_extras_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [re.match(r"\| `(\w+)`", line)[1] for line in table("Install")]
+    assert extras == list(project["optional-dependencies"])
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_document_names_files_that_exist(name):
+    text = (ROOT / name).read_text()
+    prose = re.sub(r"(?s)```.*?```", "", text)
+    paths = set(re.findall(r"\]\(([^)#]+)\)", prose))
+    # Code in the text that is a path: with a slash, or with a file's ending.
+    for code in re.findall(r"`([^`\n]+)`", prose):
+        if re.fullmatch(r"[\w-][\w./-]*", code) and re.search(FILE, code):
+            paths.add(code)
+    paths = {path for path in paths if "://" not in path and "NAME" not in path}
+    assert {p for p in paths - NOT_COMMITTED if not (ROOT / p).exists()} == set()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_document_names_commands_that_exist(name):
+    text = (ROOT / name).read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:`|^)make (\w+)", text, re.M):
+        assert re.search(rf"(?m)^{target}:", makefile), target
+    for command in re.findall(r"(?:`|^)cifarcam (\w+)", text, re.M):
+        assert CliRunner().invoke(cli.main, [command, "--help"]).exit_code == 0, command
+
+
+def test_changelog_begins_with_what_is_unreleased_and_names_the_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    headings = re.findall(r"(?m)^## (.+)$", (ROOT / "CHANGELOG.md").read_text())
+    assert headings[0] == "Unreleased"
+    assert headings[1].startswith(f"{project['version']} – ")
+
+
+@pytest.mark.slow
+def test_readme_example_draws_the_picture_below_it(tmp_path, monkeypatch):
+    example = re.search(r"```python\n(.*?)```", README, re.S)[1]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {})
+    drawn = np.asarray(Image.open("explanation.png").convert("RGB"), float)
+    shown = np.asarray(Image.open(ROOT / "book/_static/explanation.png").convert("RGB"), float)
+    assert drawn.shape == shown.shape
+    assert np.abs(drawn - shown).mean() < 2

@@ -1,0 +1,165 @@
+"""What chapters show: glued values, tables in Markdown and in HTML, machine, provenance."""
+
+import importlib.metadata
+import sys
+
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from docutils import nodes
+from docutils.core import publish_doctree
+from myst_parser.parsers.docutils_ import Parser
+
+from cifarcam import _store, report
+from cifarcam.errors import CifarcamError
+from cifarcam.report import page, provenance
+
+ROWS = [
+    ["plain | pipe", 0.5, "–"],
+    ["1 < 2 & 3 > 2", "-12", ""],
+    ["two\nlines", "1,234 ± 5", "`a|b`"],
+    ["*star* and [brackets]", "[0.1, 0.2]", "&amp; <x"],
+    ["", 7, "Grad-CAM"],
+]
+HEADER = ["Name & kind", "Number", "Text"]
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """What `display` is called with: data by MIME type, and metadata."""
+    calls = []
+
+    def display(data, raw, metadata=None):
+        assert raw
+        calls.append((data, metadata))
+
+    monkeypatch.setattr(page, "display", display)
+    monkeypatch.setattr(provenance, "display", display)
+    return calls
+
+
+def parsed(markdown):
+    extensions = ["attrs_inline", "colon_fence"]
+    settings = {"myst_enable_extensions": extensions, "halt_level": 2, "report_level": 2}
+    return publish_doctree(markdown, parser=Parser(), settings_overrides=settings)
+
+
+def cells(table):
+    """The rows of a document's table as nodes."""
+    return [
+        [entry for entry in row.children if isinstance(entry, nodes.entry)]
+        for row in table.findall(nodes.row)
+    ]
+
+
+def test_table_in_markdown_has_the_cells_in_their_order(displayed):
+    report.table(ROWS, header=HEADER, caption="A caption & more", name="tab-test")
+    (data, _), = displayed  # fmt: skip
+    document = parsed(data["text/markdown"])
+    (table,) = document.findall(nodes.table)
+    assert "tab-test" in table["names"]
+    assert next(table.findall(nodes.title)).astext() == "A caption & more"
+    assert len(next(iter(table.findall(nodes.thead))).children) == 1
+    texts = [[entry.astext() for entry in row] for row in cells(table)]
+    assert texts == [
+        HEADER,
+        ["plain | pipe", "0.5", "–"],
+        ["1 < 2 & 3 > 2", "-12", ""],
+        ["two\nlines", "1,234 ± 5", "a|b"],
+        ["star and [brackets]", "[0.1, 0.2]", "& <x"],
+        ["", "7", "Grad-CAM"],
+    ]
+    (literal,) = table.findall(nodes.literal)
+    assert literal.astext() == "a|b"
+
+
+def test_table_marks_the_cells_of_columns_without_letters_as_numbers(displayed):
+    report.table([["a", 1, "2"], ["b", "3 ± 1", "x"]], header=HEADER, caption="c", name="n")
+    document = parsed(displayed[0][0]["text/markdown"])
+    classes = [
+        [any("number" in node["classes"] for node in entry.findall(nodes.inline)) for entry in row]
+        for row in cells(document)
+    ]
+    assert classes == [[False, True, False]] * 3
+
+
+def test_table_in_html_shows_its_cells_as_they_are(displayed):
+    report.table(ROWS, header=HEADER, caption="<A> & more", name="tab-test")
+    table = BeautifulSoup(displayed[0][0]["text/html"], "html.parser").table
+    assert table.caption.text == "<A> & more"
+    rows = [[cell.text for cell in row.find_all(["th", "td"])] for row in table.find_all("tr")]
+    assert rows == [HEADER, *([str(cell) for cell in row] for row in ROWS)]
+    assert {tag.name for tag in table.find_all()} == {"caption", "tr", "th", "td"}
+
+
+@pytest.mark.parametrize("row", [["a", 1], ["a", 1, 2, 3]])
+def test_table_refuses_a_row_of_another_length(displayed, row):
+    with pytest.raises(CifarcamError, match=r"table 'tab-test': row .* give 3 cells"):
+        report.table([["a", 1, 2], row], header=HEADER, caption="c", name="tab-test")
+    assert displayed == []
+
+
+def test_glue_passes_on_numbers_and_texts_and_refuses_the_rest(monkeypatch):
+    glued = {}
+    monkeypatch.setattr(
+        page, "myst_glue", lambda name, value, display: glued.update({name: (value, display)})
+    )
+    for value in (1, 0.5, "a", np.float32(0.25), np.int64(3)):
+        report.glue(f"test-{value}", value)
+    assert glued == {f"test-{value}": (value, False) for value in (1, 0.5, "a", 0.25, 3)}
+    assert {type(value) for value, _ in glued.values()} == {int, float, str}
+    for value in (True, np.bool_(True), None, np.zeros(2), [1]):
+        with pytest.raises(CifarcamError, match=r"glue 'test-bad'.*give a number or a text"):
+            report.glue("test-bad", value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((1.25, 0.04), "1.2 ± 0.0"),
+        ((-1.36, 0.5, 1), "−1.4 ± 0.5"),
+        ((72.345, 1.005, 2), "72.34 ± 1.00"),
+        ((0, 0, 0), "0 ± 0"),
+    ],
+)
+def test_plus_minus_rounds_and_has_a_typeset_minus(arguments, text):
+    assert report.plus_minus(*arguments) == text
+
+
+def test_plus_minus_signs_a_positive_mean_if_asked():
+    assert report.plus_minus(0.52, 0.1, signed=True) == "+0.5 ± 0.1"
+    assert report.plus_minus(-0.52, 0.1, signed=True) == "−0.5 ± 0.1"
+
+
+def test_machine_names_the_versions_of_this_environment():
+    machine = report.machine()
+    for package in ("tensorflow", "keras", "numpy"):
+        assert machine[package] == importlib.metadata.version(package)
+    assert machine["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert machine["kind"] in ("CPU", "GPU")
+    assert machine["threads"] >= 1
+    assert machine["device"]
+
+
+def test_computed_from_lists_what_was_handed_out(displayed, monkeypatch):
+    monkeypatch.setattr(_store, "_handed_out", {})
+    _store.hand_out("datasets", "sample", digest="d" * 64)
+    _store.hand_out("runs", "f" * 64, name="baseline", trained="2026-01-02")
+    _store.hand_out("records", "people", fingerprint="a" * 64, outdated_by=None)
+    _store.hand_out("records", "ablation", fingerprint="b" * 64, outdated_by="other code")
+    _store.hand_out("cached", "weights.h5", digest="c" * 64)
+    _store.hand_out("cached", "absent.h5", digest=None)
+    report.computed_from()
+    (data, metadata), = displayed  # fmt: skip
+    (admonition,) = parsed(data["text/markdown"]).findall(nodes.admonition)
+    lines = [item.astext() for item in admonition.findall(nodes.list_item)]
+    assert lines[:5] == [
+        f"Dataset: sample (the committed sample, not the whole dataset), SHA-256 {'d' * 16}",
+        f"Run baseline: fingerprint {'f' * 16}, trained 2026-01-02",
+        f"Record people: fingerprint {'a' * 16}",
+        f"Record ablation: fingerprint {'b' * 16}, made by other code",
+        f"Weights weights.h5: SHA-256 {'c' * 16}",
+    ]
+    assert [line.split(":")[0] for line in lines[5:]] == ["Software", "Device", "Executed"]
+    assert metadata[_store.USED]["cached"]["absent.h5"] == {"digest": None}
+    assert set(metadata[_store.USED]) == set(_store.KINDS)
