@@ -166,6 +166,7 @@ def test_chapters_are_executed_together_and_fail_alone(project):
     assert "51" in json.dumps(outputs(project, "two")[1][0]["data"])
 
 
+@pytest.mark.slow
 def test_unknown_chapters_and_kernels_are_refused_by_name(project):
     with pytest.raises(CifarcamError, match="no chapter named 'two'; there are one"):
         execution.execute_stale(project, chapters.Parameters(), only=["two"])

@@ -50,6 +50,7 @@ def test_notebook_agrees_with_the_address_in_the_configuration(name):
     )
 
 
+@pytest.mark.slow
 def test_badge_and_install_cell_name_the_same_address(project):
     colab.set_repository(project, "someone/a.fork")
     config = yaml.safe_load((project / "book" / "_config.yml").read_text())
@@ -83,6 +84,7 @@ def test_set_repository_can_repeat_change_and_remove_the_address(project):
     assert colab.read_repository(project) == Repository("", "main")
 
 
+@pytest.mark.slow
 def test_address_makes_no_chapter_stale(project):
     before = [staleness.inputs(project, name, Parameters()) for name in NAMES[:2]]
     colab.set_repository(project, "someone/fork")
@@ -90,6 +92,7 @@ def test_address_makes_no_chapter_stale(project):
     assert not colab_cells(chapters.read_chapter(project, NAMES[0]))
 
 
+@pytest.mark.slow
 def test_cells_stay_when_the_notebook_of_a_pair_is_edited(project):
     colab.set_repository(project, "someone/fork")
     path = project / "notebooks" / f"{NAMES[0]}.ipynb"
@@ -123,6 +126,7 @@ def git(*arguments, cwd):
     subprocess.run(["git", *names, *arguments], cwd=cwd, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_install_cell_clones_installs_and_enters_the_clone_on_colab_only(project, tmp_path):
     colab.set_repository(project, "someone/fork")
     _, install = colab_cells(jupytext.read(project / "notebooks" / f"{NAMES[0]}.md"))
@@ -190,6 +194,7 @@ def test_address_outside_github_is_refused(project):
         colab.set_repository(project, "someone/fork")
 
 
+@pytest.mark.slow
 def test_command_lists_the_chapters_it_wrote(project, monkeypatch):
     monkeypatch.chdir(project)
     assert ", ".join(NAMES) in CliRunner().invoke(cli.main, ["colab", "someone/fork"]).output

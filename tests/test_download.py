@@ -268,6 +268,7 @@ def test_scratch_removes_what_a_killed_download_left(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
+@pytest.mark.slow
 def test_fetch_thread_that_is_given_up_ends_with_the_next_chunk(server, tmp_path):
     before = set(threading.enumerate())
     server.answers = [dripping(CONTENT, 500, 0.05)]

@@ -37,6 +37,7 @@ PARTS = {
     "publish.chapters": "report",
     "publish.sphinx_ext": "report",
 }
+PROVIDED = importlib.metadata.packages_distributions()
 
 
 def normalised(name):
@@ -55,10 +56,9 @@ def distributions(extra):
 
 def modules(names):
     """The names by which distributions are imported."""
-    provided = importlib.metadata.packages_distributions()
     return {
         module
-        for module, owners in provided.items()
+        for module, owners in PROVIDED.items()
         if names & {normalised(owner) for owner in owners}
     }
 

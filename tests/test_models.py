@@ -49,6 +49,7 @@ def convolution_and_dense(model):
     return [layer for layer in model.layers if isinstance(layer, kinds)]
 
 
+@pytest.mark.slow
 def test_resnet18_has_its_parameters_and_eighteen_weighted_layers():
     model = models.build("resnet18", resnet.Options())
     # By hand from table 1: stem 27 * 64, blocks of 9 * in * out, projections, two vectors per
@@ -65,6 +66,7 @@ def test_resnet18_has_its_parameters_and_eighteen_weighted_layers():
     assert trained_parameters(resnet.build_imagenet()) == 11_689_512
 
 
+@pytest.mark.slow
 def test_vgg19_has_the_convolutions_of_configuration_e():
     model = models.build("vgg19", vgg.Options(dropout=0.0))
     result = [la for la in convolution_and_dense(model) if isinstance(la, keras.layers.Conv2D)]
@@ -75,6 +77,7 @@ def test_vgg19_has_the_convolutions_of_configuration_e():
     assert trained_parameters(model) == kernels + 2 * 5504 + 5130 == 20_035_018
 
 
+@pytest.mark.slow
 def test_densenet_bc_has_the_parameters_of_the_paper():
     model = models.build("densenet_bc", densenet.Options(depth=100, growth=12))
     assert trained_parameters(model) == 769_162  # "0.8M", table 2
@@ -199,6 +202,7 @@ def test_partial_identity_repeats_its_input():
         assert rest.size == 0 or 0.1 < rest.std() < 0.3  # Glorot: sqrt(2 / (27 + 45)) = 0.17
 
 
+@pytest.mark.slow
 def test_predict_augmented_is_the_mean_of_their_logits():
     model = models.build("speedrun", SMALL["speedrun"])
     images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)

@@ -417,6 +417,7 @@ def campaign(pair, count, seed=0):
     return outcomes
 
 
+@pytest.mark.slow
 def test_random_edits_of_either_file_arrive_in_the_other_or_are_refused(pair):
     outcomes = campaign(pair, 20)
     assert len(outcomes) == 3, outcomes

@@ -5,6 +5,7 @@ import re
 import subprocess
 import tomllib
 
+import pytest
 import yaml
 from helpers import ROOT
 
@@ -30,6 +31,7 @@ def test_apt_txt_names_one_package_a_line():
     assert len(set(lines)) == len(lines)
 
 
+@pytest.mark.slow
 def test_post_build_fetches_the_data_and_never_fails(tmp_path):
     script = ROOT / "postBuild"
     assert os.access(script, os.X_OK)

@@ -63,6 +63,7 @@ def leave_behind(place, name):
     return half
 
 
+@pytest.mark.slow
 def test_make_removes_what_a_killed_process_left(made):
     place = made.directory.parent
     assert sorted(path.name for path in place.iterdir()) == [
@@ -112,6 +113,7 @@ def test_make_refuses_a_place_that_cannot_be_written_before_training(tiny, sampl
         runs.make(tiny, Path("/proc/tiny"), dataset=sample)
 
 
+@pytest.mark.slow
 def test_seal_makes_a_run_of_an_older_version_readable(copy, made):
     provenance = json.loads((copy / "provenance.json").read_text())
     digests = provenance.pop("files")

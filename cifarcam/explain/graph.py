@@ -90,6 +90,17 @@ class FlatModel:
         formats = {layer.compute_dtype for layer in layers}
         return formats | {layer.quantization_mode for layer in layers if layer.quantization_mode}
 
+    def layer_shape(self, layer: str | None = None) -> tuple[int | None, ...]:
+        """Height, width and channels of a layer's output, by default of the layer explained.
+
+        Raises
+        ------
+        CifarcamError
+            When there is no such layer, or its output is not 4-D.
+        """
+        _, key = self._find(layer)
+        return next(shape[1:] for _, place, shape in self._places if place == key)
+
     def split(self, layer: str | None) -> SplitModel:
         """Split at a layer; by default at the last layer with more than one spatial position.
 

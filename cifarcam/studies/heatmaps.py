@@ -23,8 +23,8 @@ RECORD = "heatmaps"
 def of_first_images(run: Run, dataset: Dataset) -> np.ndarray:
     """Grad-CAM of the first test image of each class, for that class.
 
-    The layer is the last layer with more than one position. The heatmaps are computed where the
-    run has its weights, and otherwise read from the record.
+    The layer is the last layer with more than one position. The heatmaps are read from the record
+    where it holds those of these weights and this dataset, and otherwise computed.
 
     Returns
     -------
@@ -36,22 +36,14 @@ def of_first_images(run: Run, dataset: Dataset) -> np.ndarray:
     CifarcamError
         When the run has no weights and the record no heatmaps of these weights and this dataset.
     """
-    if run.has_weights:
-        indices = first_of_each_class(dataset.test.labels)
-        explainer = explain.GradCAM(run.model())
-        return explainer(dataset.test.images[indices], dataset.test.labels[indices])
-    record = records.load(RECORD)
-    entry = record["heatmaps"].get(run.name)
-    if (
-        entry is None
-        or record["inputs"]["datasets"].get(dataset.name) != dataset.digest
-        or entry["weights"] != run.provenance["files"][_store.WEIGHTS]
-    ):
+    if (recorded := _recorded(run, dataset)) is not None:
+        return recorded
+    if not run.has_weights:
         raise CifarcamError(
             f"{run.name}: there are neither its weights nor heatmaps made with them; make the "
             f"weights by `cifarcam train {run.name} --again`"
         )
-    return _unpacked(entry["maps"])
+    return _computed(run, dataset)
 
 
 def measure() -> dict[str, Any]:
@@ -66,7 +58,9 @@ def measure() -> dict[str, Any]:
         "heatmaps": {
             run.name: {
                 "weights": run.provenance["files"][_store.WEIGHTS],
-                "maps": _packed(of_first_images(run, dataset)),
+                "maps": _packed(
+                    _computed(run, dataset) if run.has_weights else of_first_images(run, dataset)
+                ),
             }
             for run in explained
         },
@@ -76,6 +70,27 @@ def measure() -> dict[str, Any]:
 def first_of_each_class(labels: np.ndarray) -> np.ndarray:
     """Indices of the first image of each class, in the order of the classes, int64."""
     return np.unique(labels, return_index=True)[1].astype(np.int64)
+
+
+def _computed(run: Run, dataset: Dataset) -> np.ndarray:
+    indices = first_of_each_class(dataset.test.labels)
+    explainer = explain.GradCAM(run.model())
+    return explainer(dataset.test.images[indices], dataset.test.labels[indices])
+
+
+def _recorded(run: Run, dataset: Dataset) -> np.ndarray | None:
+    """The record's heatmaps of a run's weights, or None."""
+    if not records.is_at_hand(RECORD):
+        return None
+    record = records.load(RECORD)
+    entry = record["heatmaps"].get(run.name)
+    if (
+        entry is None
+        or record["inputs"]["datasets"].get(dataset.name) != dataset.digest
+        or entry["weights"] != run.provenance["files"][_store.WEIGHTS]
+    ):
+        return None
+    return _unpacked(entry["maps"])
 
 
 def _packed(heatmaps: np.ndarray) -> str:
