@@ -68,8 +68,9 @@ def _quantile(values: np.ndarray, share: float) -> np.ndarray:
     """`numpy.quantile` along the second axis, float64, without its float64 copy of all values."""
     place = share * (values.shape[1] - 1)
     index = int(place)
-    ordered = np.partition(values, (index, index + 1), axis=1)
-    return np.quantile(ordered[:, index : index + 2].astype(np.float64), place - index, axis=1)
+    ordered = np.partition(values, index, axis=1)
+    ends = np.stack([ordered[:, index], ordered[:, index + 1 :].min(axis=1)], axis=1)
+    return np.quantile(ends.astype(np.float64), place - index, axis=1)
 
 
 def upper_half(masks: np.ndarray) -> np.ndarray:
