@@ -11,6 +11,9 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UV = $(shell grep -oE '^uv==[0-9.]+' requirements.txt)
 DATASET ?=
+# What the pages are set from, and a stamp of when they were.
+PAGES_FROM = book notebooks cifarcam .venv/installed $(wildcard cifarcam.pdf)
+BUILT = book/_build/html/.built
 
 .PHONY: env report pdf lint check test lowest colab lock clean
 
@@ -27,8 +30,10 @@ env: .venv/installed
 	touch $@
 
 report: env
-	$(if $(DATASET),$(BIN)/cifarcam report --dataset $(DATASET))
-	$(BIN)/jupyter-book build book
+	$(BIN)/cifarcam report $(if $(DATASET),--dataset $(DATASET))
+	@# Sphinx takes seconds to see that nothing changed; where no stamp is, find's complaint counts.
+	@if test -n "$$(find $(PAGES_FROM) -newer $(BUILT) -type f -not -path 'book/_build/*' -not -name '*.pyc' 2>&1)"; \
+	  then $(BIN)/jupyter-book build book && touch $(BUILT); fi
 	@echo "open book/_build/html/index.html"
 
 pdf: env

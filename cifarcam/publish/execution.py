@@ -23,7 +23,6 @@ from papermill.exceptions import PapermillExecutionError
 
 from cifarcam import _files, _store
 from cifarcam.errors import CifarcamError, first_line
-from cifarcam.publish import cells
 from cifarcam.publish.chapters import (
     Parameters,
     chapters,
@@ -69,9 +68,6 @@ def execute_stale(
         check_names(project, only)
     existing = chapters(project)
     names = only or existing
-    for name in names:
-        cells.check_parameters(name, read_chapter(project, name))
-
     target = project / "book" / "notebooks"
     if not _leftovers(target, existing) and not stale(project, names, parameters):
         return []  # without writing anything: the checkout may be read-only

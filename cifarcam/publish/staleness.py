@@ -23,7 +23,13 @@ LOCK_FILE = "requirements.txt"
 
 
 def stale(project: Path, names: Sequence[str], parameters: Parameters) -> dict[str, str]:
-    """The stale ones of some chapters by name, with the reason in words."""
+    """The stale ones of some chapters by name, with the reason in words.
+
+    Raises
+    ------
+    CifarcamError
+        When a chapter's notebook cannot be read, or its cell of parameters is not as it should be.
+    """
     reasons = {name: _why_stale(project, name, parameters) for name in names}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
@@ -34,7 +40,17 @@ def inputs(project: Path, name: str, parameters: Parameters) -> dict[str, str]:
     These are its cells, the parameters, the library modules that it imports, and the locked
     versions of the packages that these import.
     """
-    notebook = read_chapter(project, name)
+    return _inputs(project, name, parameters, read_chapter(project, name))
+
+
+def digest_of(content: Any) -> str:
+    """SHA-256, hexadecimal, of the canonical JSON of some content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _inputs(
+    project: Path, name: str, parameters: Parameters, notebook: nbformat.NotebookNode
+) -> dict[str, str]:
     content = [[c.cell_type, c.source, c.metadata.get("mystnb", {})] for c in notebook.cells]
     tags = [c.metadata.get("tags", []) for c in notebook.cells]
     digests = {"the notebook": digest_of([content, tags])}
@@ -47,20 +63,17 @@ def inputs(project: Path, name: str, parameters: Parameters) -> dict[str, str]:
     return digests
 
 
-def digest_of(content: Any) -> str:
-    """SHA-256, hexadecimal, of the canonical JSON of some content."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def _why_stale(project: Path, name: str, parameters: Parameters) -> str | None:
     """Why a chapter is stale, in words; None when it is up to date."""
+    notebook = read_chapter(project, name)
+    cells.check_parameters(name, notebook)
     copy = copy_path(project, name)
     if not copy.is_file():
         return "not executed yet"
     record = _read_record(copy)
     if record is None:
         return "its copy is damaged, or something else executed it"
-    now = inputs(project, name, parameters)
+    now = _inputs(project, name, parameters, notebook)
     before: dict[str, str] = dict(record["inputs"])
     for key in [*now, *before]:
         if now.get(key) != before.get(key):
