@@ -67,8 +67,8 @@ def accuracy_by_cost(
             x=[values[name] for name in networks],
             y=list(accuracy.values()),
             **looks,
-            s=80,
-            linewidth=0.4,
+            s=100,
+            linewidth=0,
             legend=False,
             ax=axes,
         )
@@ -77,7 +77,7 @@ def accuracy_by_cost(
         axes.margins(x=0.12, y=0.08)
         axes.grid()
     panels[0].set_ylabel("test accuracy (%)")
-    _legend(figure, looks, linestyle="none", markersize=7)
+    _legend(figure, looks, linestyle="none", markersize=8)
     return figure
 
 
