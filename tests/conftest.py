@@ -12,6 +12,7 @@ def uses_the_book(path):
     return "(built" in path.read_text()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """A file's tests go to one worker, and all of the built book; the longest come first."""
     for item in items:
