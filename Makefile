@@ -50,15 +50,15 @@ lint: env
 	$(BIN)/lint-imports
 
 check: lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not network"
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not slow and not network"
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 lowest: env
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv-lowest
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --group dev --editable ".[all]"
-	.venv-lowest/bin/python -m pytest -n 2 --dist loadgroup -m "not slow and not network"
+	.venv-lowest/bin/python -m pytest -n 2 --no-loadscope-reorder -m "not slow and not network"
 
 colab: env
 	$(if $(filter undefined,$(origin REPO)),$(error say make colab REPO=owner/name; REPO= takes the address away))
