@@ -148,7 +148,7 @@ def test_gallery_shows_what_the_networks_predict(built):
     script = (html / "_static" / "gallery" / "data.js").read_text()
     data = json.loads(script.removeprefix("window.cifarcamGallery = ").removesuffix(";\n"))
     places, labels = np.array(data["places"]), np.array(data["labels"])
-    truth = json.loads((ROOT / "cifarcam" / "sample" / "labels.json").read_text())["test"]
+    truth = json.loads((ROOT / "cifarcam" / "data" / "sample" / "labels.json").read_text())["test"]
     assert np.array_equal(np.array(truth)[places], labels)
     assert np.bincount(labels, minlength=10).min() >= 6
     tiny = project / "cache" / "cifarcam" / "runs" / "tiny-sample" / "predictions.npz"
