@@ -60,6 +60,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", _unpack_gallery)
     app.connect("html-page-context", _equip_gallery)
     app.connect("html-page-context", _mend_body)
+    app.connect("html-page-context", _name_toggles, priority=900)  # after the theme's functions
     app.connect("doctree-resolved", _typeset_minus)
     app.connect("env-get-outdated", _pages_that_glue)
     app.connect("build-finished", _offer_unexecuted)
@@ -182,6 +183,21 @@ def _mend_body(
     for wrong, right in ROLES.items():
         body = body.replace(wrong, right)
     context["body"] = body
+
+
+def _name_toggles(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Name the arrows that open a part of the sidebar, which the theme leaves without a text."""
+    generate = context.get("generate_toctree_html")
+    if generate is None:
+        return
+
+    def named(*args: Any, **kwargs: Any) -> str:
+        contents = str(generate(*args, **kwargs))
+        return contents.replace("<summary>", '<summary aria-label="Show or hide these pages">')
+
+    context["generate_toctree_html"] = named
 
 
 def _typeset_minus(app: Sphinx, doctree: nodes.document, page: str) -> None:
