@@ -32,7 +32,7 @@ env: .venv/installed
 report: env
 	$(BIN)/cifarcam report $(if $(DATASET),--dataset $(DATASET))
 	@# Sphinx takes seconds to see that nothing changed; where no stamp is, find's complaint counts.
-	@if test -n "$$(find $(PAGES_FROM) -newer $(BUILT) -type f -not -path 'book/_build/*' -not -name '*.pyc' 2>&1)"; \
+	@if test -n "$$(find $(PAGES_FROM) -newer $(BUILT) -not -path 'book/_build*' -not -path '*/__pycache__*' 2>&1)"; \
 	  then $(BIN)/jupyter-book build book && touch $(BUILT); fi
 	@echo "open book/_build/html/index.html"
 
