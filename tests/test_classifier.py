@@ -798,7 +798,7 @@ def test_settings_of_keras_change_no_network(tmp_path):
 import hashlib, keras, numpy as np
 from cifarcam import _devices, data, explain, models, training
 from cifarcam.training import experiment
-devices.prepare()
+_devices.prepare()
 
 def show(name, model):
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
