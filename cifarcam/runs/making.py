@@ -74,6 +74,28 @@ def load(
         return make(experiment, directory, dataset=dataset, report=show_progress(experiment))
 
 
+def at_hand(name: str, *, dataset: Dataset | None = None, place: Path | None = None) -> list[Run]:
+    """Read the runs of an experiment from all seeds at hand: 0, 1, 2, ... up to the first gap.
+
+    Where there is no run of seed 0, that run is trained, see `load`.
+
+    Raises
+    ------
+    CifarcamError
+        As `load` does.
+    """
+    found = [load(name, seed=0, dataset=dataset, place=place)]
+    while True:
+        experiment = experiments.find(name).with_changes(
+            seed=len(found), dataset=dataset.name if dataset is not None else None
+        )
+        fingerprint = experiment.fingerprint(data.DIGESTS[experiment.data.dataset])
+        directory = _store.find_run(fingerprint, place)
+        if directory is None:
+            return found
+        found.append(read(directory))
+
+
 def make(
     experiment: Experiment,
     directory: Path,
