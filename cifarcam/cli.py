@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import shutil
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -338,6 +339,38 @@ def measure(name: str) -> None:
             click.echo(f"{label}: {(measurement.__doc__ or '').splitlines()[0]}")
         return
     click.echo(f"wrote {measurements.measure(name, Path('runs'))}")
+
+
+@main.command("claims")
+@click.option("--json", "output", type=_Path(), help="Write the ledger to this file instead.")
+@click.option(
+    "--diff",
+    "old",
+    type=_Path(),
+    help="Print what differs from the ledger in this file: claims.json of a build, or --json.",
+)
+def claims_command(output: Path | None, old: Path | None) -> None:
+    """Judge every claim of the original report from the runs and records at hand.
+
+    Prints each condition of each claim with its verdict and the measured effect: value, 95%
+    interval, unit, and what the interval covers.
+    """
+    with _quiet_tensorflow():
+        from cifarcam.report import claims
+
+    before = None if old is None else claims.read(old)
+    if output is not None:
+        claims.check_output(output)
+    entries = claims.ledger(claims.Sources())
+    if output is not None:
+        claims.write(entries, output)
+        click.echo(f"wrote {output}")
+    if before is not None:
+        changes = claims.difference(before, entries)
+        for sentence in changes or [f"nothing differs: {claims.summary(claims.counts(entries))}"]:
+            click.echo(printable(sentence))
+    if output is None and before is None:
+        click.echo(claims.text(entries, shutil.get_terminal_size().columns))
 
 
 @main.command()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -223,21 +222,6 @@ def confused_pairs(confusion: np.ndarray | Sequence[Sequence[int]]) -> list[Conf
     return sorted(pairs, key=lambda pair: pair.rank)
 
 
-def rank_of(values: Mapping[str, float], name: str) -> int:
-    """The rank, from 1, of a name's value among all values, the highest first.
-
-    Ties share the better rank.
-
-    Raises
-    ------
-    CifarcamError
-        When `values` does not hold the name.
-    """
-    if name not in values:
-        raise CifarcamError(f"{name!r} is not one of {', '.join(values)}")
-    return 1 + sum(value > values[name] for value in values.values())
-
-
 def most_confident_mistakes(
     probabilities: np.ndarray, labels: np.ndarray, count: int
 ) -> np.ndarray:
@@ -275,48 +259,6 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
         return float(array.mean()), math.nan
     quantile = stats.t.ppf(0.975, array.size - 1)
     return float(array.mean()), float(quantile * stats.sem(array))
-
-
-def difference_interval(
-    after: Sequence[float] | np.ndarray, before: Sequence[float] | np.ndarray
-) -> tuple[float, float]:
-    """The mean of `after` minus the mean of `before`, and the half width of its 95% interval.
-
-    The samples are independent, and their variances may differ (Welch 1947). The half width is
-    NaN where a sample has a single value, and 0 where the values of each sample are all equal.
-
-    Raises
-    ------
-    CifarcamError
-        When a sample is empty.
-    """
-    difference = mean_interval(after)[0] - mean_interval(before)[0]
-    if min(len(after), len(before)) == 1:
-        return difference, math.nan
-    if np.ptp(after) == np.ptp(before) == 0:
-        return difference, 0.0
-    with warnings.catch_warnings():
-        # SciPy warns of lost precision where the values of one sample are all equal.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        interval = stats.ttest_ind(after, before, equal_var=False).confidence_interval(0.95)
-    return difference, float(interval.high - interval.low) / 2
-
-
-def verdict(*conditions: bool) -> str:
-    """The verdict on a claim: ``"held"``, ``"in part"`` or ``"did not hold"``.
-
-    A claim held when all its conditions are true, and did not hold when none is.
-
-    Raises
-    ------
-    CifarcamError
-        When no condition is given.
-    """
-    if not conditions:
-        raise CifarcamError("no condition to judge; give at least one")
-    if all(conditions):
-        return "held"
-    return "in part" if any(conditions) else "did not hold"
 
 
 def _check(probabilities: np.ndarray, labels: np.ndarray) -> None:

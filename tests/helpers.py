@@ -137,3 +137,8 @@ class OpenPage:
             if rule["impact"] in ("serious", "critical")
             for node in rule["nodes"]
         ]
+
+
+def left_in(directory):
+    """Names in a directory without locks, which some versions of filelock remove."""
+    return sorted(path.name for path in directory.iterdir() if path.suffix != ".lock")

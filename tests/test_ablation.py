@@ -1,6 +1,6 @@
 """The ablation: what its steps change, and what it measures."""
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -8,7 +8,14 @@ import pytest
 from helpers import TINY
 
 from cifarcam import _devices, _files, data, models, runs, training
-from cifarcam.studies import ablation, architecture_search, records
+from cifarcam.studies import (
+    ablation,
+    architecture_search,
+    ingredients,
+    leave_one_out,
+    measurements,
+    records,
+)
 from cifarcam.training import experiment, prediction
 
 
@@ -125,3 +132,98 @@ def test_dropout_experiments_have_no_dropout_and_the_baselines_rate():
     for rate, wanted in rates.items():
         assert wanted.options == replace(baseline.options, dropout=rate)
         assert wanted.training.epochs == ablation.DROPOUT_EPOCHS
+
+
+@pytest.mark.slow
+def test_sizes_are_those_of_the_record():
+    lines = records.load("ablation")["steps"]
+    assert ablation.sizes() == [(line["parameters"], line["forward_flops"]) for line in lines]
+
+
+def test_leave_one_out_changes_one_thing_in_each_experiment():
+    arms = leave_one_out.experiments()
+    full = arms.pop(leave_one_out.FULL)
+    last = ablation.steps()[-1].experiment
+    assert replace(full.options, filters=last.options.filters) == last.options
+    assert (full.schedule, full.augmentation) == (last.schedule, last.augmentation)
+    same = {"epochs": last.training.epochs, "precision": last.training.precision}
+    assert replace(full.training, **same) == last.training
+    changed = {
+        "whitening": {"options.whitening"},
+        "kernels from the identity": {"options.identity"},
+        "GELU": {"options.activation"},
+        "scaled logits": {"options.logit_scale"},
+        "label smoothing": {"training.label_smoothing"},
+        "low momentum": {"training.momentum"},
+        "Muon": {"training.optimizer", "training.learning_rate"}
+        | {"training.vector_learning_rate", "training.momentum"},
+        "falling learning rate": {"schedule"},
+        "flips": {"augmentation.flip"},
+        "shifts": {"augmentation.shift"},
+        "flips and shifts": {"augmentation"},
+    }
+    assert leave_one_out.ingredients() == list(arms) == list(changed)
+    for name, one in arms.items():
+        assert differences(full, one) == changed[name], name
+
+
+def differences(first, second, prefix=""):
+    """The names of the settings that differ between two dataclasses of one type."""
+    names = set()
+    for field in fields(first):
+        one, other = getattr(first, field.name), getattr(second, field.name)
+        if one == other:
+            continue
+        if is_dataclass(one) and type(one) is type(other):
+            names |= differences(one, other, f"{field.name}.")
+        else:
+            names.add(prefix + field.name)
+    return names
+
+
+@pytest.mark.slow
+def test_leave_one_out_is_written_seed_by_seed_and_resumes(monkeypatch, tmp_path):
+    tiny = experiment.parse(TINY, "tiny", "tiny.toml")
+    short = replace(tiny, training=replace(tiny.training, epochs=1))
+    arms = {leave_one_out.FULL: short, "dropout": replace(short, options=no_dropout(short))}
+    sample = data.load("sample")
+    monkeypatch.setattr(leave_one_out, "experiments", lambda: arms)
+    monkeypatch.setattr(leave_one_out, "SEEDS", (0, 1))
+    monkeypatch.setattr(data, "load", lambda: sample)
+    monkeypatch.chdir(tmp_path)
+    trained = []
+    train = training.train
+
+    def interrupted(settings, *arguments, **options):
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        trained.append((settings.options.dropout, settings.training.seed))
+        return train(settings, *arguments, **options)
+
+    monkeypatch.setattr(training, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        measurements.measure("leave-one-out", tmp_path / "runs")
+    partial = leave_one_out.record()
+    assert [[run["seed"] for run in arm["trainings"]] for arm in partial["arms"]] == [[0], [0]]
+    found = ingredients.removals(leave_one_out.ingredients(), partial)
+    assert (found.seeds, found.planned) == (1, 2)
+    assert found.lines[0].accuracy.value == pytest.approx(
+        100 * partial["arms"][1]["trainings"][0]["validation_views"]
+    )
+    # A second call trains only what is missing.
+    trained.clear()
+    measurements.measure("leave-one-out", tmp_path / "runs")
+    assert trained == [(0.0, 1)]
+    whole = leave_one_out.record()
+    assert [[run["seed"] for run in arm["trainings"]] for arm in whole["arms"]] == [[0, 1], [0, 1]]
+    for arm, before in zip(whole["arms"], partial["arms"], strict=True):
+        assert arm["trainings"][:1] == before["trainings"]
+
+
+def no_dropout(settings):
+    return replace(settings.options, dropout=0.0)
+
+
+def test_leave_one_out_has_no_record_at_first(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert leave_one_out.record() is None

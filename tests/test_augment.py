@@ -108,6 +108,19 @@ def test_rotation_turns_each_image_by_its_own_small_angle():
     assert len(np.unique(angles.round(2))) > 120
 
 
+def test_cutout_greys_one_square_of_each_image(images):
+    white = np.full_like(images, 255)
+    centres = tf.constant([[16, 16]] * 39 + [[0, 31]])
+    grey = (augment.cut_out(tf.constant(white), centres, 8).numpy() == augment.FILL).all(axis=-1)
+    assert grey[0].sum() == 64
+    assert grey[0, 12:20, 12:20].all()
+    assert grey[39].sum() == 4 * 5
+    assert grey[39, :4, 27:].all()
+    sizes = (apply(Augmentation(cutout=8), white) == augment.FILL).all(axis=-1).sum(axis=(1, 2))
+    assert sizes.max() == 64
+    assert sizes.min() >= 16
+
+
 def test_shrink_to_half_weighs_four_pixels_by_1_3_3_1():
     image = np.zeros((1, 16, 16, 3), np.uint8)
     image[:, 6] = 160  # one row
@@ -128,7 +141,9 @@ def test_shrink_keeps_plain_images_and_greys_a_pattern_too_fine():
     np.testing.assert_array_equal(augment.shrink(stripes, 32), stripes)
 
 
-@pytest.mark.parametrize("settings", [Augmentation(shift=4), Augmentation(rotation=10.0)])
+@pytest.mark.parametrize(
+    "settings", [Augmentation(shift=4), Augmentation(rotation=10.0), Augmentation(cutout=8)]
+)
 def test_augment_draws_from_seed_and_step(settings, images):
     first = apply(settings, images, seed=3, step=5)
     assert np.array_equal(first, apply(settings, images, seed=3, step=5))

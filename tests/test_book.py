@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from helpers import ROOT, pages, run
 
+from cifarcam.report import claims
+
 SAMPLE_WORDS = "committed sample of 2,000 images"
 
 
@@ -39,6 +41,7 @@ def test_pages_show_no_unresolved_reference_and_no_local_path(built):
         text = page.find("article").get_text()
         assert "{glue" not in text, name
         assert "{numref" not in text, name
+        assert "{cite" not in text, name
         assert "Traceback" not in text, name
         assert "??" not in text, name
         assert not re.search(r"\bnan\b", text), name
@@ -123,6 +126,30 @@ def test_changed_number_changes_on_every_page(built):
     assert log.count("executing") == 1
     for name in [*showing, "notebooks/results"]:
         assert "12.3" in pages(project)[name].find("article").get_text(), name
+
+
+@pytest.mark.slow
+def test_abstract_is_short_and_every_glued_sentence_is_on_its_page(built):
+    page = pages(built[0])["index"]
+    abstract = page.find("section", id="abstract").get_text().removeprefix("Abstract")
+    assert len(re.findall(r"\w[^\s]*", abstract)) <= 200
+    ledger = json.loads((built[0] / "book/_build/html/claims.json").read_text())["claims"]
+    sentences = {entry["condition"].replace(".", "-"): entry["sentence"] for entry in ledger}
+    for name in ("index", "conclusion"):
+        source = (built[0] / "book" / f"{name}.md").read_text()
+        shown = re.sub(r"\s+", " ", pages(built[0])[name].find("article").get_text())
+        for condition in re.findall(r"::claims-([\w-]+)-sentence", source):
+            assert sentences[condition] in shown, (name, condition)
+
+
+@pytest.mark.slow
+def test_every_claim_has_its_address_and_the_ledger_lies_beside_the_pages(built):
+    ledger = claims.read(built[0] / "book" / "_build" / "html" / "claims.json")
+    page = pages(built[0])["notebooks/claims"]
+    assert {entry.claim for entry in ledger} == {claim.id for claim in claims.CLAIMS}
+    for entry in ledger:
+        assert page.find(id=f"claim-{entry.claim}").get_text() == entry.statement
+    assert page.select_one('a[href="../claims.json"]') is not None
 
 
 @pytest.mark.slow

@@ -401,7 +401,7 @@ def test_explain_of_a_model_file_needs_only_the_base_installation(own):
 def test_command_without_its_extra_names_the_line_that_installs_it(own):
     extras = {
         "train": (["train", "baseline"], ["runs"], ["data"], ["measure", "list"]),
-        "report": (["report"], ["colab", "owner/name"]),
+        "report": (["report"], ["colab", "owner/name"], ["claims"]),
     }
     commands = [command for group in extras.values() for command in group]
     lines = iter(without_extras(own, [*commands, ["explain", "own.png"]]))

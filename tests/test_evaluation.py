@@ -6,7 +6,6 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from scipy.special import stdtrit
 
 from cifarcam import evaluation
 from cifarcam.data import CLASS_NAMES
@@ -204,13 +203,6 @@ def test_confused_pairs_without_a_mistake():
     assert {(p.count, p.share, p.rank) for p in pairs} == {(0, 0.0, 1)}
 
 
-def test_rank_of_the_highest_is_1_and_ties_share_the_better_rank():
-    values = {"a": 0.5, "b": 0.9, "c": 0.5, "d": 0.1}
-    assert [evaluation.rank_of(values, name) for name in values] == [2, 1, 2, 4]
-    with pytest.raises(CifarcamError, match="'e' is not one of a, b, c, d"):
-        evaluation.rank_of(values, "e")
-
-
 def test_most_confident_mistakes_and_their_order():
     predicted = np.array([0, 1, 2, 3, 4, 5])
     labels = np.array([0, 9, 9, 3, 9, 9])
@@ -246,54 +238,6 @@ def test_mean_interval_of_few_values_and_of_equal_values():
     assert math.isnan(half)
     with pytest.raises(CifarcamError):
         evaluation.mean_interval([])
-
-
-def test_difference_interval_by_hand_and_by_welchs_formula():
-    # Equal sizes and variances: 2 (n - 1) degrees of freedom; with 2 the quantile is in closed form.
-    quantile = 0.95 * math.sqrt(2 / (4 * 0.975 * 0.025))
-    difference, half = evaluation.difference_interval([4.0, 6.0], [1.0, 3.0])
-    assert difference == 3
-    assert half == pytest.approx(quantile * math.sqrt(2 / 2 + 2 / 2))
-    after, before = [70.1, 71.4, 69.8], [68.0, 68.1, 68.3, 66.9]
-    difference, half = evaluation.difference_interval(after, before)
-    errors = np.array([np.var(after, ddof=1) / 3, np.var(before, ddof=1) / 4])
-    freedom = errors.sum() ** 2 / (errors**2 / [2, 3]).sum()
-    assert difference == pytest.approx(np.mean(after) - np.mean(before))
-    assert half == pytest.approx(stdtrit(freedom, 0.975) * math.sqrt(errors.sum()), rel=1e-12)
-
-
-@pytest.mark.filterwarnings("error")
-def test_difference_interval_of_samples_without_spread():
-    assert evaluation.difference_interval([3.0, 3.0], [1.0, 1.0]) == (2, 0)
-    assert evaluation.difference_interval([0.1] * 3, [0.3] * 3)[1] == 0
-    # One sample without spread: Student's interval of the other sample.
-    half = evaluation.mean_interval([1.0, 2.0, 3.0])[1]
-    assert evaluation.difference_interval([0.1] * 3, [1.0, 2.0, 3.0])[1] == pytest.approx(half)
-    difference, half = evaluation.difference_interval([3.0], [1.0, 2.0])
-    assert difference == 1.5
-    assert math.isnan(half)
-    with pytest.raises(CifarcamError):
-        evaluation.difference_interval([], [1.0])
-
-
-@pytest.mark.parametrize(
-    ("conditions", "expected"),
-    [
-        ([True], "held"),
-        ([True, True], "held"),
-        ([True, False], "in part"),
-        ([False, False, True], "in part"),
-        ([False], "did not hold"),
-        ([False, False], "did not hold"),
-    ],
-)
-def test_verdict_by_conditions(conditions, expected):
-    assert evaluation.verdict(*conditions) == expected
-
-
-def test_verdict_needs_a_condition():
-    with pytest.raises(CifarcamError):
-        evaluation.verdict()
 
 
 @pytest.mark.parametrize(

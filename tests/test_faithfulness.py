@@ -316,6 +316,63 @@ def test_scenes_contain_both_pictures():
         metrics.make_scenes(pixels, 0 * labels, 3)
 
 
+def test_patch_removals_serve_for_any_heatmap(toy, images):
+    removals = metrics.patch_removals(toy, images, grid=4)
+    for maps in (PERFECT, WORST, np.random.default_rng(0).normal(size=PERFECT.shape)):
+        np.testing.assert_array_equal(
+            removals.fidelity(maps), metrics.mu_fidelity(toy, images, maps, grid=4)
+        )
+
+
+def test_grids_show_tiles_of_different_classes():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (20, 8, 8, 3)).astype(np.uint8)
+    labels = np.arange(20) % 5
+    for tiles, shape in ((2, (8, 8)), (4, (16, 16))):
+        grids = metrics.make_grids(pixels, labels, tiles, 12, seed=3)
+        assert grids.images.shape == (12, *shape, 3) and grids.masks.shape == (tiles, *shape)
+        assert (grids.masks.sum(axis=0) == 1).all()  # each pixel belongs to one tile
+        for image, classes in zip(grids.images, grids.classes, strict=True):
+            assert len(set(classes)) == tiles
+            for mask, kind in zip(grids.masks, classes, strict=True):
+                members = pixels[labels == kind]
+                members = members[:, :, 2:6] if tiles == 2 else members
+                assert any((image[mask] == m.reshape(-1, 3)).all() for m in members)
+        again = metrics.make_grids(pixels, labels, tiles, 12, seed=4)
+        assert (again.images != grids.images).any()
+        assert len(grids.only(np.array([1, 3])).images) == 2
+    for wrong in ({"tiles": 3}, {"tiles": 2, "count": 0}):
+        with pytest.raises(CifarcamError, match="give 2 or 4 tiles"):
+            metrics.make_grids(pixels, labels, **{"count": 1} | wrong)
+    with pytest.raises(CifarcamError, match="1 classes"):
+        metrics.make_grids(pixels, 0 * labels, 2, 1)
+    with pytest.raises(CifarcamError, match="do not fit"):
+        metrics.make_grids(pixels, labels[:3], 2, 1)
+
+
+def test_a_grid_is_recognised_where_its_classes_have_the_highest_scores():
+    class Scores:
+        def scores(self, images):
+            return np.array([[9, 8, 1, 0], [9, 1, 8, 0], [0, 1, 8, 9]])
+
+    grids = metrics.Grids(
+        np.zeros((3, 8, 8, 3), np.uint8),
+        np.zeros((2, 8, 8), bool),
+        np.array([[1, 0], [0, 1], [3, 2]]),
+    )
+    assert metrics.recognised(Scores(), grids).tolist() == [True, False, True]
+
+
+def test_pointing_asks_for_the_maximum():
+    maps = np.zeros((4, 4, 4))
+    masks = np.zeros((4, 4, 4), bool)
+    masks[:, :, :2] = True
+    maps[0, 1, 1] = maps[1, 1, 2] = 3
+    maps[:2, 0, 0] = 1  # not the maximum
+    maps[2, 1, [0, 3]] = 5  # shared
+    np.testing.assert_allclose(metrics.pointing(maps, masks), [1, 0, 0.5, np.nan])
+
+
 def test_energy_inside_of_perfect_and_worst_maps():
     maps = np.stack([PERFECT[0], WORST[0], np.ones((8, 8)), np.zeros((8, 8))])
     masks = np.broadcast_to(REGION, maps.shape)

@@ -73,19 +73,31 @@ def draw():
                     for label in ("parameters, million", "operations, million", "minutes")
                 },
             ),
+            "accuracy_by_seed": figures.accuracy_by_seed(
+                {"a long name of a network": [94.5, 95.0, 95.1], "single": [88.0]},
+                {"a long name of a network": (94.1, 95.6), "single": (np.nan, np.nan)},
+                90,
+            ),
             "architecture": figures.architecture(blocks),
             "class_histogram": figures.class_histogram(
                 {"training": list(range(100, 110)), "test": [20] * 10}, NAMES
             ),
             "confusion": figures.confusion(metrics["confusion"], NAMES),
-            "confusions_by_network": figures.confusions_by_network(
-                {
-                    "cat – dog": dict.fromkeys(NAMES, 3.0),
-                    "automobile – truck": dict.fromkeys(NAMES, 1.0),
-                }
+            "confusions_by_accuracy": figures.confusions_by_accuracy(
+                [72.5, 88.0, 95.0, 97.0],
+                {"cat – dog": [310, 150, 90, 80], "automobile – truck": [159, 90, 40, 20]},
+                [5, 8, np.nan, 164],
+                [True, True, False, False],
             ),
             "correlations": figures.correlations(
                 np.array([[1.0, -0.25], [np.nan, 0.5]]), ["one", "two"], ["a", "b"], "value"
+            ),
+            "dots_by_seed": figures.dots_by_seed(
+                {name: np.linspace(-9, 5, 30).reshape(3, 10) for name in ("last epoch", "stopped")},
+                NAMES,
+                "energy on the background minus its area (points), by true class",
+                reference=0,
+                reference_label="as much as its area",
             ),
             "explanations": figures.explanations(
                 [Explained("a.png", images[0], heat[0], "cat", [("cat", 0.75), ("dog", 0.25)])]
@@ -107,7 +119,12 @@ def draw():
                 images[0], [heat[:8].transpose(1, 2, 0)] * 3, heat[2], probabilities[0], NAMES
             ),
             "predictions": figures.predictions(images[:7], ["cat as dog\n99.0%"] * 7),
-            "reliability": figures.reliability(evaluation.calibration(probabilities, truth)),
+            "reliability": figures.reliability(
+                {
+                    "baseline": (evaluation.calibration(probabilities, truth),) * 2,
+                    "another": (evaluation.calibration(probabilities, truth, 5),) * 2,
+                }
+            ),
             "samples": figures.samples(images, labels, NAMES, per_class=3),
             "training_curves": figures.training_curves({"a": [history, history], "b": [history]}),
         },
@@ -129,11 +146,13 @@ def texts(figure):
 FIGURES = [
     "ablation",
     "accuracy_by_cost",
+    "accuracy_by_seed",
     "architecture",
     "class_histogram",
     "confusion",
-    "confusions_by_network",
+    "confusions_by_accuracy",
     "correlations",
+    "dots_by_seed",
     "explanations",
     "heatmaps",
     "image_pairs",
@@ -207,16 +226,38 @@ def test_training_curves_follow_the_histories(drawn):
     np.testing.assert_array_equal(panels[3].lines[1].get_ydata(), drawn[3]["validation_loss"])
 
 
-def test_reliability_draws_the_bins(drawn):
+def test_training_curves_mark_the_kept_epoch_of_each_seed(drawn):
+    history = drawn[3]
+    figure = figures.training_curves({"a": [history, history]}, kept=[2, 4])
+    for axes, measure in zip(figure.axes, ("accuracy", "loss"), strict=True):
+        marks = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines[4:]]
+        values = history[f"validation_{measure}"]
+        assert marks == [(2, values[1]), (4, values[3])]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[-1] == "weights kept by stopping early"
+    assert len(figures.training_curves({"a": [history]}).legends[0].get_texts()) == 2
+    with pytest.raises(CifarcamError, match="epoch 5 of 4"):
+        figures.training_curves({"a": [history]}, kept=[5])
+
+
+def test_reliability_draws_the_bins_as_large_as_their_share(drawn):
     calibration = drawn[2]
-    line = drawn[0]["reliability"].axes[0].lines[1]
     full = calibration.count > 0
-    np.testing.assert_array_equal(line.get_xdata(), calibration.confidence[full])
-    np.testing.assert_array_equal(line.get_ydata(), calibration.accuracy[full])
-    bars = drawn[0]["reliability"].axes[1].patches
-    assert [bar.get_height() for bar in bars] == calibration.count.tolist()
-    edges = [bar.get_x() for bar in bars]
-    np.testing.assert_allclose(edges, np.arange(len(bars)) / len(bars), atol=1e-12)
+    panels = drawn[0]["reliability"].axes
+    assert [axes.get_title("left") for axes in panels] == [
+        "baseline, as trained",
+        "baseline, scaled",
+        "another, as trained",
+        "another, scaled",
+    ]
+    discs = panels[0].collections[-1]
+    points = np.stack([calibration.confidence, calibration.accuracy], axis=1)[full]
+    np.testing.assert_array_equal(discs.get_offsets(), points)
+    sizes = discs.get_sizes() - discs.get_sizes().min()
+    counts = calibration.count[full] - calibration.count[full].min()
+    np.testing.assert_allclose(sizes * counts.max(), counts * sizes.max())
+    with pytest.raises(CifarcamError, match="no network"):
+        figures.reliability({})
 
 
 def test_per_class_shows_each_seed_and_the_mean_where_the_scores_are(drawn):
@@ -341,11 +382,35 @@ def test_ablation_shows_every_seed_and_refuses_steps_that_do_not_match():
         figures.ablation(["start"], [], [], [])
 
 
-def test_confusions_by_network_keep_the_order_of_the_networks():
-    counts = {"cat – dog": {"shallow": 90, "deep": 30}, "car – truck": {"shallow": 40, "deep": 9}}
-    (axes,) = figures.confusions_by_network(counts).axes
-    assert [list(line.get_ydata()) for line in axes.lines] == [[90, 30], [40, 9]]
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["shallow", "deep"]
+def test_accuracy_by_seed_shows_seeds_intervals_and_the_level():
+    drawn = figures.accuracy_by_seed(
+        {"one": [94.0, 96.0], "two": [88.0]}, {"one": (93.0, 97.0), "two": (np.nan, np.nan)}, 90
+    )
+    (axes,) = drawn.axes
+    assert [dots.get_offsets().tolist() for dots in axes.collections] == [
+        [[94, 0], [96, 0]],
+        [[88, 1]],
+    ]
+    interval, _, level = axes.lines
+    assert interval.get_xydata().tolist() == [[93, 0], [97, 0]]
+    assert list(level.get_xdata()) == [90, 90]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["one", "two"]
+
+
+def test_confusions_by_accuracy_puts_networks_where_their_numbers_are():
+    counts = {"cat – dog": [90, 30, 40], "car – truck": [40, 9, 8]}
+    drawn = figures.confusions_by_accuracy(
+        [70, 95, 96], counts, [5, 110, np.nan], [True, False, False]
+    )
+    first, second = drawn.axes[:2]
+    places = [dots.get_offsets().tolist() for dots in first.collections]
+    assert [place for place in places if place] == [[[96, 40]], [[95, 30]], [[70, 90]]]
+    assert second.get_title() == "car – truck"
+    assert not first.lines
+    with pytest.raises(CifarcamError, match="numbers of networks differ"):
+        figures.confusions_by_accuracy([70, 95], counts, [5, 110], [True, False])
+    with pytest.raises(CifarcamError, match="no depth is known"):
+        figures.confusions_by_accuracy([70], {"a": [1]}, [np.nan], [True])
 
 
 def explained(height, width, name="picture.png", target="cat", top=(("cat", 0.7), ("dog", 0.3))):

@@ -23,6 +23,7 @@ from cifarcam import cli, training
 from cifarcam.data import download as source
 from cifarcam.errors import CifarcamError
 from cifarcam.publish import execution
+from cifarcam.report import claims
 from cifarcam.studies import measurements
 
 ROOT = Path(__file__).parents[1]
@@ -132,6 +133,7 @@ COMMANDS = {
         },
     ),
     "measure": (["list"], {"": NAMES}),
+    "claims": ([], {"--json": PATHS, "--diff": PATHS}),
     "report": (
         ["--dataset", "sample"],
         {"--kernel": NAMES, "--dataset": NAMES, "--run": NAMES, "--chapter": NAMES},
@@ -257,6 +259,7 @@ def campaign(count, seed=0):
         patch.setenv("XDG_CACHE_HOME", str(Path(scratch) / "cache"))
         patch.setattr(training, "train", begin)
         patch.setattr(measurements, "MEASUREMENTS", dict.fromkeys(measurements.MEASUREMENTS, begin))
+        patch.setattr(claims, "ledger", begin)
         patch.setattr(execution, "_execute_all", begin)
         patch.setattr(source, "_fetch", begin)
         before = belongings(folder)

@@ -4,7 +4,9 @@ import io
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 from helpers import HEAD, ROOT, OpenPage, run
@@ -89,6 +91,57 @@ def test_choose_takes_the_first_of_each_class_and_then_its_surest_other_mistakes
     for few in (labels[:6], np.append(labels, 0)):
         with pytest.raises(CifarcamError):
             gallery.choose(few, probabilities, first=1, mistakes=1)
+
+
+class Network:
+    """A run whose network says the same of every image: 20% class 0 and 80% class 1."""
+
+    def __init__(self, name="tiny", seed=0, dataset="d"):
+        training = SimpleNamespace(seed=seed)
+        self.experiment = SimpleNamespace(name=name, training=training)
+        self.provenance = {"dataset_digest": dataset}
+
+    def model(self):
+        picture = keras.Input((4, 4, 3))
+        maps = keras.layers.Conv2D(1, 1, kernel_initializer="ones")(picture)
+        logits = keras.layers.Dense(2, kernel_initializer="zeros", name="logits")
+        scores = logits(keras.layers.Flatten()(maps))
+        logits.bias.assign([0, np.log(4)])
+        return keras.Model(picture, keras.layers.Softmax()(scores))
+
+
+def test_temperature_is_that_of_the_run_in_the_record_or_one():
+    record = {
+        "inputs": {"datasets": {"cifar10": "d"}},
+        "runs": [
+            {"experiment": "tiny", "seed": 0, "temperature": 3.5},
+            {"experiment": "tiny", "seed": 1, "temperature": 2.5},
+            {"experiment": "wide", "seed": 0, "temperature": 0.5},
+        ],
+    }
+    assert gallery.temperature_of(Network(), record) == 3.5
+    assert gallery.temperature_of(Network(seed=1), record) == 2.5
+    assert gallery.temperature_of(Network("wide"), record) == 0.5
+    assert gallery.temperature_of(Network(seed=2), record) == 1
+    assert gallery.temperature_of(Network("other"), record) == 1
+    assert gallery.temperature_of(Network(dataset="sample"), record) == 1
+
+
+@pytest.mark.parametrize(
+    ("temperature", "expected"),
+    [
+        (1, [1 / 5, 4 / 5]),  # odds of 4 to 1
+        (2, [1 / 3, 2 / 3]),  # their square root, 2 to 1
+        (0.5, [1 / 17, 16 / 17]),  # their square, 16 to 1
+    ],
+)
+def test_answer_divides_the_scores_by_the_temperature_and_keeps_the_heatmaps(temperature, expected):
+    images = np.full((2, 4, 4, 3), 7, np.uint8)
+    answer = gallery.answer(Network(), images, ["random"], temperature)
+    assert np.allclose(answer.probabilities, [expected] * 2, atol=1e-6)
+    plain = gallery.answer(Network(), images, ["random"], 1)
+    assert np.array_equal(answer.heatmaps["random"], plain.heatmaps["random"])
+    assert list(answer.heatmaps) == ["random"]
 
 
 def test_encode_packs_pictures_without_loss():

@@ -22,6 +22,7 @@ CHAPTERS = [
     "How far can the heatmaps be trusted?",
     "Deeper networks",
     "What each ingredient buys",
+    "What became of the claims",
     "Summary and conclusion",
 ]
 

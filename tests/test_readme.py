@@ -17,7 +17,15 @@ README = (ROOT / "README.md").read_text()
 FILE = r"/|\.(md|py|toml|json|yml|txt|cff|ipynb|bib|pdf|png|jpg|keras)$"
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 # Files that are made by a command, or belong to the reader.
-NOT_COMMITTED = {"cifarcam.pdf", "photo.jpg", "my.keras", "labels.txt", "out.png", ".venv"}
+NOT_COMMITTED = {
+    "cifarcam.pdf",
+    "claims.json",
+    "photo.jpg",
+    "my.keras",
+    "labels.txt",
+    "out.png",
+    ".venv",
+}
 
 
 def runs_of_experiments():
@@ -34,25 +42,30 @@ def read(directory, name):
 
 def interval_text(accuracies):
     mean, half = evaluation.mean_interval(np.array(accuracies))
-    return f"{mean:.1f} ± {half:.1f}"
+    return f"{mean:.2f} ± {half:.2f}"
 
 
 def result_rows():
-    """The rows of the README's table of results, the highest accuracy first."""
+    """The rows of the README's table of results, the highest mean accuracy first.
+
+    Experiments with a single run are left out: their order could change with the seed.
+    """
     rows = {}
     for name, directories in runs_of_experiments().items():
-        tests = [read(directory, "metrics.json")["test"] for directory in directories]
+        if len(directories) == 1:
+            continue
+        accuracies = [100 * read(d, "metrics.json")["test"]["accuracy"] for d in directories]
         stories = [read(directory, "provenance.json") for directory in directories]
-        accuracies = [100 * test["accuracy"] for test in tests]
-        if len(tests) > 1:
-            accuracy = interval_text(accuracies)
-        else:
-            low, high = tests[0]["accuracy_interval"]
-            accuracy = f"{accuracies[0]:.1f} ({100 * low:.1f}–{100 * high:.1f})"
-        minutes = np.median([story["training_seconds"] for story in stories]) / 60
-        parameters = f"{stories[0]['parameters']:,}"
-        row = f"| `{name}` | {len(tests)} | {accuracy} | {parameters} | {minutes:.0f} |"
-        rows[row] = np.mean(accuracies)
+        minutes = min(story["training_seconds"] for story in stories) / 60
+        place = "GPU" if stories[0]["kind"] == "GPU" else f"two cores, {minutes:.0f} minutes"
+        cells = [
+            f"`{name}`",
+            str(len(directories)),
+            interval_text(accuracies),
+            f"{stories[0]['parameters']:,}",
+            place,
+        ]
+        rows[f"| {' | '.join(cells)} |"] = np.mean(accuracies)
     return sorted(rows, key=rows.get, reverse=True)
 
 
@@ -71,7 +84,7 @@ def table(heading):
 
 def test_readme_results_are_those_of_the_committed_runs():
     assert table("Results") == result_rows()
-    assert f"reaches\n{augmented_accuracy()}%" in README
+    assert f"it reaches {augmented_accuracy()}%" in " ".join(README.split())
 
 
 def test_readme_lists_the_methods_of_the_registry():

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import sys
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from myst_parser.parsers.docutils_ import Parser
 from cifarcam import _store, report
 from cifarcam.errors import CifarcamError
 from cifarcam.report import page, provenance
+from cifarcam.studies.claims import Finding, Verdict
+from cifarcam.studies.inference import Effect
 
 ROWS = [
     ["plain | pipe", 0.5, "–"],
@@ -129,6 +132,98 @@ def test_plus_minus_rounds_and_has_a_typeset_minus(arguments, text):
 def test_plus_minus_signs_a_positive_mean_if_asked():
     assert report.plus_minus(0.52, 0.1, signed=True) == "+0.5 ± 0.1"
     assert report.plus_minus(-0.52, 0.1, signed=True) == "−0.5 ± 0.1"
+
+
+NAN = float("nan")
+EFFECT = Effect(1.24, 0.81, 1.52, "points", "seeds", 4, "paired t", 0.01)
+
+
+@pytest.mark.parametrize(
+    ("effect", "options", "text"),
+    [
+        (EFFECT, {}, "+1.2 [0.8, 1.5]"),
+        (EFFECT, {"signed": False}, "1.2 [0.8, 1.5]"),
+        (EFFECT, {"digits": 2}, "+1.24 [0.81, 1.52]"),
+        (replace(EFFECT, value=-0.26, low=-0.61, high=0.09), {}, "−0.3 [−0.6, 0.1]"),
+        (replace(EFFECT, value=-0.12, low=-0.226, high=-0.016), {}, "−0.12 [−0.23, −0.02]"),
+        (replace(EFFECT, value=0.033, low=0.021, high=0.045), {}, "+0.033 [0.021, 0.045]"),
+        (replace(EFFECT, value=-0.01, low=-0.52, high=0.5), {}, "+0.0 [−0.5, 0.5]"),
+        (replace(EFFECT, value=0.033, low=0.03299, high=0.03301), {}, "+0.033 [0.033, 0.033]"),
+        (replace(EFFECT, value=3.0, low=3.0, high=3.0), {}, "+3.0 [3.0, 3.0]"),
+        (replace(EFFECT, low=NAN, high=NAN), {}, "+1.2"),
+        (replace(EFFECT, high=NAN), {}, "+1.2"),
+    ],
+)
+def test_interval_shows_value_and_ends_with_a_typeset_minus(effect, options, text):
+    assert report.interval(effect, **options) == text
+
+
+@pytest.fixture
+def glued(monkeypatch):
+    """What is glued, by name."""
+    names = {}
+    monkeypatch.setattr(page, "myst_glue", lambda name, value, display: names.update({name: value}))
+    return names
+
+
+def test_findings_name_every_field_and_the_interval_by_condition(glued):
+    finding = Finding(Verdict.REPRODUCED, "It stays level.", "4 seeds", EFFECT, (1.0, 2.0))
+    report.findings("results", {"plateau.level": finding})
+    assert glued == {
+        "results-plateau-level-verdict": "reproduced",
+        "results-plateau-level-sentence": "It stays level.",
+        "results-plateau-level-basis": "4 seeds",
+        "results-plateau-level-interval": "+1.2 [0.8, 1.5]",
+        "results-plateau-level-effect-value": 1.24,
+        "results-plateau-level-effect-low": 0.81,
+        "results-plateau-level-effect-high": 1.52,
+        "results-plateau-level-effect-unit": "points",
+        "results-plateau-level-effect-over": "seeds",
+        "results-plateau-level-effect-count": 4,
+        "results-plateau-level-effect-test": "paired t",
+        "results-plateau-level-effect-p": 0.01,
+        "results-plateau-level-effect-null": 0.0,
+    }
+    assert type(glued["results-plateau-level-verdict"]) is str  # not the enumeration's own repr
+
+
+def test_values_name_nested_results_and_leave_out_what_is_no_number_or_text(glued):
+    @dataclass(frozen=True)
+    class Inner:
+        seeds_used: np.int64
+
+    @dataclass(frozen=True)
+    class Result:
+        drop: Effect
+        inner: Inner
+        none: None
+        certain: bool
+        by_class: tuple
+        array: np.ndarray
+
+    level = replace(EFFECT, null=2.0)
+    report.values("x", Result(level, Inner(np.int64(3)), None, True, (1.0,), np.zeros(2)))
+    assert glued["x-drop-interval"] == "1.2 [0.8, 1.5]"  # unsigned: compared with 2, not with 0
+    assert glued["x-drop-null"] == 2.0
+    assert glued["x-inner-seeds-used"] == 3
+    assert {name for name in glued if not name.startswith("x-drop")} == {"x-inner-seeds-used"}
+
+
+def test_values_of_a_finding_without_an_effect_have_a_dash_for_its_interval(glued):
+    report.values("x", Finding(Verdict.NOT_TESTED, "No.", "nothing"))
+    assert glued == {
+        "x-verdict": "not tested",
+        "x-sentence": "No.",
+        "x-basis": "nothing",
+        "x-interval": "–",
+    }
+
+
+@pytest.mark.parametrize("value", [3, {"a": 1}, Finding])
+def test_values_refuse_what_is_no_dataclass(glued, value):
+    with pytest.raises(CifarcamError, match=r"values 'x': .*give an instance of a dataclass"):
+        report.values("x", value)
+    assert glued == {}
 
 
 def test_machine_names_the_versions_of_this_environment():

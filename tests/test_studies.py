@@ -13,7 +13,7 @@ from cifarcam.data import Split
 from cifarcam.errors import CifarcamError
 from cifarcam.explain import metrics
 from cifarcam.runs import weights
-from cifarcam.studies import faithfulness, heatmaps, measurements, records
+from cifarcam.studies import faithfulness, heatmaps, measurements, packing, records
 from cifarcam.training import experiment
 
 METHODS = ("random", "grad-cam", "smoothgrad")
@@ -88,97 +88,142 @@ def test_heatmaps_of_a_run_without_weights_come_from_the_record(
         heatmaps.of_first_images(absent, replace(sample, digest="other"))
 
 
+NETWORK = faithfulness.Network("tiny", 3, images=6, slow_images=2, details=True)
+
+
 @pytest.fixture(scope="module")
 def measured(run, sample):
-    """The faithfulness record of few methods, images and scenes."""
+    """One network's part of the faithfulness record, of few methods and images."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "load", lambda: sample)
-        patch.setattr(runs, "load", lambda name, **settings: run)
-        for name, value in (("IMAGES", 6), ("CHECK_IMAGES", 4), ("CASCADE_IMAGES", 3)):
+        for name, value in (("CASCADE_IMAGES", 3), ("SENSITIVITY_IMAGES", 2)):
             patch.setattr(faithfulness, name, value)
-        patch.setattr(faithfulness, "SCENES", 5)
+        patch.setattr(faithfulness, "AGREEMENT_IMAGES", 4)
         patch.setattr(explain, "METHODS", {name: explain.METHODS[name] for name in METHODS})
-        images = faithfulness.images_measured(sample)
-        return faithfulness.measure(), images
-
-
-def mean_and_count(values):
-    return {"mean": pytest.approx(np.nanmean(values), rel=1e-6), "count": np.isfinite(values).sum()}
+        return faithfulness.measure_network(NETWORK, run, sample)
 
 
 @pytest.mark.slow
 def test_faithfulness_record_holds_what_the_metrics_return(run, sample, measured):
-    record, images = measured
-    assert images.shape == (6, 32, 32, 3)
-    assert [image.tobytes() in {i.tobytes() for i in sample.test.images} for image in images]
-    assert record["inputs"] == records.inputs(sample, runs=[run])
-    sizes = [record[key] for key in ("images", "check_images", "cascade_images", "scenes")]
-    assert sizes == [6, 4, 3, 5]
+    images = faithfulness.images_measured(sample)[:6]
     classifier = explain.Classifier(run.model())
-    assert record["layer"] == faithfulness.last_convolution(classifier.model)
-    scenes = metrics.make_scenes(sample.test.images, sample.test.labels, 5)
-    all_heatmaps, deletions = {}, {}
+    layer = faithfulness.last_convolution(classifier.model)
+    assert (measured["images"], measured["layer"]) == (6, layer)
+    explainers = {
+        name: explain.METHODS[name](
+            classifier, layer if explain.METHODS[name].takes_layer else None
+        )
+        for name in METHODS
+    }
+    heatmaps_of = {name: explainer(images) for name, explainer in explainers.items()}
     for name in METHODS:
-        method = explain.METHODS[name]
-        explainer = method(classifier, record["layer"] if method.takes_layer else None)
-        maps = all_heatmaps[name] = explainer(images)
-        entry = record["methods"][name]
-        assert tuple(entry["measures"]) == (*metrics.MEASURES, "located", "background-located")
+        maps, entry = heatmaps_of[name], measured["maps"][name]
         assert entry["zero_maps"] == (maps.reshape(6, -1).max(axis=1) == 0).sum()
-        assert entry["images_per_second"] > 0
-        values = {
-            "gini": metrics.gini(maps),
-            "deletion": metrics.deletion(classifier, images, maps).areas,
-            "insertion": metrics.insertion(classifier, images, maps).areas,
-            "drop": metrics.confidence_change(classifier, images, maps).drop,
-            "mu-fidelity": metrics.mu_fidelity(classifier, images, maps),
-            "located": metrics.energy_inside(
-                explainer(scenes.images, scenes.objects), scenes.masks
-            ),
-            "background-located": 1
-            - metrics.energy_inside(explainer(scenes.images, scenes.backgrounds), scenes.masks),
-        }
-        deletions[name] = values["deletion"]
-        for measure, by_image in values.items():
-            interval = entry["measures"][measure]
-            assert {key: interval[key] for key in ("mean", "count")} == mean_and_count(by_image)
-            assert not interval["mean"] < interval["low"]
-            assert not interval["mean"] > interval["high"]
-            if measure in metrics.MEASURES:
-                expected = pytest.approx(np.nanmean(by_image[:4]), rel=1e-6)
-                assert entry["check"][measure] == expected
-        cascade = metrics.cascading_randomisation(explainer, images[:3])
-        assert entry["randomisation"]["layers"] == cascade.layers
+        assert entry["cpu_milliseconds"] > 0
+        deletion = metrics.deletion(classifier, images, maps)
+        card = metrics.scorecard(explainers[name], images, sensitivity_images=2)
+        for measure in faithfulness.MEASURES:
+            stored = packing.unpacked(entry["values"][measure])
+            np.testing.assert_allclose(stored, card[measure], atol=1e-4)
+        for measure in ("drop", "increase", "gini"):
+            assert entry["means"][measure] == pytest.approx(np.nanmean(card[measure]), rel=1e-6)
+        assert entry["sensitivity"] == pytest.approx(np.nanmean(card["max-sensitivity"]), rel=1e-5)
+        curve = deletion.probabilities.mean(axis=0)
+        np.testing.assert_allclose(entry["curves"]["deletion"], curve, atol=1e-4)
+        cascade = metrics.cascading_randomisation(explainers[name], images[:3])
+        assert tuple(entry["randomisation"]["layers"]) == cascade.layers
         for key in ("rank_correlation", "ssim"):
-            expected = np.nanmean(getattr(cascade, key), axis=1)
-            np.testing.assert_allclose(entry["randomisation"][key], expected, rtol=1e-6)
-    for name in METHODS:
-        above = record["methods"][name]["above_random"]["deletion"]["mean"]
-        expected = (deletions[name] - deletions["random"]).mean()
-        assert above == pytest.approx(expected, rel=1e-6, abs=1e-12)
+            rows = getattr(cascade, key)
+            expected = [np.nan if np.isnan(row).all() else np.nanmean(row) for row in rows]
+            stored = np.array(entry["randomisation"][key], float)
+            np.testing.assert_allclose(stored, expected, rtol=1e-6)
     agreement = [
-        [np.nanmean(metrics.rank_correlation(all_heatmaps[a], all_heatmaps[b])) for b in METHODS]
+        [
+            np.nanmean(metrics.rank_correlation(heatmaps_of[a][:4], heatmaps_of[b][:4]))
+            for b in METHODS
+        ]
         for a in METHODS
     ]
-    np.testing.assert_allclose(record["agreement"], agreement, rtol=1e-6)
-    np.testing.assert_allclose(np.diag(record["agreement"]), 1)
+    np.testing.assert_allclose(measured["agreement"], agreement, rtol=1e-6)
+    blurred = faithfulness.blurred(heatmaps_of["smoothgrad"])
+    road = [
+        metrics.road(classifier, images, blurred, least_first=least).probabilities.mean(axis=1)
+        for least in (True, False)
+    ]
+    stored = packing.unpacked(measured["maps"]["smoothgrad-blurred"]["values"]["road"])
+    np.testing.assert_allclose(stored, road[0] - road[1], atol=1e-4)
 
 
 @pytest.mark.slow
-def test_faithfulness_record_compares_random_methods_with_another_seed(run, measured):
-    record, images = measured
+def test_faithfulness_record_compares_random_methods_with_another_seed(run, sample, measured):
+    images = faithfulness.images_measured(sample)[:3]
     classifier = explain.Classifier(run.model())
     for name in METHODS:
         explainer = explain.METHODS[name](classifier)
-        redrawn = record["methods"][name]["redrawn"]
+        redrawn = measured["maps"][name]["redrawn"]
         if explainer.seed is None:
             assert redrawn is None
             continue
         other = explain.METHODS[name](classifier, seed=explainer.seed + 1)
         correlations = metrics.rank_correlation(explainer(images), other(images))
         assert redrawn == pytest.approx(np.nanmean(correlations), rel=1e-6)
-    assert abs(record["methods"]["random"]["redrawn"]) < 0.1
-    assert json.dumps(record)  # plain Python numbers
+    assert json.dumps(measured)  # plain Python numbers
+
+
+def test_combined_maps_weigh_both_alike():
+    first = np.array([[[1.0, 3.0]], [[0.0, 0.0]]])
+    second = np.array([[[30.0, 10.0]], [[2.0, 2.0]]])
+    np.testing.assert_allclose(faithfulness.combined(first, second), [[[0.5, 0.5]], [[0.25, 0.25]]])
+
+
+def test_blurred_maps_keep_their_sum_and_spread_by_the_stated_width():
+    point = np.zeros((1, 65, 65))
+    point[0, 32, 32] = 1
+    (spread,) = faithfulness.blurred(point)
+    distance = np.arange(65) - 32
+    assert spread.sum() == pytest.approx(1)
+    variance = (spread.sum(axis=0) * distance**2).sum()
+    assert np.sqrt(variance) == pytest.approx(faithfulness.BLUR, rel=0.01)
+
+
+def test_faithfulness_measurement_goes_on_after_an_interruption(run, sample, monkeypatch):
+    networks = [faithfulness.Network(name) for name in ("one", "two")]
+    monkeypatch.setattr(faithfulness, "NETWORKS", networks)
+    monkeypatch.setattr(data, "load", lambda: sample)
+    monkeypatch.setattr(runs, "load", lambda name, **settings: run)
+    calls = []
+
+    def measured(network, run, dataset):
+        calls.append(network.experiment)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return {"name": network.experiment}
+
+    monkeypatch.setattr(faithfulness, "measure_network", measured)
+    with pytest.raises(KeyboardInterrupt):
+        faithfulness.measure()
+    record = faithfulness.measure()
+    assert calls == ["one", "two", "two"]
+    assert record["networks"] == [{"name": "one"}, {"name": "two"}]
+    assert record["inputs"] == records.inputs(sample, runs=[run])
+    faithfulness.measure()  # nothing is kept after the end
+    assert calls[3:] == ["one", "two"]
+
+
+@pytest.mark.slow
+def test_grids_of_a_record_are_those_that_the_network_recognises(run, sample, monkeypatch):
+    monkeypatch.setattr(explain, "METHODS", {"centre": explain.CentreBlob})
+    monkeypatch.setattr(faithfulness, "GRID_CANDIDATES", {2: 60})
+    classifier = explain.Classifier(run.model())
+    right = replace(run, predictions=np.eye(10)[sample.test.labels])
+    network = faithfulness.Network("tiny", 3, tiles=2)
+    part = faithfulness._localisation(network, right, sample)
+    grids = metrics.make_grids(sample.test.images, sample.test.labels, 2, 60)
+    count = int(metrics.recognised(classifier, grids).sum())
+    assert (part["candidates"], part["recognised"]) == (60, count)
+    if count:
+        energy = packing.unpacked(part["methods"]["centre"]["energy"])
+        np.testing.assert_allclose(energy, 0.5, atol=1e-4)  # the blob is symmetric
+        assert len(energy) == count
 
 
 def test_faithfulness_images_are_the_whole_test_split_where_it_is_small(sample):

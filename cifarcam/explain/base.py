@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from cifarcam.errors import CifarcamError
 from cifarcam.explain._keras import float_32
-from cifarcam.explain.classifier import PREDICTED, Classifier, Targets
+from cifarcam.explain.classifier import NO_RIVAL, PREDICTED, Classifier, Targets
 from cifarcam.explain.graph import INPUT, SplitModel
 
 # Factors of a float16 score before its backward pass: see `_unscaled_gradients`.
@@ -45,6 +45,8 @@ class Explainer(ABC):
     ----------
     name
         The method's name in `METHODS` (an attribute of the class).
+    title
+        The method's name in text, such as ``"Grad-CAM"`` (an attribute of the class).
     reference
         Its paper (an attribute of the class).
     cost
@@ -64,9 +66,11 @@ class Explainer(ABC):
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
     reference: ClassVar[str]
     cost: ClassVar[str]
     takes_layer: ClassVar[bool] = True
+    takes_pairs: ClassVar[bool] = False  # whether it explains the difference of two scores
     seed: int | None = None  # set by methods that draw random numbers
 
     def __init__(
@@ -102,7 +106,8 @@ class Explainer(ABC):
             N x H x W x C, any real dtype, in the model's range (0-255 for this package's models).
         targets
             The class to explain, one for all images or one per image; by default the class that
-            the model predicts for each image.
+            the model predicts for each image. Methods that use gradients also take pairs of
+            classes, N x 2: they explain the score of the first class minus the score of the second.
         batch_size
             The number of images explained at a time; it does not change the result.
 
@@ -114,7 +119,8 @@ class Explainer(ABC):
         Raises
         ------
         CifarcamError
-            When images or targets do not fit the model, or a heatmap is not finite.
+            When images or targets do not fit the model, the method takes no pairs of classes, or a
+            heatmap is not finite.
         """
         return self._in_batches(self._heatmap_batch, images, targets, batch_size)
 
@@ -136,7 +142,8 @@ class Explainer(ABC):
     ) -> tf.Tensor:
         """Signed maps of a batch, float32, n x h x w.
 
-        `targets` are classes or `PREDICTED`; `seeds`, n x 2, decide each image's random numbers.
+        `targets`, n x 2, are classes or `PREDICTED`, each with its rival or `NO_RIVAL`; `seeds`,
+        n x 2, decide each image's random numbers.
         """
 
     def _split(self, layer: str | Sequence[str] | None) -> list[SplitModel]:
@@ -159,7 +166,7 @@ class Explainer(ABC):
         """A function of images, targets and seeds, traced for batches of any size."""
         signature = [
             self.classifier.image_spec,
-            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([None, 2], tf.int64),
             tf.TensorSpec([None, 2], tf.int32),
         ]
         # AutoGraph off: there is no Python loop to convert, and it would wrap our errors.
@@ -190,7 +197,12 @@ class Explainer(ABC):
         batch_size: int,
     ) -> np.ndarray:
         images = self.classifier.checked_images(images, batch_size)
-        classes = self.classifier.checked_targets(targets, len(images))
+        classes = self.classifier.checked_pairs(targets, len(images))
+        if not self.takes_pairs and (classes[:, 1] != NO_RIVAL).any():
+            raise CifarcamError(
+                f"{self.name} explains one class, not the difference of two scores; give one class "
+                "per image"
+            )
         maps: np.ndarray | None = None
         for start in range(0, len(images), batch_size):
             chunk = slice(start, start + batch_size)
@@ -219,9 +231,12 @@ class Explainer(ABC):
     def _target_scores(
         self, part: SplitModel, between: Sequence[tf.Tensor], targets: tf.Tensor
     ) -> tf.Tensor:
-        """The score of each image's target class, float32, n."""
+        """The score of each image's target class, minus that of its rival if any, float32, n."""
         scores = self.classifier.as_scores(part.head(between))
-        return tf.gather(scores, explained_classes(scores, targets), batch_dims=1)
+        of_class = tf.gather(scores, explained_classes(scores, targets), batch_dims=1)
+        rivals = targets[:, 1]
+        of_rival = tf.gather(scores, tf.maximum(rivals, 0), batch_dims=1)
+        return of_class - tf.where(rivals == NO_RIVAL, 0.0, of_rival)
 
     def _gradients(
         self, part: SplitModel, between: Sequence[tf.Tensor], targets: tf.Tensor
@@ -261,6 +276,7 @@ class GradientCAM(Explainer):
     """
 
     cost = "1 forward pass, 1 backward pass from the layer on"
+    takes_pairs = True
 
     @abstractmethod
     def _combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
@@ -311,8 +327,14 @@ def _unscaled_gradients(
 
 
 def explained_classes(scores: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """The targets, with the class of the highest score in place of `PREDICTED`."""
-    return tf.where(targets == PREDICTED, tf.argmax(scores, axis=1), targets)
+    """Each image's target class, the class of the highest score in place of `PREDICTED`: n."""
+    classes = targets[:, 0]
+    return tf.where(classes == PREDICTED, tf.argmax(scores, axis=1), classes)
+
+
+def explained_pairs(scores: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """The targets, n x 2, the class of the highest score in place of `PREDICTED`."""
+    return tf.stack([explained_classes(scores, targets), targets[:, 1]], axis=1)
 
 
 def resized(maps: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

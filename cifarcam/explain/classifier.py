@@ -16,6 +16,7 @@ from cifarcam.explain.graph import flatten
 Targets = int | Sequence[int] | np.ndarray | None
 
 PREDICTED = -1  # a target in a batch: the class that the model predicts
+NO_RIVAL = -1  # in a batch of pairs: the score of the target alone
 
 # Greatest difference between our scores and the model's own, as a share of 1 plus the image's
 # greatest score: the rounding error of a deep network in the coarsest format that it computes in.
@@ -250,6 +251,27 @@ class Classifier:
             raise CifarcamError("images have values that are not finite")
         self._check_size(array.shape[1:])
         return array
+
+    def checked_pairs(self, targets: Targets, count: int) -> np.ndarray:
+        """A class and its rival per image, int64, `count` x 2; the rival is `NO_RIVAL` for a class.
+
+        Raises
+        ------
+        CifarcamError
+            When `checked_targets` refuses a column, or a class is its own rival.
+        """
+        array = np.asarray(targets)
+        if array.shape != (count, 2):
+            classes = self.checked_targets(targets, count)
+            return np.stack([classes, np.full(count, NO_RIVAL, np.int64)], axis=1)
+        pairs = np.stack([self.checked_targets(column, count) for column in array.T], axis=1)
+        same = pairs[pairs[:, 0] == pairs[:, 1], 0]
+        if same.size:
+            raise CifarcamError(
+                f"the pair of targets ({same[0]}, {same[0]}) has a difference of zero; give two "
+                "different classes"
+            )
+        return pairs
 
     def checked_targets(self, targets: Targets, count: int) -> np.ndarray:
         """One class per image, int64; `PREDICTED` for every image if `targets` is None.

@@ -6,21 +6,24 @@ the figures that need it, so that `explanations` and `save` work in a base insta
 """
 
 from cifarcam.figures.architectures import architecture
+from cifarcam.figures.claims import claims
 from cifarcam.figures.explanations import MOST_ROWS, explanations
 from cifarcam.figures.heatmaps import (
     heatmaps,
     mean_heatmaps,
 )
+from cifarcam.figures.ingredients import removals
 from cifarcam.figures.matrices import confusion, correlations
 from cifarcam.figures.methods import method_grid
 from cifarcam.figures.networks import (
     ablation,
     accuracy_by_cost,
-    confusions_by_network,
+    accuracy_by_seed,
+    confusions_by_accuracy,
     learning_curves,
 )
 from cifarcam.figures.output import check_output, save
-from cifarcam.figures.pictures import image_pairs, predictions, samples
+from cifarcam.figures.pictures import boxes, image_pairs, predictions, samples
 from cifarcam.figures.pipeline import pipeline
 from cifarcam.figures.results import (
     class_histogram,
@@ -29,27 +32,36 @@ from cifarcam.figures.results import (
     training_curves,
 )
 from cifarcam.figures.style import use_house_style
+from cifarcam.figures.trust import method_dots, removal_curves
+from cifarcam.figures.where import dots_by_seed
 
 __all__ = [
     "MOST_ROWS",
     "ablation",
     "accuracy_by_cost",
+    "accuracy_by_seed",
     "architecture",
+    "boxes",
     "check_output",
+    "claims",
     "class_histogram",
     "confusion",
-    "confusions_by_network",
+    "confusions_by_accuracy",
     "correlations",
+    "dots_by_seed",
     "explanations",
     "heatmaps",
     "image_pairs",
     "learning_curves",
     "mean_heatmaps",
+    "method_dots",
     "method_grid",
     "per_class",
     "pipeline",
     "predictions",
     "reliability",
+    "removal_curves",
+    "removals",
     "samples",
     "save",
     "training_curves",

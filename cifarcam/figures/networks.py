@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -17,6 +18,7 @@ from cifarcam.figures.style import (
     BLUE,
     GREEN,
     GREY,
+    HEAT,
     ORANGE,
     PALE,
     PURPLE,
@@ -24,13 +26,13 @@ from cifarcam.figures.style import (
     VERMILLION,
     WIDTH,
     seaborn,
-    slant_names,
     styled,
 )
+from cifarcam.figures.text import TEXT
 
 # A network keeps its colour and mark on a page if the figures list the networks in one order.
 COLOURS = (BLACK, SKY, BLUE, GREEN, PURPLE, GREY, ORANGE, VERMILLION, "#8B4513", "#3B3B98")
-PAIR_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE)
+ACCURACIES = (30, 50, 70, 80, 90, 95, 98)  # percent, ticks of an axis by mistakes
 MARKS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">")
 
 
@@ -121,35 +123,131 @@ def learning_curves(histories: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
 
 
 @styled
-def confusions_by_network(counts: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Mistakes between pairs of classes by network, one line for each pair.
+def accuracy_by_seed(
+    percent: Mapping[str, Sequence[float]],
+    intervals: Mapping[str, tuple[float, float]],
+    level: float | None = None,
+) -> Figure:
+    """Networks from top to bottom: accuracy of each seed, and the interval of their mean.
 
     Parameters
     ----------
-    counts
-        For each pair, the mistakes by network; all pairs with the same networks in one order.
+    percent
+        Accuracy by seed, for each network.
+    intervals
+        Ends of the interval of each network's mean, percent; NaN where there is none.
+    level
+        An accuracy that a dashed line marks, percent.
     """
-    networks = list(next(iter(counts.values())))
-    looks = _looks(np.repeat(list(counts), len(networks)).tolist(), PAIR_COLOURS)
-    lines: Any = {"linewidth": 1.2, "markersize": 5, "markeredgewidth": 0}
-    figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+    names = list(percent)
+    figure = Figure(figsize=(WIDTH, 0.7 + 0.28 * len(names)), layout="constrained")
     axes = figure.add_subplot()
-    seaborn().lineplot(
-        x=networks * len(counts),
-        y=[values[name] for values in counts.values() for name in networks],
-        **looks,
-        dashes=False,
-        estimator=None,
-        sort=False,
-        **lines,
-        legend=False,
+    for row, name in enumerate(names):
+        axes.plot(
+            intervals[name], [row, row], color=PALE, linewidth=7, solid_capstyle="butt", zorder=1
+        )
+    seaborn().stripplot(
+        x=np.concatenate([np.asarray(values, float) for values in percent.values()]),
+        y=np.repeat(names, [len(values) for values in percent.values()]),
+        order=names,
+        orient="h",
+        color=BLUE,
+        jitter=False,
+        size=5,
+        alpha=0.7,
         ax=axes,
     )
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel("test images confused,\nboth directions")
-    slant_names(axes)
-    axes.grid()
-    _legend(figure, looks, **lines)
+    if level is not None:
+        axes.axvline(level, color=VERMILLION, linewidth=1.2, linestyle="--", zorder=0)
+    axes.set(xlabel="test accuracy (%)", ylabel="")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    return figure
+
+
+@styled
+def confusions_by_accuracy(
+    accuracy: Sequence[float] | np.ndarray,
+    counts: Mapping[str, Sequence[float] | np.ndarray],
+    depth: Sequence[float] | np.ndarray,
+    is_ours: Sequence[bool] | np.ndarray,
+) -> Figure:
+    """Mistakes between pairs of classes against accuracy, one panel for each pair.
+
+    Both axes are logarithmic, the horizontal axis in the mistakes, so that networks in which a pair
+    takes the same share of the mistakes lie on a line. The colour is the depth, grey where it is not
+    known. Our networks are diamonds, others dots.
+
+    Parameters
+    ----------
+    accuracy
+        Percent, below 100, by network.
+    counts
+        For each pair, whose name is its panel's title, the mistakes by network.
+    depth
+        Layers, by network; NaN where not known.
+    is_ours
+        Whether a network is ours.
+
+    Raises
+    ------
+    CifarcamError
+        When the numbers of networks differ, or no depth is known.
+    """
+    percent, layers, ours = np.asarray(accuracy, float), np.asarray(depth, float), np.array(is_ours)
+    if any(len(values) != len(percent) for values in (*counts.values(), layers, ours)):
+        raise CifarcamError(
+            "confusions_by_accuracy: numbers of networks differ; give a value for each network"
+        )
+    if np.isnan(layers).all():
+        raise CifarcamError("confusions_by_accuracy: no depth is known; give the depth of some")
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    panels = figure.subplots(1, len(counts), sharex=True, squeeze=False)[0]
+    scale: Any = LogNorm(np.nanmin(layers), np.nanmax(layers))
+    cloud: Any = None
+    for axes, (title, values) in zip(panels, counts.items(), strict=True):
+        for mask, mark, size in ((~ours, "o", 34), (ours, "D", 44)):
+            unknown, known = mask & np.isnan(layers), mask & ~np.isnan(layers)
+            look: Any = {"marker": mark, "s": size, "linewidths": 0.7}
+            y = np.asarray(values, float)
+            axes.scatter(percent[unknown], y[unknown], color=PALE, edgecolors=GREY, **look)
+            cloud = axes.scatter(
+                percent[known],
+                y[known],
+                c=layers[known],
+                norm=scale,
+                cmap=HEAT,
+                edgecolors=BLACK if mark == "D" else GREY,
+                **look,
+            )
+        axes.set_title(title)
+        axes.set_xscale("function", functions=(_by_errors, _from_errors))
+        axes.set_xticks([a for a in ACCURACIES if percent.min() - 3 <= a <= percent.max() + 1])
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+        axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.grid()
+    panels[0].set_ylabel("test images confused, both ways")
+    figure.supxlabel("test accuracy (%)", fontsize=TEXT)
+    bar = figure.colorbar(cloud, ax=list(panels), label="depth (layers)", aspect=30, pad=0.02)
+    ticks = [n for n in (5, 10, 20, 50, 100, 150) if scale.vmin <= n <= scale.vmax]
+    bar.set_ticks(ticks, labels=[str(n) for n in ticks])
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    handles = [
+        Line2D([], [], linestyle="none", marker="D", color=GREY, label="this report"),
+        Line2D([], [], linestyle="none", marker="o", color=GREY, label="published"),
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker="o",
+            color=PALE,
+            markeredgecolor=GREY,
+            label="depth not known or not comparable",
+        ),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure
 
 
@@ -250,6 +348,15 @@ def _logarithmic(axes: Axes) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+
+
+def _by_errors(accuracy: np.ndarray) -> np.ndarray:
+    """Where an accuracy stands on an axis that is logarithmic in the mistakes."""
+    return -np.log10(np.maximum(100 - np.asarray(accuracy, float), 1e-3))
+
+
+def _from_errors(place: np.ndarray) -> np.ndarray:
+    return 100 - 10 ** -np.asarray(place, float)
 
 
 def _plain(value: float, _: object) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from cifarcam.errors import CifarcamError
 from cifarcam.figures.sheet import checked_pictures, mosaic, place, sheet
-from cifarcam.figures.style import GREY, WIDTH, styled
+from cifarcam.figures.style import GREY, SKY, WIDTH, styled
 from cifarcam.figures.text import LINE, TEXT, title_rows
 
 
@@ -103,6 +105,37 @@ def image_pairs(
     return _titled(pairs, titles, min(columns, max(len(titles), 2)))
 
 
+@styled
+def boxes(
+    images: np.ndarray, boxes: np.ndarray, titles: Sequence[str], *, columns: int = 13
+) -> Figure:
+    """Small pictures, each with a box drawn on it, under their titles: a contact sheet.
+
+    Parameters
+    ----------
+    images
+        N x H x W x 3, uint8; N may be 0.
+    boxes
+        N x 4: left, top, right and bottom edges in pixels; right and bottom are exclusive.
+    titles
+        N short texts, such as the images' indices.
+
+    Raises
+    ------
+    CifarcamError
+        When the numbers of images, boxes and titles differ.
+    """
+    if len(images) == 0:
+        return nothing("no images to show")
+    pictures, edges = checked_pictures(images), np.asarray(boxes)
+    _same_number(len(pictures), len(titles))
+    if edges.shape != (len(pictures), 4):
+        raise CifarcamError(
+            f"boxes: shape {edges.shape} for {len(pictures)} images; give one box of 4 edges each"
+        )
+    return _titled(list(pictures), titles, columns, gap=0.06, boxes=edges)
+
+
 def nothing(text: str) -> Figure:
     """A figure that says in a text that there is nothing to show."""
     figure, axes = sheet(0.5)
@@ -110,14 +143,24 @@ def nothing(text: str) -> Figure:
     return figure
 
 
-def _titled(pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int) -> Figure:
-    """Pictures of one size in a grid; a row has room for the longest of its titles."""
-    gap = 0.2
+def _titled(
+    pictures: Sequence[np.ndarray],
+    titles: Sequence[str],
+    columns: int,
+    *,
+    gap: float = 0.2,
+    boxes: np.ndarray | None = None,
+) -> Figure:
+    """Pictures of one size in a grid; a row has room for the longest of its titles.
+
+    `gap` is the space between pictures in inches. `boxes` are drawn on the pictures.
+    """
     width = (WIDTH - (columns - 1) * gap) / columns
     height = width * pictures[0].shape[0] / pictures[0].shape[1]
-    rows = title_rows(titles, width + 0.1, columns)
+    below = 0.6 * gap
+    rows = title_rows(titles, width + gap / 2, columns)
     heads = [LINE * max(len(lines) for _, lines in row) + 0.05 for row in rows]
-    figure, axes = sheet(sum(heads) + len(rows) * height + (len(rows) - 1) * 0.12)
+    figure, axes = sheet(sum(heads) + len(rows) * height + (len(rows) - 1) * below)
     top = 0.0
     for row, head in zip(rows, heads, strict=True):
         for column, (index, lines) in enumerate(row):
@@ -125,8 +168,31 @@ def _titled(pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int)
             title = "\n".join(lines)
             axes.text(x + width / 2, top + head - 0.04, title, ha="center", va="bottom", size=TEXT)
             place(axes, pictures[index], x, top + head, width)
-        top += head + height + 0.12
+            if boxes is not None:
+                _frame(axes, boxes[index], x, top + head, width / pictures[index].shape[1])
+        top += head + height + below
     return figure
+
+
+def _frame(axes: Axes, box: np.ndarray, x: float, y: float, pixel: float) -> None:
+    """Draw a box on a picture whose upper left corner is at (x, y) and whose pixels are `pixel`.
+
+    The line runs along the outer edges of the box's pixels, blue on white, so that it shows on
+    light and on dark fur.
+    """
+    left, top, right, bottom = (float(edge) * pixel for edge in box)
+    for color, thickness in (("white", 1.4), (SKY, 0.7)):
+        axes.add_patch(
+            Rectangle(
+                (x + left, y + top),
+                right - left,
+                bottom - top,
+                fill=False,
+                edgecolor=color,
+                linewidth=thickness,
+                joinstyle="miter",
+            )
+        )
 
 
 def _same_number(pictures: int, titles: int) -> None:

@@ -18,7 +18,6 @@ from cifarcam.figures.style import (
     GREEN,
     GREY,
     ORANGE,
-    SKY,
     VERMILLION,
     WIDTH,
     seaborn,
@@ -31,6 +30,8 @@ SPLIT_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION)
 SPLIT_INK = ("white", BLACK, "white", "white")
 # For each score its colour, and its mark.
 SCORES = {"precision": (BLUE, "s"), "recall": (VERMILLION, "o"), "F1": (BLACK, "D")}
+# The mark of the epoch whose weights early stopping keeps.
+STOP: Any = {"marker": "o", "markersize": 5, "color": BLACK, "markerfacecolor": ORANGE}
 
 
 class Calibration(Protocol):
@@ -110,7 +111,9 @@ def class_histogram(counts: Mapping[str, Sequence[int]], class_names: Sequence[s
 
 
 @styled
-def training_curves(histories: Mapping[str, Sequence[Mapping[str, np.ndarray]]]) -> Figure:
+def training_curves(
+    histories: Mapping[str, Sequence[Mapping[str, np.ndarray]]], kept: Sequence[int] = ()
+) -> Figure:
     """Accuracy and cross-entropy by epoch, one row for each experiment, one line for each seed.
 
     Parameters
@@ -118,11 +121,14 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, np.ndarray]]])
     histories
         For each experiment, one history for each seed: arrays ``epoch``, ``train_accuracy``,
         ``validation_accuracy`` (0-1), ``train_loss``, ``validation_loss`` (nats).
+    kept
+        For each seed of the first experiment, in order, the epoch whose weights early stopping
+        keeps; it is marked on the validation curves.
 
     Raises
     ------
     CifarcamError
-        When there is no history.
+        When there is no history, or a marked epoch is not in its history.
     """
     if not any(histories.values()):
         raise CifarcamError("training_curves: no history to draw; give at least one")
@@ -134,6 +140,8 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, np.ndarray]]])
         _curves(row[1], seeds, "loss")
         row[0].set_ylabel("accuracy")
         row[1].set_ylabel("cross-entropy (nats)")
+        if kept and row[0] is panels[0, 0]:
+            _mark(row, seeds, kept)
         row[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         if rows > 1:
             row[0].set_title(name, loc="left")
@@ -147,10 +155,26 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, np.ndarray]]])
         Line2D([], [], color=BLUE, linestyle="--", label="training (dropout on)"),
         Line2D([], [], color=VERMILLION, label="validation"),
     ]
+    if kept:
+        handles.append(
+            Line2D([], [], **STOP, linestyle="none", label="weights kept by stopping early")
+        )
     most_seeds = max(len(seeds) for seeds in histories.values())
     title = "one line for each seed" if most_seeds > 1 else None
-    figure.legend(handles=handles, loc="outside upper center", ncols=2, title=title)
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), title=title)
     return figure
+
+
+def _mark(row: np.ndarray, seeds: Sequence[Mapping[str, np.ndarray]], kept: Sequence[int]) -> None:
+    """Mark an epoch of each seed on its validation accuracy and on its validation loss."""
+    for history, epoch in zip(seeds, kept, strict=False):
+        if not 1 <= epoch <= len(history["epoch"]):
+            raise CifarcamError(
+                f"training_curves: epoch {epoch} of {len(history['epoch'])}; give an epoch of the "
+                "history"
+            )
+        for axes, measure in zip(row, ("accuracy", "loss"), strict=True):
+            axes.plot(epoch, history[f"validation_{measure}"][epoch - 1], **STOP, zorder=4)
 
 
 def _curves(axes: Axes, seeds: Sequence[Mapping[str, np.ndarray]], measure: str) -> None:
@@ -230,51 +254,58 @@ def per_class(seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> Figure:
 
 
 @styled
-def reliability(calibration: Calibration) -> Figure:
-    """Accuracy against confidence by bin, and a histogram of the images' confidence.
+def reliability(panels: Mapping[str, tuple[Calibration, Calibration]]) -> Figure:
+    """Accuracy against confidence by bin, before and after scaling, a row for each network.
 
     Parameters
     ----------
-    calibration
-        From `cifarcam.evaluation.calibration`; bins of equal width from 0 to 1.
+    panels
+        For each network, by display name, its calibration before and after scaling by a
+        temperature, from `cifarcam.evaluation.calibration`. A disc is as large as its bin's share
+        of the images.
+
+    Raises
+    ------
+    CifarcamError
+        When there is no network.
     """
-    count = np.asarray(calibration.count)
-    edges = np.linspace(0, 1, len(count) + 1)
-    full = count > 0
-    figure = Figure(figsize=(4.6, 4.6), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-    upper.plot(
-        [0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated"
-    )
-    upper.plot(
-        np.asarray(calibration.confidence)[full],
-        np.asarray(calibration.accuracy)[full],
-        "o-",
-        color=BLUE,
-        markersize=4,
-        label="test images, by bin",
-    )
-    upper.set(ylabel="accuracy", ylim=(-0.02, 1.02))
-    upper.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    note = f"expected calibration error {100 * calibration.error:.1f} points"
-    upper.text(0.98, 0.04, note, transform=upper.transAxes, ha="right")
-    upper.legend(loc="upper left")
-    seaborn().histplot(
-        x=(edges[:-1] + edges[1:]) / 2,
-        weights=count,
-        bins=edges.tolist(),
-        color=SKY,
-        alpha=1,
-        edgecolor="white",
-        linewidth=0.8,
-        ax=lower,
-    )
-    lower.set(xlabel="confidence: probability of the predicted class", ylabel="images", xlim=(0, 1))
-    lower.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    lower.yaxis.set_major_formatter(FuncFormatter(_thousands))
-    for axes in (upper, lower):
-        axes.grid()
+    if not panels:
+        raise CifarcamError("reliability: no network to draw; give at least one")
+    figure = Figure(figsize=(WIDTH * 0.85, 0.3 + 2.6 * len(panels)), layout="constrained")
+    rows = figure.subplots(len(panels), 2, squeeze=False, sharex=True, sharey=True)
+    for row, (name, pair) in zip(rows, panels.items(), strict=True):
+        for axes, calibration, when in zip(row, pair, ("as trained", "scaled"), strict=True):
+            _reliability(axes, calibration)
+            axes.set_title(f"{name}, {when}", loc="left")
+        row[0].set_ylabel("accuracy")
+        row[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    for axes in rows[-1]:
+        axes.set_xlabel("confidence")
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure
+
+
+def _reliability(axes: Axes, calibration: Calibration) -> None:
+    """Draw the bins of one network as discs beside the diagonal."""
+    count = np.asarray(calibration.count)
+    full = count > 0
+    confidence = np.asarray(calibration.confidence)[full]
+    accuracy = np.asarray(calibration.accuracy)[full]
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
+    axes.vlines(confidence, confidence, accuracy, color=VERMILLION, linewidth=1.2)
+    axes.scatter(
+        confidence,
+        accuracy,
+        s=8 + 250 * count[full] / max(count.sum(), 1),
+        color=BLUE,
+        alpha=0.85,
+        linewidths=0,
+        zorder=3,
+    )
+    axes.set(xlim=(0, 1.04), ylim=(0, 1.04))
+    note = f"calibration error\n{100 * calibration.error:.1f} points"
+    axes.text(0.97, 0.04, note, transform=axes.transAxes, ha="right", va="bottom")
+    axes.grid()
 
 
 def _thousands(value: float, _: Any) -> str:

@@ -1,8 +1,8 @@
 """Sphinx extension: ``jupyter-book build book`` executes stale chapters and writes the reference.
 
-It also writes the files of the gallery's page, offers notebooks for download as they were before
-execution, and links the PDF if there is one. It has no configuration; ``cifarcam report`` stores the
-parameters of the chapters.
+It also writes the files that executed chapters hold, of the gallery and of the claims, offers
+notebooks for download as they were before execution, and links the PDF if there is one. It has no
+configuration; ``cifarcam report`` stores the parameters of the chapters.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ UNFINISHED = "unfinished-"
 FIGURE = re.compile(r'(<figure[^>]*>\s*)(<img [^>]*src="([^"]+)"[^>]*>)')
 ALONE = r'\1<a href="\3" title="Open the figure alone">\2</a>'
 GALLERY = "notebooks/gallery"
+# Where the files in an executed chapter's outputs are written, under the folder of the pages.
+FOLDERS = {GALLERY: "_static/gallery", "notebooks/claims": "."}
 GALLERY_ASSETS = ("gallery.css", "gallery.js")  # in book/_static
 
 
@@ -57,7 +59,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _keep_gallery_apart, priority=2)
     app.connect("config-inited", _leave_out_thebe)
     app.connect("config-inited", _add_pdf)
-    app.connect("builder-inited", _unpack_gallery)
+    app.connect("builder-inited", _unpack_files)
     app.connect("html-page-context", _equip_gallery)
     app.connect("html-page-context", _mend_body)
     app.connect("html-page-context", _name_toggles, priority=900)  # after the theme's functions
@@ -146,18 +148,21 @@ def _add_pdf(app: Sphinx, config: Config) -> None:
         app.tags.add("with_pdf")
 
 
-def _unpack_gallery(app: Sphinx) -> None:
-    """Write the files in the executed chapter of the gallery to ``_static/gallery``."""
-    copy = Path(app.srcdir) / f"{GALLERY}.ipynb"
-    if app.builder.format != "html" or not copy.is_file():
+def _unpack_files(app: Sphinx) -> None:
+    """Write the files in executed chapters to their `FOLDERS`."""
+    if app.builder.format != "html":
         return
-    target = Path(app.outdir) / "_static" / "gallery"
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for cell in nbformat.read(copy, as_version=4).cells:
-        for output in cell.get("outputs", []):
-            for name, content in output.get("metadata", {}).get(_store.FILES, {}).items():
-                (target / Path(name).name).write_bytes(base64.b64decode(content))
+    shutil.rmtree(Path(app.outdir) / FOLDERS[GALLERY], ignore_errors=True)
+    for chapter, folder in FOLDERS.items():
+        copy = Path(app.srcdir) / f"{chapter}.ipynb"
+        if not copy.is_file():
+            continue
+        target = Path(app.outdir) / folder
+        target.mkdir(parents=True, exist_ok=True)
+        for cell in nbformat.read(copy, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                for name, content in output.get("metadata", {}).get(_store.FILES, {}).items():
+                    (target / Path(name).name).write_bytes(base64.b64decode(content))
 
 
 def _equip_gallery(

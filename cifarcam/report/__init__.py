@@ -7,15 +7,18 @@ from cifarcam.errors import require
 require("report", "IPython", "myst_nb")  # before the imports that need them
 
 from cifarcam.report.examples import Example, choose_examples
-from cifarcam.report.page import glue, machine, plus_minus, table
+from cifarcam.report.page import findings, glue, interval, machine, plus_minus, table, values
 from cifarcam.report.provenance import computed_from
 
 __all__ = [
     "Example",
     "choose_examples",
     "computed_from",
+    "findings",
     "glue",
+    "interval",
     "machine",
     "plus_minus",
     "table",
+    "values",
 ]

@@ -12,15 +12,19 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from IPython.display import display
 from PIL import Image
 
-from cifarcam import _store, evaluation
+from cifarcam import _store, evaluation, explain
 from cifarcam.errors import CifarcamError
 from cifarcam.figures.heatmaps import OPACITY, coloured, scaled_for_display
 from cifarcam.figures.sheet import checked_pictures
+from cifarcam.runs import Run
+from cifarcam.studies import calibration
+from cifarcam.training import prediction
 
 COLUMNS = 10  # pictures in a row of a sprite, an image of many pictures
 UNITS = 10_000  # of a probability in data.js: whole numbers of hundredths of a percent
@@ -41,13 +45,39 @@ class Answers:
     Attributes
     ----------
     probabilities
-        Class probabilities, N x classes.
+        Class probabilities, N x classes, after the network's temperature where it has one.
     heatmaps
         By method: raw magnitudes >= 0 for the predicted class, N x H x W.
     """
 
     probabilities: np.ndarray
     heatmaps: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts over the gallery: images that all or no networks get right, maps, and zero maps."""
+
+    networks: int
+    images: int
+    all_right: int
+    none_right: int
+    maps: int
+    blank: int
+
+
+def tally(answers: Mapping[str, Answers], labels: np.ndarray) -> Tally:
+    """Count right answers and zero heatmaps; `labels` are the images' true classes, N."""
+    right = np.array([one.probabilities.argmax(axis=1) == labels for one in answers.values()])
+    maps = [heatmap for one in answers.values() for m in one.heatmaps.values() for heatmap in m]
+    return Tally(
+        len(answers),
+        len(labels),
+        int(right.all(axis=0).sum()),
+        int((~right).all(axis=0).sum()),
+        len(maps),
+        sum(not heatmap.any() for heatmap in maps),
+    )
 
 
 def choose(
@@ -92,6 +122,53 @@ def choose(
             )
             indices += others[wrong].tolist()
     return np.array(indices, np.int64)
+
+
+def temperature_of(run: Run, record: Mapping[str, Any]) -> float:
+    """The temperature of a run in the record of calibration, or 1 where the record has none.
+
+    The record holds runs on CIFAR-10. With 1 the probabilities are the network's own.
+
+    Parameters
+    ----------
+    run
+        A run of any dataset.
+    record
+        The record ``calibration``.
+    """
+    own = (run.experiment.name, run.experiment.training.seed)
+    if run.provenance["dataset_digest"] in record["inputs"]["datasets"].values():
+        for entry in record["runs"]:
+            if (entry["experiment"], entry["seed"]) == own:
+                return float(entry["temperature"])
+    return 1.0
+
+
+def answer(run: Run, images: np.ndarray, methods: Sequence[str], temperature: float) -> Answers:
+    """Ask a run's network about images, and explain the class that it predicts.
+
+    The networks were trained with different losses, so that the same probability means different
+    things. Scaled by its temperature, each network is right about as often as it says. The
+    predicted classes stay as they are.
+
+    Parameters
+    ----------
+    run
+        With its weights.
+    images
+        uint8, N x H x W x 3.
+    methods
+        Names of `explain.METHODS`.
+    temperature
+        From `temperature_of`.
+    """
+    classifier = explain.Classifier(run.model())
+    probabilities = prediction.predict(classifier.model, images)
+    predicted = probabilities.argmax(axis=1)
+    heatmaps = {name: explain.METHODS[name](classifier)(images, predicted) for name in methods}
+    if temperature != 1:
+        probabilities = calibration.scale(probabilities, temperature)
+    return Answers(probabilities, heatmaps)
 
 
 def encode(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,9 @@ from myst_nb import glue as myst_glue
 
 from cifarcam import _devices
 from cifarcam.errors import CifarcamError
+from cifarcam.studies.inference import Effect
+
+NO_EFFECT = "–"  # in place of an interval where nothing was measured
 
 
 def glue(name: str, value: float | int | str | np.generic) -> None:
@@ -34,6 +39,98 @@ def glue(name: str, value: float | int | str | np.generic) -> None:
     if isinstance(value, bool) or not isinstance(value, float | int | str):
         raise CifarcamError(f"glue {name!r}: {value!r}; give a number or a text")
     myst_glue(name, value, display=False)
+
+
+def values(prefix: str, result: Any) -> None:
+    """Name all numbers and texts of a frozen dataclass, so that the prose of any page can show them.
+
+    A field ``mean_depth`` is glued as ``<prefix>-mean-depth``, and the fields of a nested dataclass
+    under the field's name in turn. An `Effect` is glued as text too, see `interval`: as
+    ``<prefix>-interval`` where the field is called ``effect``, else as ``<prefix>-<field>-interval``.
+    A sign stands before the values of an effect that is compared with 0.
+
+    Fields that hold anything else, such as None, a truth value, a tuple or an array, are left out.
+    The interval of an ``effect`` that is None is a dash.
+
+    Parameters
+    ----------
+    prefix
+        Begins with the chapter's name.
+    result
+        An instance of a dataclass.
+
+    Raises
+    ------
+    CifarcamError
+        When `result` is no dataclass.
+    """
+    if not dataclasses.is_dataclass(result) or isinstance(result, type):
+        raise CifarcamError(f"values {prefix!r}: {result!r}; give an instance of a dataclass")
+    if isinstance(result, Effect):
+        signed = result.null == 0
+        glue(f"{prefix.removesuffix('-effect')}-interval", interval(result, signed=signed))
+    for field in dataclasses.fields(result):
+        name, value = f"{prefix}-{_dashed(field.name)}", getattr(result, field.name)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            values(name, value)
+        elif isinstance(value, str):
+            glue(name, str(value))  # of a `StrEnum` the text
+        elif isinstance(value, int | float | np.number) and not isinstance(value, bool):
+            glue(name, value)
+        elif value is None and field.name == "effect":
+            glue(f"{prefix}-interval", NO_EFFECT)
+
+
+def findings(prefix: str, results: Mapping[str, Any]) -> None:
+    """Name the fields of several findings, see `values`.
+
+    Parameters
+    ----------
+    prefix
+        Begins with the chapter's name.
+    results
+        Findings by the id of their condition, as `cifarcam.studies.claims.judge` returns them. The
+        prefix of ``"plateau.level"`` is ``<prefix>-plateau-level``.
+    """
+    for name, finding in results.items():
+        values(f"{prefix}-{_dashed(name)}", finding)
+
+
+def interval(effect: Effect, digits: int | None = None, *, signed: bool = True) -> str:
+    """An effect as text with a typeset minus, ``"+1.2 [0.8, 1.5]"``.
+
+    An effect without an interval is its value alone.
+
+    Parameters
+    ----------
+    effect
+        Its unit is left to the prose.
+    digits
+        Decimal places; by default see `digits_of`.
+    signed
+        Whether a positive value has a plus sign, as for differences.
+    """
+    if digits is None:
+        digits = digits_of(effect)
+    text = f"{effect.value:{'+' if signed else ''}z.{digits}f}"  # z: no minus before a zero
+    if math.isfinite(effect.high - effect.low):
+        text += f" [{effect.low:z.{digits}f}, {effect.high:z.{digits}f}]"
+    return text.replace("-", "−")
+
+
+def digits_of(effect: Effect) -> int:
+    """Decimal places for an effect and its interval, one to three.
+
+    With them half the interval's width is two units of the last place or more.
+    """
+    half = abs(effect.high - effect.low) / 2
+    if not math.isfinite(half) or half == 0:
+        return 1
+    return min(max(math.ceil(-math.log10(half / 2)), 1), 3)
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-").replace(".", "-")
 
 
 def plus_minus(mean: float, half: float, digits: int = 1, *, signed: bool = False) -> str:

@@ -115,6 +115,14 @@ def dropout_experiments() -> dict[float, Experiment]:
     }
 
 
+def sizes() -> list[tuple[int, int]]:
+    """Parameters, and operations for one image, of each step's network, which is built anew."""
+    networks = (
+        models.build(step.experiment.architecture, step.experiment.options) for step in steps()
+    )
+    return [(network.count_params(), cost.forward_flops(network)) for network in networks]
+
+
 def measure() -> dict[str, Any]:
     """Train every step and both rates of dropout with every seed.
 

@@ -46,13 +46,20 @@ def of_first_images(run: Run, dataset: Dataset) -> np.ndarray:
     return _computed(run, dataset)
 
 
+def are_at_hand(run: Run, dataset: Dataset) -> bool:
+    """Whether `of_first_images` can give a run's heatmaps: from its weights or from the record."""
+    return run.has_weights or _recorded(run, dataset) is not None
+
+
 def measure() -> dict[str, Any]:
     """Explain the first test image of each class for the network of every run with seed 0.
 
-    Heatmaps of runs without weights are copied from the earlier record.
+    Heatmaps of runs without weights are copied from the earlier record; runs that it does not hold
+    are left out.
     """
     dataset = data.load()
-    explained = [run for run in runs.every(dataset) if run.experiment.training.seed == 0]
+    first = [run for run in runs.every(dataset) if run.experiment.training.seed == 0]
+    explained = [run for run in first if are_at_hand(run, dataset)]
     return {
         "inputs": records.inputs(dataset, runs=explained),
         "heatmaps": {

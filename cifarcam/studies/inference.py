@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize, stats
@@ -18,6 +18,7 @@ from scipy import optimize, stats
 from cifarcam.errors import CifarcamError
 
 LEVEL = 0.95
+FEWEST_SEEDS = 3  # below, nothing is concluded over seeds
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,14 @@ def over_seeds(values: Sequence[float] | np.ndarray, unit: str, null: float = 0.
     if array.size == 1:
         return Effect(mean, math.nan, math.nan, unit, "seeds", 1, "none", math.nan, null)
     if np.ptp(array) == 0:
+        mean = float(array[0])  # without the rounding of a sum
         p = 1.0 if mean == null else 0.0
         return Effect(mean, mean, mean, unit, "seeds", array.size, "Student's t", p, null)
-    result = stats.ttest_1samp(array, null)
-    interval = result.confidence_interval(LEVEL)
+    with warnings.catch_warnings():
+        # SciPy warns of lost precision where values differ in their last digits only.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        result = stats.ttest_1samp(array, null)
+        interval = result.confidence_interval(LEVEL)
     return Effect(
         mean,
         float(interval.low),
@@ -98,7 +103,7 @@ def paired_over_seeds(
     if len(after) != len(before):
         raise CifarcamError(f"{len(after)} and {len(before)} values; pairs need as many of each")
     effect = over_seeds(_finite(after) - _finite(before), unit)
-    return Effect(**{**effect.__dict__, "test": "paired t" if effect.count > 1 else "none"})
+    return replace(effect, test="paired t" if effect.count > 1 else "none")
 
 
 def unpaired_over_seeds(
@@ -118,6 +123,7 @@ def unpaired_over_seeds(
     if count == 1:
         return Effect(value, math.nan, math.nan, unit, "seeds", 1, "none")
     if np.ptp(one) == np.ptp(other) == 0:
+        value = float(one[0] - other[0])  # without the rounding of a sum
         p = 1.0 if value == 0 else 0.0
         return Effect(value, value, value, unit, "seeds", count, "Welch's t", p)
     with warnings.catch_warnings():
@@ -163,7 +169,8 @@ def paired_over_images(after: np.ndarray, before: np.ndarray) -> Effect:
     """The difference of two accuracies on the same images, in points, with McNemar's exact test.
 
     The interval is that of a difference of paired proportions by normal approximation (Agresti
-    2002, Categorical Data Analysis, section 10.1); the p-value is exact (McNemar 1947).
+    2002, Categorical Data Analysis, section 10.1), for hundreds of images or more; the p-value is
+    exact (McNemar 1947).
 
     Parameters
     ----------
@@ -199,7 +206,8 @@ def rank_correlation(first: Sequence[float], second: Sequence[float], seed: int 
     """Spearman's rank correlation over networks, with a permutation test.
 
     All permutations are counted up to eight networks, else 9,999 random ones. The interval is
-    Fisher's with Bonett and Wright's (2000) variance, NaN for fewer than four networks.
+    Fisher's with Bonett and Wright's (2000) variance, NaN for fewer than four networks. A perfect
+    correlation has the bound of the next lower correlation, in which two neighbours change places.
 
     Raises
     ------
@@ -211,27 +219,32 @@ def rank_correlation(first: Sequence[float], second: Sequence[float], seed: int 
         raise CifarcamError(f"{one.size} and {other.size} values; give at least three pairs")
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         raise CifarcamError("one side has equal values only, so that there is no rank correlation")
-    value = float(stats.spearmanr(one, other).statistic)
-
-    def statistic(x: np.ndarray) -> float:
-        return float(stats.spearmanr(x, other).statistic)
-
+    count = one.size
+    ranks, others = (2 * stats.rankdata(side) - count - 1 for side in (one, other))  # whole numbers
+    value = float(ranks @ others / math.sqrt((ranks @ ranks) * (others @ others)))
     p = stats.permutation_test(
-        (one,),
-        statistic,
+        (ranks,),
+        lambda x, axis: x @ others,
         permutation_type="pairings",
-        n_resamples=9_999 if one.size > 7 else 5_040,
+        vectorized=True,
+        n_resamples=math.factorial(8) if count <= 8 else 9_999,
+        batch=1_000,
         rng=np.random.default_rng(seed),
     ).pvalue
-    low = high = math.nan
-    if one.size > 3 and abs(value) < 1:
-        half = stats.norm.ppf((1 + LEVEL) / 2) * math.sqrt((1 + value**2 / 2) / (one.size - 3))
-        low, high = (math.tanh(math.atanh(value) + side * half) for side in (-1, 1))
-    elif abs(value) == 1:
-        low = high = value
-    return Effect(
-        value, low, high, "rank correlation", "networks", one.size, "permutations", float(p)
-    )
+    low, high = _fisher_interval(value, count)
+    return Effect(value, low, high, "rank correlation", "networks", count, "permutations", float(p))
+
+
+def _fisher_interval(value: float, count: int) -> tuple[float, float]:
+    """The interval of Spearman's rank correlation of `count` pairs, see `rank_correlation`."""
+    if count < 4:
+        return math.nan, math.nan
+    if math.isclose(abs(value), 1):
+        nearest = math.copysign(1 - 12 / (count * (count**2 - 1)), value)
+        low, high = _fisher_interval(nearest, count)
+        return (low, 1.0) if value > 0 else (-1.0, high)
+    half = stats.norm.ppf((1 + LEVEL) / 2) * math.sqrt((1 + value**2 / 2) / (count - 3))
+    return math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -271,10 +284,10 @@ def smallest_detectable(deviation: float, count: int, power: float = 0.8) -> flo
     CifarcamError
         When a value is out of range.
     """
-    if count < 2 or deviation < 0 or not 0.05 < power < 1:
+    if count < 2 or not 0 <= deviation < math.inf or not 0.05 < power < 1:
         raise CifarcamError(
             f"{count} seeds, deviation {deviation}, power {power}; give at least 2 seeds, a "
-            "deviation of 0 or more, and a power between 0.05 and 1"
+            "finite deviation of 0 or more, and a power between 0.05 and 1"
         )
     critical = stats.t.ppf((1 + LEVEL) / 2, count - 1)
 
@@ -287,6 +300,55 @@ def smallest_detectable(deviation: float, count: int, power: float = 0.8) -> flo
     while missing(most) < 0:
         most *= 1.5
     return deviation * float(optimize.brentq(missing, 0.0, most))
+
+
+@dataclass(frozen=True)
+class Power:
+    """What difference between two recipes the seeds at hand can show, see `power_of_seeds`.
+
+    Attributes
+    ----------
+    seeds
+        Number of seeds.
+    deviation
+        Standard deviation of the result over seeds.
+    detectable
+        The smallest difference that a paired t test finds with a probability of 80%.
+    detectable_by_twice
+        The same with twice as many seeds.
+    """
+
+    seeds: int
+    deviation: float
+    detectable: float
+    detectable_by_twice: float
+
+
+def power_of_seeds(values: Sequence[float] | np.ndarray) -> Power:
+    """What difference between two recipes shows, each trained from as many seeds as `values`.
+
+    The results of a recipe are taken to vary over seeds as `values` do, and those of the two
+    recipes to vary independently, so that their differences vary by the square root of two times as
+    much. With one seed all but the number of seeds are NaN.
+
+    Parameters
+    ----------
+    values
+        The result of one recipe by seed, such as its accuracy in percent.
+
+    Raises
+    ------
+    CifarcamError
+        As `over_seeds` does.
+    """
+    array = _finite(values)
+    if array.size < 2:
+        return Power(1, math.nan, math.nan, math.nan)
+    deviation = float(array.std(ddof=1))
+    found, by_twice = (
+        smallest_detectable(math.sqrt(2) * deviation, factor * array.size) for factor in (1, 2)
+    )
+    return Power(array.size, deviation, found, by_twice)
 
 
 def _finite(values: Sequence[float] | np.ndarray) -> np.ndarray:

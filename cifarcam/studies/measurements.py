@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cifarcam import _closure, _devices, _files
 from cifarcam.errors import CifarcamError
-from cifarcam.studies import ablation, architecture_search, classical, faithfulness, heatmaps
+from cifarcam.studies import (
+    ablation,
+    architecture_search,
+    calibration,
+    classical,
+    faithfulness,
+    heatmaps,
+    leave_one_out,
+    where,
+)
 
 # A measurement is a function in a module of its own: a record holds the digest of that module's
-# import closure. It returns its results and ``"inputs"``, as `records.inputs` makes them.
-MEASUREMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {
+# import closure. It returns its results and ``"inputs"``, as `records.inputs` makes them; a
+# measurement of hours yields them whenever a part has finished.
+MEASUREMENTS: Mapping[str, Callable[[], dict[str, Any] | Iterator[dict[str, Any]]]] = {
     "ablation": ablation.measure,
     "architecture-search": architecture_search.measure,
+    "calibration": calibration.measure,
     "classical": classical.record,
     "faithfulness": faithfulness.measure,
     "heatmaps": heatmaps.measure,
+    "leave-one-out": leave_one_out.measure,
+    "where": where.measure,
 }
 
 
 def measure(name: str, place: Path) -> Path:
     """Run a measurement, write its record, and return the record's file.
+
+    Of a measurement that yields its results part by part, the record is written after each part.
 
     Parameters
     ----------
@@ -40,7 +55,10 @@ def measure(name: str, place: Path) -> Path:
     """
     if name not in MEASUREMENTS:
         raise CifarcamError(f"measurement {name!r} is not one of {', '.join(MEASUREMENTS)}")
-    return write(name, MEASUREMENTS[name]() | {"versions": _devices.versions()}, place)
+    results = MEASUREMENTS[name]()
+    for content in [results] if isinstance(results, dict) else results:
+        path = write(name, content | {"versions": _devices.versions()}, place)
+    return path
 
 
 def write(name: str, content: Mapping[str, Any], place: Path) -> Path:

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from cifarcam.training.settings import Augmentation
 
+FILL = 128  # grey of the squares of cutout
+
 
 def augment(
     settings: Augmentation | None,
@@ -54,6 +56,10 @@ def augment(
         images = rotate(images, degrees)
     if settings.shift or settings.flip != "none":
         images = move(images, flipped, offsets)
+    if settings.cutout:
+        fold = tf.random.experimental.stateless_fold_in(draw, 3)
+        centres = tf.random.stateless_uniform([count, 2], fold, 0, images.shape[1], tf.int32)
+        images = cut_out(images, centres, settings.cutout)
     return images
 
 
@@ -105,6 +111,30 @@ def move(images: tf.Tensor, flipped: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor
 
 def _reflected(places: tf.Tensor, length: int) -> tf.Tensor:
     return (length - 1) - tf.abs((length - 1) - tf.abs(places))
+
+
+def cut_out(images: tf.Tensor, centres: tf.Tensor, side: int) -> tf.Tensor:
+    """Images with a grey square of `side` pixels around each centre (DeVries and Taylor 2017).
+
+    The square may reach beyond the border. For an even side the centre is the pixel below and to
+    the right of the middle.
+
+    Parameters
+    ----------
+    images
+        uint8, N x H x W x C.
+    centres
+        int32, N x 2, (row, column).
+    side
+        Pixels.
+    """
+    inside = [
+        (places >= centres[:, axis, None] - side // 2)
+        & (places < centres[:, axis, None] - side // 2 + side)
+        for axis, places in enumerate((tf.range(images.shape[1]), tf.range(images.shape[2])))
+    ]
+    square = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+    return tf.where(square, tf.cast(FILL, images.dtype), images)
 
 
 def rotate(images: tf.Tensor, degrees: tf.Tensor) -> tf.Tensor:

@@ -92,6 +92,7 @@ class Augmentation:
     flip: Literal["none", "alternating"] = "none"
     shift: Annotated[int, Field(ge=0, le=16)] = 0  # pixels, each way
     rotation: Annotated[Number, Field(ge=0, le=45)] = 0.0  # degrees, each way
+    cutout: Annotated[int, Field(ge=0, le=32)] = 0  # pixels, side of the square
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ class AblationCAM(Explainer):
     """
 
     name = "ablation-cam"
+    title = "Ablation-CAM"
     reference = "Desai & Ramaswamy (2020)"
     cost = "1 forward pass, 1 from the layer on for each channel that is not zero"
 

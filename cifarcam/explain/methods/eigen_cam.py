@@ -27,6 +27,7 @@ class EigenCAM(Explainer):
     """
 
     name = "eigen-cam"
+    title = "Eigen-CAM"
     reference = "Muhammad & Yeasin (2020)"
     cost = "1 forward pass up to the layer, 1 eigenvector"
 

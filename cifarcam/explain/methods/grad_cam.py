@@ -26,6 +26,7 @@ class GradCAM(GradientCAM):
     """
 
     name = "grad-cam"
+    title = "Grad-CAM"
     reference = "Selvaraju et al. (2017)"
 
     def _combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:

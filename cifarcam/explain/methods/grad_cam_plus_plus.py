@@ -33,6 +33,7 @@ class GradCAMPlusPlus(GradientCAM):
     """
 
     name = "grad-cam++"
+    title = "Grad-CAM++"
     reference = "Chattopadhay et al. (2018)"
 
     def _combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:

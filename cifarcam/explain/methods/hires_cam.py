@@ -26,6 +26,7 @@ class HiResCAM(GradientCAM):
     """
 
     name = "hires-cam"
+    title = "HiResCAM"
     reference = "Draelos & Carin (2020)"
 
     def _combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:

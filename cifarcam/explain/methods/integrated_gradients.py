@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from cifarcam.errors import CifarcamError
-from cifarcam.explain.base import Explainer, explained_classes
+from cifarcam.explain.base import Explainer, explained_pairs
 from cifarcam.explain.classifier import Classifier
 from cifarcam.explain.graph import SplitModel
 
@@ -40,9 +40,11 @@ class IntegratedGradients(Explainer):
     """
 
     name = "integrated-gradients"
+    title = "integrated gradients"
     reference = "Sundararajan et al. (2017)"
     cost = "33 forward and 32 backward passes"
     takes_layer = False
+    takes_pairs = True
 
     def __init__(
         self,
@@ -62,13 +64,13 @@ class IntegratedGradients(Explainer):
         self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
     ) -> tf.Tensor:
         # The class is that of the image itself, not of the points on the path.
-        classes = explained_classes(self.classifier.score_tensor(images), targets)
+        pairs = explained_pairs(self.classifier.score_tensor(images), targets)
         difference = images - self.baseline
 
         def step(index: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             share = (tf.cast(index, tf.float32) + 0.5) / self.steps
             point = [self.baseline + share * difference]
-            return index + 1, total + self._gradients(part, point, classes)
+            return index + 1, total + self._gradients(part, point, pairs)
 
         _, total = tf.while_loop(
             lambda index, _: index < self.steps,

@@ -26,6 +26,7 @@ class LayerCAM(GradientCAM):
     """
 
     name = "layer-cam"
+    title = "LayerCAM"
     reference = "Jiang et al. (2021)"
 
     def _combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:

@@ -40,6 +40,7 @@ class LIME(PatchExplainer):
     """
 
     name = "lime"
+    title = "LIME"
     reference = "Ribeiro et al. (2016)"
     cost = "513 forward passes"
     package = "lime"

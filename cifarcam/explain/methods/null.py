@@ -30,6 +30,7 @@ class RandomMap(Explainer):
     """
 
     name = "random"
+    title = "random map"
     reference = "null baseline"
     cost = "none"
     takes_layer = False
@@ -67,6 +68,7 @@ class CentreBlob(Explainer):
     """
 
     name = "centre"
+    title = "centre blob"
     reference = "null baseline"
     cost = "none"
     takes_layer = False

@@ -23,9 +23,11 @@ class Saliency(Explainer):
     """
 
     name = "saliency"
+    title = "saliency"
     reference = "Simonyan et al. (2014)"
     cost = "1 forward pass, 1 backward pass"
     takes_layer = False
+    takes_pairs = True
 
     def _signed(
         self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor

@@ -28,6 +28,7 @@ class ScoreCAM(Explainer):
     """
 
     name = "score-cam"
+    title = "Score-CAM"
     reference = "Wang et al. (2020)"
     cost = "1 forward pass for each channel that is not constant, 1 more"
 

@@ -40,6 +40,7 @@ class SHAP(PatchExplainer):
     """
 
     name = "shap"
+    title = "SHAP"
     reference = "Lundberg & Lee (2017)"
     cost = "517 forward passes"
     package = "shap"

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from cifarcam.errors import CifarcamError
-from cifarcam.explain.base import Explainer, explained_classes
+from cifarcam.explain.base import Explainer, explained_pairs
 from cifarcam.explain.classifier import Classifier
 from cifarcam.explain.graph import SplitModel
 
@@ -40,9 +40,11 @@ class SmoothGrad(Explainer):
     """
 
     name = "smoothgrad"
+    title = "SmoothGrad"
     reference = "Smilkov et al. (2017)"
     cost = "33 forward and 32 backward passes"
     takes_layer = False
+    takes_pairs = True
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class SmoothGrad(Explainer):
         self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
     ) -> tf.Tensor:
         # The class is that of the image itself, not of its noisy copies.
-        classes = explained_classes(self.classifier.score_tensor(images), targets)
+        pairs = explained_pairs(self.classifier.score_tensor(images), targets)
         axes = (1, 2, 3)
         span = tf.reduce_max(images, axes, True) - tf.reduce_min(images, axes, True)
 
@@ -76,7 +78,7 @@ class SmoothGrad(Explainer):
             offsets = tf.stack([index, tf.zeros_like(index)]) * 7919
             unit = tf.map_fn(draw, seeds + offsets, fn_output_signature=tf.float32)
             noisy = tf.ensure_shape(images + self.noise * span * unit, images.shape)
-            return index + 1, total + self._gradients(part, [noisy], classes)
+            return index + 1, total + self._gradients(part, [noisy], pairs)
 
         _, total = tf.while_loop(
             lambda index, _: index < self.samples,

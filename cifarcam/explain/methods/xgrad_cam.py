@@ -27,6 +27,7 @@ class XGradCAM(GradientCAM):
     """
 
     name = "xgrad-cam"
+    title = "XGrad-CAM"
     reference = "Fu et al. (2020)"
 
     def _combine(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:

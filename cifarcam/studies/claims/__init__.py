@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 from cifarcam.errors import CifarcamError
-from cifarcam.studies.claims import accuracy
+from cifarcam.studies.claims import (
+    accuracy,
+    confusion,
+    explanations,
+    heatmaps,
+    networks,
+    scores,
+    training,
+)
 from cifarcam.studies.claims.base import Claim, Condition, Finding, Timing, Verdict
 from cifarcam.studies.claims.sources import Sources
 
@@ -22,7 +27,17 @@ __all__ = [
 ]
 
 # In the order of the original report.
-CLAIMS: tuple[Claim, ...] = (*accuracy.CLAIMS,)
+CLAIMS: tuple[Claim, ...] = (
+    *accuracy.CLAIMS,
+    *confusion.CLAIMS,
+    *scores.CLAIMS,
+    *heatmaps.BACKGROUND,
+    training.DROPOUT,
+    *networks.CLAIMS,
+    training.AUGMENTATION,
+    *heatmaps.ATTENTION,
+    *explanations.CLAIMS,
+)
 
 
 def judge(sources: Sources, *claims: str) -> dict[str, Finding]:

@@ -10,9 +10,8 @@ from typing import Any
 
 from cifarcam.errors import CifarcamError
 from cifarcam.studies.claims.sources import Sources
+from cifarcam.studies.inference import FEWEST_SEEDS as FEWEST_SEEDS
 from cifarcam.studies.inference import Effect
-
-FEWEST_SEEDS = 3  # below, no verdict over seeds is given
 
 
 class Verdict(StrEnum):

@@ -5,16 +5,22 @@ from cifarcam.explain.metrics.faithfulness.confidence import (
     confidence_change,
     probability_without,
 )
-from cifarcam.explain.metrics.faithfulness.correlation import mu_fidelity
+from cifarcam.explain.metrics.faithfulness.correlation import (
+    PatchRemovals,
+    mu_fidelity,
+    patch_removals,
+)
 from cifarcam.explain.metrics.faithfulness.curves import Curve, deletion, insertion, road
 
 __all__ = [
     "ConfidenceChange",
     "Curve",
+    "PatchRemovals",
     "confidence_change",
     "deletion",
     "insertion",
     "mu_fidelity",
+    "patch_removals",
     "probability_without",
     "road",
 ]

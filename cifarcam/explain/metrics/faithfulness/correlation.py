@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from cifarcam.errors import CifarcamError
 from cifarcam.explain.classifier import Classifier, Targets
-from cifarcam.explain.metrics._checks import checked_pair, row_correlations, target_classes
+from cifarcam.explain.metrics._checks import (
+    checked_maps,
+    checked_pair,
+    row_correlations,
+    target_classes,
+)
 
 
 def mu_fidelity(
@@ -50,9 +57,48 @@ def mu_fidelity(
     CifarcamError
         When an option is out of range, or images, heatmaps and targets do not fit.
     """
+    maps = checked_pair(images, heatmaps, signed=True)
+    removals = patch_removals(
+        classifier, images, targets, grid=grid, share=share, samples=samples, seed=seed
+    )
+    return removals.fidelity(maps)
+
+
+@dataclass(frozen=True)
+class PatchRemovals:
+    """Falls of the score when patches are removed; they serve for any heatmap of the images.
+
+    Attributes
+    ----------
+    masks
+        Samples x H x W, bool: the pixels removed, the same for all images.
+    falls
+        N x samples: the score before minus the score after the removal.
+    """
+
+    masks: np.ndarray
+    falls: np.ndarray
+
+    def fidelity(self, heatmaps: np.ndarray) -> np.ndarray:
+        """MuFidelity of one heatmap for each image, as `mu_fidelity` returns it."""
+        maps = checked_maps(heatmaps, signed=True)
+        flat = self.masks.reshape(len(self.masks), -1).astype(np.float64)
+        return row_correlations(maps.reshape(len(maps), -1) @ flat.T, self.falls)
+
+
+def patch_removals(
+    classifier: Classifier,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    grid: int = 8,
+    share: float = 0.2,
+    samples: int = 64,
+    seed: int = 0,
+) -> PatchRemovals:
+    """Remove random subsets of patches from images; parameters and errors as for `mu_fidelity`."""
     pixels = np.asarray(classifier.checked_images(images), np.float32)
-    maps = checked_pair(pixels, heatmaps, signed=True)
-    height, width = maps.shape[1:]
+    height, width = pixels.shape[1:3]
     if grid < 2 or height % grid or width % grid:
         raise CifarcamError(f"a grid of {grid} x {grid} does not divide {height} x {width} pixels")
     patches = round(share * grid**2)
@@ -74,5 +120,4 @@ def mu_fidelity(
     for index, mask in enumerate(masks):
         changed = np.where(mask[None, ..., None], ground, pixels)
         falls[:, index] = before - classifier.scores(changed)[each, classes]
-    sums = maps.reshape(len(maps), -1) @ masks.reshape(samples, -1).T.astype(np.float64)
-    return row_correlations(sums, falls)
+    return PatchRemovals(masks, falls)

@@ -1,0 +1,126 @@
+"""Grids of test images, each of which the network classifies rightly alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cifarcam.errors import CifarcamError
+from cifarcam.explain.classifier import Classifier
+from cifarcam.explain.metrics.localisation.scenes import energy_inside
+
+
+@dataclass(frozen=True)
+class Grids:
+    """Images made of two or four tiles, which show as many classes.
+
+    Attributes
+    ----------
+    images
+        N x H x W x C, uint8.
+    masks
+        Tiles x H x W, bool: the place of each tile, the same in all grids.
+    classes
+        N x tiles: the class of each tile, all different within a grid.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    classes: np.ndarray
+
+    def only(self, kept: np.ndarray) -> Grids:
+        """The grids that an index or a mask of them selects."""
+        return Grids(self.images[kept], self.masks, self.classes[kept])
+
+
+def make_grids(
+    images: np.ndarray, labels: np.ndarray, tiles: int, count: int, seed: int = 0
+) -> Grids:
+    """Draw grids of images of different classes, in their original scale.
+
+    Two tiles: the middle halves (all rows, half of the columns) of two images side by side, so that
+    the grid has the size of one image, as a network with a dense layer needs. Four tiles: four
+    whole images, so that the grid is twice as high and wide; a network with global pooling takes
+    it. The grid pointing game is that of Böhle et al. (2021), Convolutional Dynamic Alignment
+    Networks, Section 4.2.
+
+    Parameters
+    ----------
+    images
+        N x H x W x C, uint8; give those that the network classifies rightly.
+    labels
+        Classes, N, of at least `tiles` kinds.
+    tiles
+        2 or 4.
+    count
+        The number of grids.
+    seed
+        Seed of the random draws.
+
+    Raises
+    ------
+    CifarcamError
+        When images and labels do not fit, or `tiles` or `count` is out of range.
+    """
+    pixels, classes = np.asarray(images), np.asarray(labels)
+    if pixels.ndim != 4 or len(pixels) != len(classes):
+        raise CifarcamError(f"images {pixels.shape} and labels {classes.shape} do not fit")
+    kinds = np.unique(classes)
+    if tiles not in (2, 4) or count < 1 or len(kinds) < tiles or pixels.shape[2] % 4:
+        raise CifarcamError(
+            f"{tiles} tiles, {count} grids, {len(kinds)} classes, {pixels.shape[2]} columns; give 2 "
+            "or 4 tiles, at least 1 grid, as many classes as tiles, and columns in fours"
+        )
+    rng = np.random.default_rng(seed)
+    drawn = np.stack([rng.choice(kinds, tiles, replace=False) for _ in range(count)])
+    members = [[rng.choice(np.flatnonzero(classes == kind)) for kind in row] for row in drawn]
+    parts = pixels[np.array(members)]  # N x tiles x H x W x C
+    if tiles == 2:
+        width = pixels.shape[2]
+        parts = parts[:, :, :, width // 4 : width // 4 + width // 2]
+    across = np.concatenate(np.split(parts, 2, axis=1), axis=3)
+    grids = np.concatenate([across[:, row] for row in range(across.shape[1])], axis=1)
+    masks = np.zeros((tiles, *grids.shape[1:3]), bool)
+    height, width = parts.shape[2:4]
+    rows = tiles // 2
+    for tile, mask in enumerate(masks):
+        # The tiles of the left column come first.
+        top, left = tile % rows * height, tile // rows * width
+        mask[top : top + height, left : left + width] = True
+    return Grids(grids, masks, drawn)
+
+
+def recognised(classifier: Classifier, grids: Grids) -> np.ndarray:
+    """Whether the classes of a grid's tiles are the network's classes of highest score: bool, N."""
+    tiles = grids.classes.shape[1]
+    highest = np.argsort(-classifier.scores(grids.images), axis=1, kind="stable")[:, :tiles]
+    return (np.sort(highest, axis=1) == np.sort(grids.classes, axis=1)).all(axis=1)
+
+
+def pointing(heatmaps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Whether the maximum of each heatmap lies inside its mask: 1, or 0, or a share.
+
+    The pointing game of Zhang et al. (2018), Top-down Neural Attention by Excitation Backprop,
+    Section 4.2. Where several pixels share the maximum, it is the share of them inside.
+
+    Parameters
+    ----------
+    heatmaps
+        N x H x W, finite, at least 0.
+    masks
+        N x H x W, bool.
+
+    Returns
+    -------
+    numpy.ndarray
+        N, 0-1; NaN for a zero heatmap.
+
+    Raises
+    ------
+    CifarcamError
+        As `energy_inside` does.
+    """
+    maps = np.asarray(heatmaps)
+    peaks = maps.max(axis=(1, 2), keepdims=True) if maps.ndim == 3 else maps
+    return energy_inside(np.where(maps == peaks, maps, 0), masks)

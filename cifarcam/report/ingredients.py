@@ -1,0 +1,137 @@
+"""Rows of the tables on what each ingredient of a recipe buys, and arrays of the figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from cifarcam.report.page import interval
+from cifarcam.studies.ingredients import (
+    BUNDLE,
+    Comparison,
+    Outcome,
+    Removal,
+    Removals,
+    Step,
+    Steps,
+)
+
+STEP_HEADER = (
+    "Ingredient",
+    "Validation accuracy (%)",
+    "Change (points)",
+    "p (Holm)",
+    "The step",
+)
+COST_HEADER = (
+    "Ingredient",
+    "Training accuracy (%)",
+    "Parameters (million)",
+    "Operations (million)",
+    "Minutes",
+)
+REMOVAL_HEADER = (
+    "Without",
+    "Validation accuracy (%)",
+    "Change (points)",
+    "p (Holm)",
+    "Removing it",
+)
+NONE = "–"
+
+
+def step_rows(steps: Steps) -> list[list[str]]:
+    """Rows of the ablation's table under `STEP_HEADER`."""
+    return [
+        [
+            _title(step),
+            interval(step.accuracy, 1, signed=False),
+            NONE if step.change is None else interval(step.change, 1),
+            _p(step.p),
+            NONE if step.outcome is None else str(step.outcome),
+        ]
+        for step in steps.lines
+    ]
+
+
+def cost_rows(steps: Steps) -> list[list[str]]:
+    """Rows of the table under `COST_HEADER`: how closely each step fits, its size and its time."""
+    return [
+        [
+            step.ingredient,
+            f"{step.train:.1f}",
+            f"{step.parameters / 1e6:.2f}",
+            f"{step.forward_flops / 1e6:,.0f}",
+            f"{step.seconds / 60:.1f}",
+        ]
+        for step in steps.lines
+    ]
+
+
+def removal_rows(removals: Removals) -> list[list[str]]:
+    """Rows of the table of leave-one-out under `REMOVAL_HEADER`, the full recipe first."""
+    full = NONE if removals.full is None else interval(removals.full, 1, signed=False)
+    return [
+        ["nothing (full recipe)", full, NONE, NONE, NONE],
+        *(_removal_row(line) for line in removals.lines),
+    ]
+
+
+def comparison_rows(comparisons: Sequence[Comparison]) -> list[list[str]]:
+    """Rows of quantity, without, with, and difference; losses have two decimal places."""
+    rows = []
+    for one in comparisons:
+        digits = 2 if one.difference.unit == "nats" else 1
+        sides = (interval(side, digits, signed=False) for side in (one.without, one.with_))
+        rows.append([one.quantity, *sides, interval(one.difference, digits)])
+    return rows
+
+
+def step_arrays(
+    steps: Steps,
+) -> tuple[list[str], list[Sequence[float]], list[tuple[float, float]], list[float]]:
+    """The arguments of `cifarcam.figures.ablation`."""
+    return (
+        [step.ingredient for step in steps.lines],
+        [step.by_seed for step in steps.lines],
+        [(step.accuracy.low, step.accuracy.high) for step in steps.lines],
+        [step.seconds for step in steps.lines],
+    )
+
+
+def removal_arrays(
+    removals: Removals,
+) -> tuple[list[str], list[Sequence[float]], list[tuple[float, float]]]:
+    """The arguments of `cifarcam.figures.removals`."""
+    return (
+        [line.ingredient for line in removals.lines],
+        [line.changes for line in removals.lines],
+        [
+            (math.nan, math.nan) if line.change is None else (line.change.low, line.change.high)
+            for line in removals.lines
+        ],
+    )
+
+
+def _title(step: Step) -> str:
+    if step.ingredient == BUNDLE:
+        return f"{step.ingredient} (at least ten changes)"
+    return step.ingredient
+
+
+def _removal_row(line: Removal) -> list[str]:
+    if line.accuracy is None or line.change is None:
+        return [line.ingredient, NONE, NONE, NONE, str(Outcome.UNMEASURED)]
+    return [
+        line.ingredient,
+        interval(line.accuracy, 1, signed=False),
+        interval(line.change, 1),
+        _p(line.p),
+        str(line.outcome),
+    ]
+
+
+def _p(p: float) -> str:
+    if math.isnan(p):
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

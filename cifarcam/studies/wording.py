@@ -1,0 +1,20 @@
+"""Small pieces of English for the sentences of findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as an English list: ``"A, B and C"``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def capital(text: str) -> str:
+    """The text with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
+
+
+def seeds_text(count: int) -> str:
+    """``"1 seed"`` or ``"3 seeds"``."""
+    return f"{count} seed" if count == 1 else f"{count} seeds"

@@ -1,0 +1,189 @@
+"""Summaries of networks and the rows of their tables, from hand-made runs."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from cifarcam import runs
+from cifarcam.errors import CifarcamError
+from cifarcam.report import networks as rows
+from cifarcam.studies import depth, networks, sizes
+from cifarcam.studies.depth import Confusions
+from cifarcam.studies.imagenet import ImageNetMaps
+from cifarcam.studies.sizes import Size
+
+
+def run(accuracy=0.9, views=None, seconds=60.0, provenance=(), **experiment):
+    metrics = {"test": {"accuracy": accuracy, "accuracy_interval": (accuracy - 0.01, accuracy)}}
+    if views is not None:
+        metrics["test_augmented"] = {"accuracy": views}
+    return SimpleNamespace(
+        name="tiny",
+        metrics=metrics,
+        provenance={"training_seconds": seconds, "epochs": 4, **dict(provenance)},
+        experiment=SimpleNamespace(**experiment),
+        history={"seconds": np.array([25.0, 25.0, 50.0, 100.0])},
+    )
+
+
+def test_summary_sets_the_best_network_beside_the_baseline():
+    ranked = networks.ranking({"baseline": [70.0, 72.0], "deep": [95.0, 95.2]})
+    found = networks.summary(ranked)
+    assert found.best == "deep"
+    assert found.best_accuracy == pytest.approx(95.1)
+    assert found.baseline_accuracy == pytest.approx(71)
+    assert found.gain == pytest.approx(24.1)
+    assert found.error_ratio == pytest.approx(29 / 4.9)
+
+
+@pytest.mark.parametrize(
+    ("percent", "words"),
+    [
+        ([95.0, 95.1, 95.2], "It is more accurate than the other"),
+        ([85.0, 85.1, 85.2], "It is less accurate than the other"),
+        ([89.0, 90.1, 91.2], "It and the other cannot be told apart by accuracy"),
+        ([95.0], "A single seed cannot tell It from the other (+5.0 points)."),
+    ],
+)
+def test_difference_has_a_sentence_for_each_outcome(percent, words):
+    found = networks.difference("It", percent, "the other", [89.8, 90.0, 90.2])
+    assert found.sentence.startswith(words)
+    assert "nan" not in found.sentence
+    assert found.effect.value == pytest.approx(np.mean(percent) - 90)
+
+
+@pytest.mark.parametrize(
+    ("views", "words"),
+    [
+        ([0.951, 0.952, 0.953], "lies above the published 94.0%"),
+        ([0.921, 0.922, 0.923], "lies below the published 94.0%"),
+        ([0.939, 0.940, 0.942], "cannot be told from the published 94.0%"),
+    ],
+)
+def test_repeated_compares_the_views_with_the_published_accuracy(views, words):
+    found = networks.repeated([run(0.92, one, 60 * k) for k, one in enumerate(views, 1)])
+    assert words in found.sentence
+    assert found.plain.value == pytest.approx(92)
+    assert found.gain.value == pytest.approx(100 * np.mean(views) - 92)
+    assert found.minutes == pytest.approx(2)
+
+
+def test_rounding_takes_the_largest_changes_of_all_runs():
+    changes = [
+        {"classes": 7, "images": 100, "probability": 0.01},
+        {"classes": 2, "images": 100, "probability": 0.02},
+    ]
+    marked = [run(provenance={"change_by_tf32": one}) for one in changes]
+    assert networks.rounding({"a": [run(), marked[0]], "b": [marked[1]]}) == networks.Rounding(
+        7, 100, 0.02
+    )
+
+
+def test_adopted_runs_say_how_their_predictions_were_computed():
+    for seed, precision in ((0, "float32"), (1, "TF32")):
+        adopted = runs.load("resnet18-long", seed=seed)
+        assert adopted.provenance["precision_of_predictions"] == precision
+        assert "GPU" in adopted.provenance["note"]
+
+
+def test_classical_accuracies_come_from_the_recorded_predictions():
+    from cifarcam.data import evidence
+
+    labels = evidence.test_labels()
+    wrong = (labels + 1) % 10
+    names = [
+        (method, features)
+        for features in ("pixels", "gradient histograms")
+        for method in ("linear SVM", "random forest")
+    ]
+    record = {"rows": []}
+    for (method, features), right in zip(names, (4000, 5000, 5400, 5100), strict=True):
+        predicted = np.where(np.arange(10_000) < right, labels, wrong)
+        text = "".join(map(str, predicted))
+        record["rows"].append({"classifier": method, "features": features, "predictions": text})
+    found = networks.classical(record)
+    assert found.best == "linear SVM on gradient histograms"
+    assert found.accuracy == pytest.approx(54)
+    assert found.svm_gain == pytest.approx(14)
+    assert found.forest_gain == pytest.approx(1)
+    assert found.random_features == pytest.approx(85.63)
+
+
+def test_spared_compares_epochs_with_full_epochs():
+    training = SimpleNamespace(image_sizes=[16, 16])
+    selection = SimpleNamespace(first=4, share=0.5)
+    seen = {1: 100, 2: 100, 3: 100, 4: 50}
+    made = run(training=training, selection=selection, images_seen=lambda epoch, _: seen[epoch])
+    # Seconds an image: 0.25, 0.25 at 16 pixels; 0.5 and 2 at full size, 1.25 on average.
+    found = sizes.spared(made, 100)
+    assert found.smallest == 16
+    assert found.smallest_share == pytest.approx(20)
+    assert (found.selected_first, found.selected_share) == (4, 50)
+    assert found.full_epochs == pytest.approx(200 / 125)
+    training.image_sizes = []
+    with pytest.raises(CifarcamError, match="without smaller images"):
+        sizes.spared(made, 100)
+
+
+def test_ranking_rows_say_leads_and_published_accuracies():
+    ranked = networks.ranking({"AlexNet": [88.0, 88.1, 88.2], "baseline": [72.0]})
+    first, last = rows.ranking_rows(ranked)
+    assert first == ["AlexNet", 3, "88.1 [87.9, 88.3]", "+16.1", "–", rows.PUBLISHED["AlexNet"]]
+    assert last == ["Baseline", 1, "72.0", "–", "–", "–"]
+    percent, intervals = rows.seed_values(ranked)
+    assert percent == {"AlexNet": (88.0, 88.1, 88.2), "Baseline": (72.0,)}
+    assert intervals["AlexNet"] == pytest.approx((87.85, 88.35), abs=0.01)
+
+
+def test_short_rows_describe_the_recipe():
+    made = run(
+        0.9,
+        seconds=600,
+        data=SimpleNamespace(fit="train+validation"),
+        training=SimpleNamespace(optimizer="muon"),
+        augmentation=SimpleNamespace(parts=("flip", "cutout")),
+    )
+    made.experiment.prediction = None
+    assert rows.short_rows({"speedrun": made}) == [
+        ["Speedrun", 4, "all", "Muon", "flips, cutout", "10", "90.0 [89.0, 90.0]"]
+    ]
+
+
+def test_confusion_points_put_our_networks_last():
+    def of(names, layers):
+        n = len(names)
+        return Confusions(names, np.array(layers, float), np.full(n, 90.0), np.ones((n, 3)), None)
+
+    points = rows.confusion_points(of(("ours",), [5]), of(("a", "b"), [110, np.nan]))
+    assert points["is_ours"] == [False, False, True]
+    assert points["depth"].tolist()[::2] == [110, 5]
+    assert list(points["counts"]) == ["cat – dog", "automobile – truck", "airplane – ship"]
+    assert [len(values) for values in points["counts"].values()] == [3, 3, 3]
+
+
+def test_association_rows_say_interval_and_p_value():
+    falling = depth.association(-np.stack([np.arange(9.0)] * 3, axis=1), np.arange(9.0))
+    row = rows.association_rows(falling, falling, falling)[0]
+    assert row[0] == "Cat – dog"
+    assert row[1].startswith("−1.00 [−1.00, ")
+    assert row[1].endswith("p < 0.001")
+
+
+def test_size_rows_and_titles():
+    assert rows.size_rows({"transformer": Size(8, 0.283, 1071.2, 8)}) == [
+        ["Transformer", 8, "0.28", "1,071", "8 × 8"]
+    ]
+    pictures = np.zeros((2, 8, 8, 3), np.uint8)
+    maps = ImageNetMaps(pictures, np.array([404, 7]), np.ones((2, 8, 8), np.float32))
+    texts = [text.get_text() for text in rows.imagenet_figure(maps, ["a", "b"]).findobj(Text)]
+    assert {"a", "as class 404", "b", "as class 7"} <= {
+        line for t in texts for line in t.split("\n")
+    }
+    assert rows.imagenet_figure(None, ["a", "b"]) is None
+    training = SimpleNamespace(image_sizes=[20, 20, 24])
+    assert rows.stages(run(training=training)) == (
+        "20 × 20 pixels for 2 epochs, then 24 × 24 pixels for 1 epoch, "
+        "then 32 × 32 pixels for 1 epoch"
+    )
