@@ -108,11 +108,11 @@ def test_code_is_in_the_appendix_only(built, text):
     lines = [
         line.strip()
         for cell in notebook.cells
-        if cell.cell_type == "code"
+        if cell.cell_type == "code" and "remove-cell" not in cell.metadata.get("tags", [])
         for line in cell.source.splitlines()
         if len(line.strip()) > 30 and not re.match(r"\s*f?[\"']", line)
     ]
-    assert len(lines) > 50
+    assert len(lines) > 30
     for line in lines:
         assert letters(line) in after, line
         assert letters(line) not in before, line

@@ -18,6 +18,10 @@ from sphinx_jupyterbook_latex.nodes import RootHeader
 SENTENCE_END = re.compile(r"(?<=[\w)%]\.)\s+(?=[A-Z])")
 ADDRESS = re.compile(r"(https?://[^\s)]+)")
 LONG_TABLE = 1400  # letters; a longer table may break over pages
+WIDEST = 58  # letters of a row; where it is wider, intervals have lines of their own
+WORDS = 15  # letters that a column of words counts for
+INTERVAL = re.compile(r" (\[[^\]]+\])")
+NO_BREAK = "\u00a0"
 CODE = "code-appendix"
 PROVENANCE = "computed-from"  # class of a chapter's last box; an appendix repeats all of them
 BIBLIOGRAPHY = "bibliography"
@@ -166,10 +170,13 @@ def _set_columns(table: nodes.table) -> None:
         max(len(word) for entry in column for word in entry.astext().split() or [""])
         for column in columns
     ]
-    widths = [
-        max(longest[k], *(len(entry.astext()) for entry in column[1:]))
-        for k, column in enumerate(columns)
-    ]
+    widths = _widths(columns, longest)
+    wide = sum(width if number else WORDS for number, width in zip(is_number, widths, strict=True))
+    if wide > WIDEST:
+        for text in list(table.findall(nodes.Text)):
+            if INTERVAL.search(text):
+                text.parent.replace(text, nodes.Text(INTERVAL.sub(_on_two_lines, text)))
+        widths = _widths(columns, longest)
     if len(table.astext()) < LONG_TABLE:
         opening, closing = r"\begin{table}[htbp]", r"\end{table}"
         spec = "".join(
@@ -194,6 +201,24 @@ def _set_columns(table: nodes.table) -> None:
     size = r"\widetable" if len(columns) > 5 else r"\narrowtable"
     place = table.parent.index(table)
     table.parent[place : place + 1] = [_latex(opening + size), note, table, _latex(closing)]
+
+
+def _widths(columns: list[tuple[nodes.entry, ...]], longest: list[int]) -> list[int]:
+    """Letters of the longest line by column: a line of a cell's own, or a word of the header."""
+    return [
+        max(word, *(len(line) for entry in column[1:] for line in _lines(entry.astext())))
+        for column, word in zip(columns, longest, strict=True)
+    ]
+
+
+def _on_two_lines(match: re.Match[str]) -> str:
+    """An interval that may start a line and does not break within."""
+    return " " + match[1].replace(" ", NO_BREAK)
+
+
+def _lines(text: str) -> list[str]:
+    """The narrowest lines that a cell's text may be set in."""
+    return text.split(" ") if NO_BREAK in text else [text]
 
 
 def _is_number(entry: nodes.entry) -> bool:
