@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from cifarcam.data import faces
 from cifarcam.data.faces import cat_faces, overlaps
 from cifarcam.errors import CifarcamError
 from cifarcam.figures.style import SKY, WIDTH
+from cifarcam.report import where as rows
 
 
 def content():
@@ -129,3 +131,13 @@ def test_boxes_refuse_other_numbers_and_show_none():
         figures.boxes(images, np.zeros((1, 4)), ["1", "2"])
     empty = figures.boxes(images[:0], np.zeros((0, 4)), [])
     assert [text.get_text() for text in empty.axes[0].texts] == ["no images to show"]
+
+
+def test_marked_faces_are_those_of_the_full_test_set():
+    images = np.arange(10_000, dtype=np.int64)
+    full = SimpleNamespace(is_sample=False, test=SimpleNamespace(images=images))
+    pictures, boxes, titles = rows.marked_faces(cat_faces(), full)
+    assert pictures.tolist() == cat_faces().images.tolist() == list(map(int, titles))
+    assert np.array_equal(boxes, cat_faces().boxes)
+    sample = SimpleNamespace(is_sample=True, test=SimpleNamespace(images=images[:100]))
+    assert [len(part) for part in rows.marked_faces(cat_faces(), sample)] == [0, 0, 0]

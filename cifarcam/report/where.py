@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from cifarcam.data import Dataset
+from cifarcam.data.faces import CatFaces
 from cifarcam.explain import Explainer
 from cifarcam.report.examples import Example, choose_examples
 from cifarcam.report.page import interval
@@ -21,6 +23,19 @@ NETWORKS: Mapping[str, str] = {
     "baseline": "baseline, last epoch",
     "baseline-early-stopping": "stopped early",
 }
+
+
+def marked_faces(faces: CatFaces, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Pictures, boxes and titles of the marked faces; none on the sample, whose images are others.
+
+    Returns
+    -------
+    tuple
+        Pictures (uint8, K x 32 x 32 x 3), boxes (int64, K x 4), and the images' numbers as text.
+    """
+    count = 0 if dataset.is_sample else len(faces.images)
+    images = faces.images[:count]
+    return dataset.test.images[images], faces.boxes[:count], [str(number) for number in images]
 
 
 def layer_rows(layers: Layers) -> list[list[str]]:
