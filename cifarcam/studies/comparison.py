@@ -67,7 +67,7 @@ def values_of(network: Mapping[str, Any], metric: str) -> dict[str, np.ndarray]:
 
 def baselines(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The baseline's networks of the faithfulness record, by seed."""
-    networks = record.get("networks", [])  # absent from a record made before 2026-11-26
+    networks = record["networks"]
     return [one for one in networks if one["experiment"] == "baseline"]
 
 
