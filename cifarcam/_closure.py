@@ -1,8 +1,8 @@
 """The import closure of code: modules of the package, their digests, and distributions.
 
 Wherever a result names the code that made it, the digest is taken over the syntax trees of the
-import closure inside the package, without docstrings, comments and the order of imports. A changed
-comment outdates no result; a changed constant outdates every result whose closure holds its module.
+import closure inside the package, without docstrings, comments, ``__all__`` and the order of
+imports. A changed comment outdates no result; a changed constant outdates every result whose closure holds its module.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def closure(modules: Iterable[str]) -> list[str]:
 
 @functools.cache
 def module_digest(module: str) -> str:
-    """SHA-256, hexadecimal, of one module's syntax tree without docstrings and comments."""
+    """SHA-256, hexadecimal, of one module's syntax tree; see the module's docstring."""
     base = _ROOT.joinpath(*module.split(".")[1:])
     path = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
     tree = _plain(ast.parse(path.read_text()))
@@ -168,7 +168,7 @@ def _plain(value: Any) -> Any:
     Empty fields are left out because versions differ in them.
     """
     if isinstance(value, list):
-        return tuple(_plain(item) for item in _without_order_of_imports(value))
+        return tuple(_plain(item) for item in _calculating(value))
     if not isinstance(value, ast.AST):
         return repr(value)
     fields = dict(ast.iter_fields(value))
@@ -179,11 +179,13 @@ def _plain(value: Any) -> Any:
     return (type(value).__name__, *((name, _plain(field)) for name, field in used.items()))
 
 
-def _without_order_of_imports(items: list[Any]) -> list[Any]:
-    """Statements with consecutive imports split by name and sorted."""
+def _calculating(items: list[Any]) -> list[Any]:
+    """Statements without ``__all__``, and with consecutive imports split by name and sorted."""
     ordered: list[Any] = []
     block: list[Any] = []
     for item in items:
+        if isinstance(item, ast.Assign) and ast.unparse(item.targets[0]) == "__all__":
+            continue
         if isinstance(item, ast.Import):
             block += [ast.Import([alias]) for alias in item.names]
         elif isinstance(item, ast.ImportFrom):

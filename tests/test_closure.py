@@ -51,6 +51,7 @@ def test_code_digest_ignores_comments_docstrings_and_the_order_of_imports(packag
     change(package, classical, "import numpy as np\n", "import numpy as np\nimport time\n")
     change(package, classical, "LEAVES = (1, 4)", "LEAVES = (\n    1,\n    4,\n)")
     change(package, "errors.py", '"""', '"""Other words: ')
+    change(package, "data/__init__.py", '"obtain"]', '"obtain", "name"]')
     assert digests(*names) == before
 
 

@@ -1,13 +1,18 @@
-"""What others found about the CIFAR-10 test images: the predictions of thirty published networks.
+"""What others found about the CIFAR-10 test images.
 
-The networks were trained and tested by Recht et al. (2018), who published their predictions in
-https://github.com/modestyachts/CIFAR-10.1 under the MIT license (``published/LICENSE``).
+Predictions of thirty published networks, which Recht et al. (2018) trained and tested, from
+https://github.com/modestyachts/CIFAR-10.1 under the MIT license (``published/LICENSE-MIT``). Near
+duplicates, which Barz and Denzler (2020) found and judged, from ``meta`` of
+https://github.com/cvjena/cifair. Labels that five people each judged for Northcutt et al. (2021),
+from ``mturk`` of https://github.com/cleanlab/label-errors under the Apache license 2.0
+(``published/LICENSE-APACHE``).
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +22,12 @@ from cifarcam import _files
 
 PUBLISHED = Path(__file__).parent / "published" / "predictions.npz"
 PUBLISHED_SHA256 = "3612e7834cc9a7b65dd6facbababdc1496a94f20d3a81a67f6120fc3cbbf55be"
+TWINS = {  # the two files as Barz and Denzler publish them
+    "train": "4cb7e99a7dfff346082c9d8fa4c2989a196e4a37d1e58f75936046696f1ba6a4",
+    "test": "ef7b33e2f32d056cdb342046b437ee819541a07cb3bb0520a3ada9b9c035f532",
+}
+VOTES_SHA256 = "dd62c9ae10b0c818302930cf6ad6123444ff43244335fedcc0b178f6e2cc840b"
+MAJORITY = 3  # of five votes
 
 # Layers with weights on the longest way through a published network, where its name says it, or
 # the paper that the name refers to. Left out are networks whose names say no depth: alexnet_tf_ben,
@@ -43,6 +54,71 @@ DEPTHS: Mapping[str, int] = {
     "wrn_28_10": 28,  # WRN-28-10: Zagoruyko and Komodakis (2016), section 2.3
     "wrn_28_10_cutout16": 28,
 }
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Pairs of near duplicates, each judged by the people who published them.
+
+    Attributes
+    ----------
+    images
+        Indices of test images (int64, K).
+    twins
+        Index of each image's near duplicate (int64, K).
+    distances
+        Cosine distance of the two in the features of their network (float64, K); the list was
+        made by looking at the pairs of small distance.
+    same_shot
+        bool, K: whether both come from the same photograph, processed differently; else they are
+        photographs that look very much alike.
+    """
+
+    images: np.ndarray
+    twins: np.ndarray
+    distances: np.ndarray
+    same_shot: np.ndarray
+
+
+@dataclass(frozen=True)
+class LabelVotes:
+    """Test images whose labels an algorithm doubted, and what five people each said of them.
+
+    Northcutt et al. (2021), section 4: each person saw the picture, its label and the suggested
+    class, and chose one of the two, both or neither.
+
+    Attributes
+    ----------
+    images
+        Indices of test images (int64, K), ascending.
+    labels, suggested
+        The label of each image, and the class that the algorithm suggested (int64, K).
+    for_label, for_suggested, for_both, for_neither
+        Votes of five (int64, K).
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    suggested: np.ndarray
+    for_label: np.ndarray
+    for_suggested: np.ndarray
+    for_both: np.ndarray
+    for_neither: np.ndarray
+
+    @property
+    def confirmed(self) -> np.ndarray:
+        """Whether a majority chose the label (bool, K)."""
+        return self.for_label >= MAJORITY
+
+    @property
+    def corrected(self) -> np.ndarray:
+        """Whether a majority chose the suggested class (bool, K)."""
+        return self.for_suggested >= MAJORITY
+
+    @property
+    def doubtful(self) -> np.ndarray:
+        """Whether no majority chose the label (bool, K)."""
+        return ~self.confirmed
 
 
 def published_predictions() -> dict[str, np.ndarray]:
@@ -75,12 +151,51 @@ def test_labels() -> np.ndarray:
     return _published()["labels"].astype(np.int64)
 
 
+def twins(among: str = "train") -> Twins:
+    """The near duplicates of test images that Barz and Denzler (2020) list, closest first.
+
+    Parameters
+    ----------
+    among
+        ``"train"``: pairs of a test image and one of the 50,000 training images in their
+        published order, which `Dataset` splits into train and validation. ``"test"``: pairs of
+        test images.
+
+    Raises
+    ------
+    CifarcamError
+        When the package's file is missing or damaged.
+    """
+    rows = _table(f"twins-{among}.csv", TWINS[among])
+    images, partners, distances, judgements = rows.T
+    return Twins(
+        images.astype(np.int64), partners.astype(np.int64), distances, same_shot=judgements < 2
+    )
+
+
+def label_votes() -> LabelVotes:
+    """The 275 test images whose labels Northcutt et al. (2021) let five people judge.
+
+    Raises
+    ------
+    CifarcamError
+        When the package's file is missing or damaged.
+    """
+    return LabelVotes(*_table("label-votes.csv", VOTES_SHA256).astype(np.int64).T)
+
+
+def _table(name: str, digest: str) -> np.ndarray:
+    content = _files.read_verified(PUBLISHED.parent / name, digest, _remedy(name))
+    return np.loadtxt(io.BytesIO(content), delimiter=",", skiprows=1)
+
+
+def _remedy(name: str) -> str:
+    path = PUBLISHED.parent / name
+    return f"restore it (`git checkout -- {path}` in a checkout), or install cifarcam again"
+
+
 @cache
 def _published() -> dict[str, np.ndarray]:
-    content = _files.read_verified(
-        PUBLISHED,
-        PUBLISHED_SHA256,
-        f"restore it (`git checkout -- {PUBLISHED}` in a checkout), or install cifarcam again",
-    )
+    content = _files.read_verified(PUBLISHED, PUBLISHED_SHA256, _remedy(PUBLISHED.name))
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
