@@ -6,11 +6,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from filelock import FileLock
 from safetensors.numpy import load_file
 
-from cifarcam import _devices, _files, _store
-from cifarcam.data import transfer
+from cifarcam import _devices
+from cifarcam.data.publication import Publication
 from cifarcam.errors import CifarcamError, first_line
 from cifarcam.models import resnet
 
@@ -34,40 +33,14 @@ def resnet18(url: str = URL, sha256: str = SHA256) -> keras.Model:
     CifarcamError
         When the file cannot be fetched, or has another digest.
     """
-    path = _files.cache_dir() / "pretrained" / f"resnet18-{sha256[:12]}.safetensors"
-    name = str(path.relative_to(_files.cache_dir()))
-    _store.hand_out("cached", name, digest=None)  # until the file is there
-    if not _has_digest(path, sha256):
-        with _files.writing_to(path.parent), FileLock(path.parent / "resnet18.lock"):
-            if not _has_digest(path, sha256):  # another process may have fetched it meanwhile
-                _fetch(url, path, sha256)
-    _store.hand_out("cached", name, digest=sha256)
-    return read_resnet18(path)
-
-
-def _has_digest(path: Path, sha256: str) -> bool:
-    try:
-        return _files.sha256(path) == sha256
-    except OSError:
-        return False
-
-
-def _fetch(url: str, path: Path, sha256: str) -> None:
-    try:
-        with transfer.scratch(path) as scratch:
-            fetched = transfer.fetch(
-                url, scratch / path.name, sha256=sha256, size_limit=BYTES, what="the file"
-            )
-            fetched.replace(path)
-    except transfer.Unreachable as error:
-        raise CifarcamError(
-            f"the ImageNet weights of ResNet-18 cannot be fetched from {url} ({error}); "
-            "try again with a network"
-        ) from error
-    except transfer.Corrupt as error:
-        raise CifarcamError(
-            f"{url}: not the file of SHA-256 {sha256} ({error}); try again"
-        ) from error
+    weights = Publication(
+        name=f"pretrained/resnet18-{sha256[:12]}.safetensors",
+        title="the file of ImageNet weights of ResNet-18",
+        url=url,
+        sha256=sha256,
+        size=BYTES,
+    )
+    return read_resnet18(weights.obtain())
 
 
 def read_resnet18(path: Path) -> keras.Model:

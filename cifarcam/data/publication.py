@@ -1,0 +1,107 @@
+"""Files that others publish under an address: fetched into the user's cache, verified at each use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from cifarcam import _files, _store
+from cifarcam.data import transfer
+from cifarcam.errors import CifarcamError, check_readable
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A published file.
+
+    Attributes
+    ----------
+    name
+        Where it lies in the user's cache, such as ``"cifar10h/probs.npy"``.
+    title
+        What it is, for messages: ``"the ImageNet weights of ResNet-18"``.
+    url
+        The address that serves it.
+    sha256
+        Its published digest, hexadecimal.
+    size
+        Its length in bytes, or an upper bound.
+    """
+
+    name: str
+    title: str
+    url: str
+    sha256: str
+    size: int
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies once it has been fetched."""
+        return _files.cache_dir() / self.name
+
+    def is_at_hand(self) -> bool:
+        """Whether the cache holds the file, undamaged; a chapter that asks depends on it."""
+        try:
+            at_hand = _files.sha256(self.path) == self.sha256
+        except OSError:
+            at_hand = False
+        _store.hand_out("cached", self.name, digest=self.sha256 if at_hand else None)
+        return at_hand
+
+    def obtain(self, local: Path | None = None) -> Path:
+        """The verified file in the cache, fetched first where it is missing or damaged.
+
+        Parameters
+        ----------
+        local
+            A copy of the file to use instead of the network.
+
+        Raises
+        ------
+        CifarcamError
+            When the file cannot be fetched or has another digest, or the cache cannot be written.
+        """
+        if local is None and self.is_at_hand():
+            return self.path
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        with _files.writing_to(self.path.parent), FileLock(lock):
+            # Another process may have fetched it meanwhile.
+            if local is not None:
+                self._copy(local)
+            elif not self.is_at_hand():
+                self._fetch()
+        self.is_at_hand()
+        return self.path
+
+    def _copy(self, local: Path) -> None:
+        check_readable(local)
+        if local.stat().st_size > self.size or _files.sha256(local) != self.sha256:
+            raise CifarcamError(
+                f"{local}: not {self.title} (its SHA-256 is not {self.sha256[:12]}…); download "
+                f"{self.url} and give that file"
+            )
+        with _files.atomic_file(self.path) as temporary:
+            temporary.write_bytes(local.read_bytes())
+
+    def _fetch(self) -> None:
+        try:
+            with transfer.scratch(self.path) as scratch:
+                fetched = transfer.fetch(
+                    self.url,
+                    scratch / self.path.name,
+                    sha256=self.sha256,
+                    size_limit=self.size,
+                    what="the file",
+                )
+                fetched.replace(self.path)
+        except transfer.Unreachable as error:
+            raise CifarcamError(
+                f"{self.title} cannot be fetched from {self.url} ({error}); try again with a "
+                "network"
+            ) from error
+        except transfer.Corrupt as error:
+            raise CifarcamError(
+                f"{self.url}: not the file of SHA-256 {self.sha256} ({error}); try again"
+            ) from error
