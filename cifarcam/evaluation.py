@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -240,25 +239,6 @@ def most_confident_mistakes(
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
     return wrong[order][:count].astype(np.int64)
-
-
-def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """The mean of independent values and the half width of its 95% interval (Student's t).
-
-    The half width is NaN for a single value and 0 where all values are equal.
-
-    Raises
-    ------
-    CifarcamError
-        When there is no value.
-    """
-    array = np.asarray(values, np.float64)
-    if array.size == 0:
-        raise CifarcamError("no values to average; give at least one")
-    if array.size == 1:
-        return float(array.mean()), math.nan
-    quantile = stats.t.ppf(0.975, array.size - 1)
-    return float(array.mean()), float(quantile * stats.sem(array))
 
 
 def _check(probabilities: np.ndarray, labels: np.ndarray) -> None:

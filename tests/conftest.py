@@ -4,7 +4,7 @@ import functools
 import shutil
 
 import pytest
-from helpers import BROWSER, ROOT, run, tracked_files, write_tiny_experiments
+from helpers import BROWSER, ROOT, Server, run, tracked_files, write_tiny_experiments
 from xdist.scheduler import LoadScopeScheduling
 
 
@@ -62,3 +62,11 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=BROWSER)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def server():
+    started = Server()
+    yield started
+    started.server.shutdown()
+    started.server.server_close()

@@ -1,10 +1,13 @@
-"""What several test modules share: paths, commands, tiny experiments, pages in a browser."""
+"""What several test modules share: paths, commands, tiny experiments, pages, a local server."""
 
+import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 from bs4 import BeautifulSoup
@@ -122,14 +125,16 @@ class OpenPage:
         inside = (html.as_uri() + "/", "data:", "blob:")
         return [url for url in self.requests if not url.startswith(inside)]
 
-    def barriers(self, context=None):
-        """What axe-core finds that is serious or critical."""
+    def barriers(self, context=None, rule=None):
+        """What axe-core finds that is serious or critical, by all rules or by one."""
         from axe_playwright_python.sync_playwright import Axe
 
         # The rule is new: labels must hold the words that are seen.
         rules = {"label-content-name-mismatch": {"enabled": True}}
         # Without asking for the style sheets again, which a page from the disk may not.
         options = {"resultTypes": ["violations"], "rules": rules, "preload": False}
+        if rule is not None:
+            options["runOnly"] = {"type": "rule", "values": [rule]}
         found = Axe().run(self.page, context=context, options=options).response["violations"]
         return [
             (rule["id"], node["html"][:200], node["failureSummary"])
@@ -142,3 +147,61 @@ class OpenPage:
 def left_in(directory):
     """Names in a directory without locks, which some versions of filelock remove."""
     return sorted(path.name for path in directory.iterdir() if path.suffix != ".lock")
+
+
+class Server:
+    """Serves one answer after the other; the last one again and again."""
+
+    def __init__(self):
+        self.answers = []
+        self.asked = 0
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                answer = outer.answers[min(outer.asked, len(outer.answers) - 1)]
+                outer.asked += 1
+                answer(self)
+
+            def log_message(self, *arguments):
+                """Say nothing."""
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None  # a client that gave up is none
+        self.url = f"http://127.0.0.1:{self.server.server_port}/cifar-10-binary.tar.gz"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+
+def serving(content, declared=None, pause=0.0):
+    def answer(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(declared or len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+        handler.wfile.flush()
+        if pause:
+            time.sleep(pause)
+        handler.close_connection = True
+
+    return answer
+
+
+def failing(status):
+    return lambda handler: handler.send_error(status)
+
+
+def dripping(handler):
+    """A byte now and then, which passes every timeout."""
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"x")
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+def endless(handler):
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(bytes(2**16))

@@ -1,9 +1,10 @@
 """Layer lists and parameter counts against the papers' and a count by hand."""
 
-import keras
 import pytest
 
-from cifarcam.models import alexnet, custom_cnn, summary
+from cifarcam.models import custom_cnn, summary
+from cifarcam.report import architectures as tables
+from cifarcam.studies import architectures
 
 PUBLISHED = {  # parameters, convolutions, dense layers
     "alexnet": (60_965_224, 5, 3),
@@ -11,25 +12,22 @@ PUBLISHED = {  # parameters, convolutions, dense layers
     "resnet50": (25_636_712, 53, 1),  # 49 in the main path, 4 projections
     "densenet121": (8_062_504, 120, 1),
 }
-BUILDERS = {
-    "alexnet": alexnet.build_imagenet,
-    "vgg19": lambda: keras.applications.VGG19(weights=None),
-    "resnet50": lambda: keras.applications.ResNet50(weights=None),
-    "densenet121": lambda: keras.applications.DenseNet121(weights=None),
-}
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return architectures.networks()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_blocks_add_up_to_the_published_counts(name):
-    model = BUILDERS[name]()
-    parameters, convolutions, dense = PUBLISHED[name]
-    assert model.count_params() == parameters
-    assert summary.weighted_layers(model) == {"convolution": convolutions, "dense": dense}
-    blocks = summary.blocks(model)
-    assert sum(block.parameters for block in blocks) == parameters
-    assert blocks[0].kind == "input"
-    repeats = [block.repeat for block in blocks if block.repeat > 1]
+def test_blocks_add_up_to_the_published_counts(networks, name):
+    network = networks[name]
+    assert (network.parameters, network.convolutions, network.dense) == PUBLISHED[name]
+    assert network.million == network.parameters / 1e6
+    assert sum(block.parameters for block in network.blocks) == network.parameters
+    assert network.blocks[0].kind == "input"
+    repeats = [block.repeat for block in network.blocks if block.repeat > 1]
     assert (
         repeats
         == {
@@ -39,6 +37,13 @@ def test_blocks_add_up_to_the_published_counts(name):
             "densenet121": [6, 12, 24, 16],
         }[name]
     )
+
+
+@pytest.mark.slow
+def test_rows_of_the_networks_are_their_counts(networks):
+    assert networks.keys() == PUBLISHED.keys()
+    rows = tables.published_rows(networks.values())
+    assert rows[1][:5] == ["VGG-19", "2014", "16", "3", "143,667,240"]
 
 
 def test_custom_network_has_the_parameters_counted_by_hand():

@@ -20,9 +20,23 @@ from cifarcam import _closure, _files, _store, cli, figures
 from cifarcam.errors import CifarcamError
 from cifarcam.publish import sphinx_ext
 from cifarcam.report import claims, claims_page
-from cifarcam.studies.claims import CLAIMS, Claim, Condition, Finding, Timing, Verdict, judge
+from cifarcam.studies.claims import (
+    CLAIMS,
+    Claim,
+    Condition,
+    Finding,
+    Timing,
+    Verdict,
+    judge,
+    phrases,
+)
 from cifarcam.studies.claims import sources as sources_module
-from cifarcam.studies.claims.base import verdict_by_seed, verdict_of, verdict_of_range
+from cifarcam.studies.claims.base import (
+    sentence_of,
+    verdict_by_seed,
+    verdict_of,
+    verdict_of_range,
+)
 from cifarcam.studies.inference import Effect
 
 NAN = math.nan
@@ -100,6 +114,26 @@ def test_verdict_by_seed_needs_all_of_three_seeds_to_agree(holds, verdict):
 def test_verdict_refuses_another_side():
     with pytest.raises(CifarcamError, match="'over'; give 'above' or 'below'"):
         verdict_of(effect(1.0, 2.0), claimed="over")
+
+
+def test_each_verdict_of_a_rule_has_its_sentence():
+    sentences = {"reproduced": "It does.", "contradicted": "It does not.", "undecided": "It may."}
+    for verdict, sentence in sentences.items():
+        assert sentence_of(Verdict(verdict), **sentences) == sentence
+    with pytest.raises(KeyError):
+        sentence_of(Verdict.FITTED, **sentences)
+
+
+def test_phrases_have_a_typeset_minus_and_speak_of_one_seed():
+    assert phrases.points(effect(-1.0, 2.0)) == (
+        "(+0.5 points, 95% interval over 3 seeds −1.0 to +2.0)"
+    )
+    assert (
+        phrases.points(replace(effect(NAN, NAN, count=1), value=-2.0)) == "(−2.0 points, one seed)"
+    )
+    assert phrases.signed(-0.126, 2) == "−0.13"
+    assert (phrases.seeds(1), phrases.seeds(3)) == ("one seed", "3 seeds")
+    assert (phrases.p_value(0.0009), phrases.p_value(0.001)) == ("p < 0.001", "p = 0.001")
 
 
 # ---- the claims ----

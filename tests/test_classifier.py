@@ -582,17 +582,20 @@ def flat_network(side, deviation=0.02):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["grad-cam", "saliency", "integrated-gradients"])
 @pytest.mark.parametrize(("side", "deviation"), [(16, 0.02), (256, 0.02), (512, 0.02), (64, 3e3)])
-def test_float16_keeps_small_gradients_and_does_not_overflow(side, deviation, method):
+def test_float16_keeps_small_gradients_and_does_not_overflow(side, deviation):
     twin = flat_network(side, deviation)
     half = under("mixed_float16", lambda: flat_network(side, deviation))
     half.set_weights(twin.get_weights())
     pixels = np.random.default_rng(0).integers(0, 256, (2, side, side, 3)).astype(np.uint8)
-    options = {"steps": 2} if method == "integrated-gradients" else {}
-    expected = explain.METHODS[method](twin, **options).signed_maps(pixels, 1)
-    result = explain.METHODS[method](half, **options).signed_maps(pixels, 1)
-    np.testing.assert_allclose(result, expected, atol=0.02 * np.abs(expected).max())
+    twin, half = explain.Classifier(twin), explain.Classifier(half)
+    for method in ("grad-cam", "saliency", "integrated-gradients"):
+        options = {"steps": 2} if method == "integrated-gradients" else {}
+        expected = explain.METHODS[method](twin, **options).signed_maps(pixels, 1)
+        result = explain.METHODS[method](half, **options).signed_maps(pixels, 1)
+        np.testing.assert_allclose(
+            result, expected, atol=0.02 * np.abs(expected).max(), err_msg=method
+        )
 
 
 @pytest.mark.slow
@@ -771,10 +774,11 @@ def test_backend_other_than_tensorflow_is_refused(by, tmp_path):
         options = {"home": tmp_path}
     stderr = in_process("import cifarcam.explain", **options).stderr
     assert stderr.splitlines()[-1].startswith("cifarcam.errors.CifarcamError: Keras ")
-    done = in_process(COMMAND, **options)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "KERAS_BACKEND" in done.stderr
-    assert in_process("import cifarcam.figures, cifarcam.data", **options).returncode == 0
+    if by == "environment":
+        done = in_process(COMMAND, **options)
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert "KERAS_BACKEND" in done.stderr
+        assert in_process("import cifarcam.figures, cifarcam.data", **options).returncode == 0
 
 
 @pytest.mark.slow

@@ -54,12 +54,15 @@ def call(*arguments):
     sorted(path.parent for path in RUNS.glob("*/weights.safetensors")),
     ids=lambda path: path.name,
 )
-def test_committed_runs_load_and_are_as_accurate_as_they_say(directory):
-    run, sample = runs.read(directory), data.load("sample")
-    predicted = run.model().predict(sample.test.images, batch_size=500, verbose=0).argmax(axis=1)
-    # A thousand images of the test split: three standard errors at 73% are four points.
-    accuracy = float((predicted == sample.test.labels).mean())
-    assert accuracy == pytest.approx(run.metrics["test"]["accuracy"], abs=0.04)
+def test_committed_weights_give_the_committed_predictions(directory):
+    run, images = runs.read(directory), data.load("sample").test.images[:64]
+    logarithms = [
+        np.log(np.maximum(probabilities.astype(np.float64), 1e-6))
+        for probabilities in (run.model().predict(images, verbose=0), run.predictions)
+    ]
+    # The sample does not say which of the 10,000 test images its own are.
+    differences = np.abs(logarithms[0][:, None] - logarithms[1]).max(axis=2)
+    assert differences.min(axis=1).max() < 0.01
 
 
 def test_committed_runs_are_looked_up_from_anywhere_and_listed_once(tmp_path, monkeypatch):

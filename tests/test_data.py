@@ -4,7 +4,6 @@ import contextlib
 import errno
 import gzip
 import hashlib
-import http.server
 import io
 import json
 import os
@@ -26,7 +25,19 @@ import numpy as np
 import pooch
 import pytest
 import requests
-from helpers import left_in
+from helpers import ROOT, dripping, endless, failing, left_in, serving
+from miniature import (
+    COUNT,
+    NAMES,
+    archive_of,
+    binary_members,
+    folder_of,
+    npm_archive,
+    npm_members,
+    shrink,
+    toronto_archive,
+    zip_of,
+)
 from PIL import Image
 
 from cifarcam import _files, data
@@ -34,108 +45,6 @@ from cifarcam.data import archives, transfer
 from cifarcam.data import dataset as dataset_module
 from cifarcam.data import download as source
 from cifarcam.errors import CifarcamError
-
-COUNT = 4  # images in a batch of the miniature
-NAMES = list(archives.BATCH_MD5)
-
-
-def miniature_batches():
-    generator = np.random.default_rng(5)
-    rows = generator.integers(0, 256, (6, COUNT, 3073), dtype=np.uint8)
-    rows[:, :, 0] = generator.integers(0, 10, (6, COUNT))
-    return {name: batch.tobytes() for name, batch in zip(NAMES, rows, strict=True)}
-
-
-def toronto_archive(batches, prefix="cifar-10-batches-bin/"):
-    return archive_of({f"{prefix}{name}": content for name, content in batches.items()})
-
-
-def archive_of(members, mode="w:gz"):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def npm_archive(batches):
-    return archive_of(npm_members(batches))
-
-
-def npm_members(batches):
-    members, labels = {}, {}
-    for name, content in batches.items():
-        rows = np.frombuffer(content, np.uint8).reshape(COUNT, 3073)
-        pixels = rows[:, 1:].reshape(COUNT, 3, 1024).transpose(0, 2, 1)
-        picture = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(pixels)).save(picture, "png")
-        members[f"package/{Path(name).stem}.png"] = picture.getvalue()
-        labels[name] = rows[:, 0].tolist()
-    train = [label for name in NAMES[:5] for label in labels[name]]
-    members["package/train_lables.json"] = json.dumps(train).encode()
-    members["package/test_lables.json"] = json.dumps(labels[NAMES[5]]).encode()
-    return members
-
-
-class Server:
-    """Serves one answer after the other; the last one again and again."""
-
-    def __init__(self):
-        self.answers = []
-        self.asked = 0
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                answer = outer.answers[min(outer.asked, len(outer.answers) - 1)]
-                outer.asked += 1
-                answer(self)
-
-            def log_message(self, *arguments):
-                """Say nothing."""
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.handle_error = lambda *_: None  # a client that gave up is none
-        self.url = f"http://127.0.0.1:{self.server.server_port}/cifar-10-binary.tar.gz"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-
-def serving(content, declared=None, pause=0.0):
-    def answer(handler):
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(declared or len(content)))
-        handler.end_headers()
-        handler.wfile.write(content)
-        handler.wfile.flush()
-        if pause:
-            time.sleep(pause)
-        handler.close_connection = True
-
-    return answer
-
-
-def failing(status):
-    return lambda handler: handler.send_error(status)
-
-
-@pytest.fixture
-def server():
-    started = Server()
-    yield started
-    started.server.shutdown()
-    started.server.server_close()
-
-
-def shrink(monkeypatch):
-    """Six batches of four images, which are CIFAR-10 until the patches are undone."""
-    batches = miniature_batches()
-    monkeypatch.setattr(archives, "BATCH_IMAGES", COUNT)
-    monkeypatch.setattr(archives, "BATCH_BYTES", COUNT * 3073)
-    md5 = {name: hashlib.md5(content).hexdigest() for name, content in batches.items()}
-    monkeypatch.setattr(archives, "BATCH_MD5", md5)
-    return batches
 
 
 @pytest.fixture
@@ -315,23 +224,6 @@ def impatient(monkeypatch):
     monkeypatch.setattr(transfer, "POLL_SECONDS", 0.02)
 
 
-def dripping(handler):
-    """A byte now and then, which passes every timeout."""
-    handler.send_response(200)
-    handler.end_headers()
-    while True:
-        handler.wfile.write(b"x")
-        handler.wfile.flush()
-        time.sleep(0.05)
-
-
-def endless(handler):
-    handler.send_response(200)
-    handler.end_headers()
-    while True:
-        handler.wfile.write(bytes(2**16))
-
-
 @pytest.mark.parametrize("answer", [dripping, endless])
 def test_obtain_takes_npm_after_a_slow_or_endless_source(
     small, impatient, server, tmp_path, answer
@@ -456,7 +348,8 @@ def test_cache_that_is_no_folder_is_replaced(small, make):
 def test_cache_is_cleared_of_what_a_killed_download_left(small, server, tmp_path):
     server.answers = [serving(b"x", declared=len(small[1]), pause=9)]
     script = (
-        "from test_data import shrink, source, transfer; from cifarcam import data; import pytest\n"
+        "from miniature import shrink; from cifarcam import data; import pytest\n"
+        "from cifarcam.data import download as source, transfer\n"
         "shrink(pytest.MonkeyPatch())\n"
         f"source.TORONTO_URL = {server.url!r}; transfer.NO_ANSWER_SECONDS = 9\n"
         "data.obtain()"
@@ -545,26 +438,6 @@ def test_local_files_of_both_kinds_are_taken_and_others_refused(small, server, t
             obtained(local=tmp_path / name)
     with pytest.raises(CifarcamError, match="no such file"):
         obtained(local=tmp_path / "none.tar.gz")
-
-
-def zip_of(members, packing=zipfile.ZIP_DEFLATED):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", packing) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def folder_of(path, members):
-    for name, content in members.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
-
-
-def binary_members(batches, prefix="cifar-10-batches-bin/"):
-    """As in the published archive, with its two texts."""
-    texts = {"batches.meta.txt": b"airplane\n", "readme.html": b"<html>"}
-    return {f"{prefix}{name}": content for name, content in (batches | texts).items()}
 
 
 HANDED_OVER = {
@@ -974,28 +847,27 @@ def test_load_refuses_an_unknown_dataset():
         data.load("mnist")
 
 
-@pytest.mark.slow
-def test_load_downloads_verifies_and_splits_cifar10(tmp_path):
-    """In a process and a cache of its own, from whichever source is reachable."""
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+@pytest.fixture(scope="module")
+def downloaded(tmp_path_factory):
+    """A cache of its own with CIFAR-10, from whichever source is reachable, and what was said."""
+    cache = tmp_path_factory.mktemp("downloaded")
     done = subprocess.run(
         [sys.executable, "-c", "from cifarcam import data; data.load()"],
-        env=environment,
+        env=os.environ | {"XDG_CACHE_HOME": str(cache)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "all six batches match their published MD5" in done.stderr
-    assert "Downloading" not in done.stderr
-    environment_before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path)
-    try:
-        dataset = data.load(say=lambda line: pytest.fail(line))
-    finally:
-        if environment_before is None:
-            del os.environ["XDG_CACHE_HOME"]
-        else:
-            os.environ["XDG_CACHE_HOME"] = environment_before
+    return cache, done.stderr
+
+
+@pytest.mark.slow
+def test_load_downloads_verifies_and_splits_cifar10(downloaded, monkeypatch):
+    cache, said = downloaded
+    assert "all six batches match their published MD5" in said
+    assert "Downloading" not in said
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    dataset = data.load(say=lambda line: pytest.fail(line))
     assert [len(s) for s in (dataset.train, dataset.validation, dataset.test)] == [
         42500,
         7500,
@@ -1016,7 +888,21 @@ def test_load_downloads_verifies_and_splits_cifar10(tmp_path):
 
 
 @pytest.mark.slow
-def test_sample_is_what_its_seed_draws_from_cifar10(tmp_path):
+def test_committed_predictions_are_as_accurate_as_their_runs_say(downloaded, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(downloaded[0]))
+    labels = data.load().test.labels
+    metrics = sorted(ROOT.glob("runs/*/metrics.json"))
+    assert metrics
+    for path in metrics:
+        with np.load(path.with_name("predictions.npz")) as stored:
+            accuracy = (stored["test"].argmax(axis=1) == labels).mean()
+        said = json.loads(path.read_text())["test"]["accuracy"]
+        assert said == pytest.approx(accuracy, abs=1e-9), path
+
+
+@pytest.mark.slow
+def test_sample_is_what_its_seed_draws_from_cifar10(downloaded, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(downloaded[0]))
     dataset_module.write_sample(tmp_path)
     assert (tmp_path / "labels.json").read_bytes() == (
         dataset_module.SAMPLE_DIR / "labels.json"

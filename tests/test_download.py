@@ -13,21 +13,13 @@ import threading
 import time
 
 import pytest
-from test_data import Server, failing, serving
+from helpers import failing, serving
 
 from cifarcam.data import transfer
 from cifarcam.data.transfer import Corrupt, Unreachable
 
 CONTENT = os.urandom(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-
-
-@pytest.fixture
-def server():
-    started = Server()
-    yield started
-    started.server.shutdown()
-    started.server.server_close()
 
 
 @pytest.fixture(autouse=True)

@@ -217,29 +217,6 @@ def test_most_confident_mistakes_and_their_order():
         evaluation.most_confident_mistakes(probabilities, labels, -1)
 
 
-def test_mean_interval_by_hand():
-    # Student's t with 2 degrees of freedom has the closed-form quantile
-    # t = (2p - 1) sqrt(2 / (4 p (1 - p))); the standard deviation of 1, 2, 3 is 1.
-    quantile = 0.95 * math.sqrt(2 / (4 * 0.975 * 0.025))
-    mean, half = evaluation.mean_interval([1, 2, 3])
-    assert mean == 2
-    assert half == pytest.approx(quantile / math.sqrt(3))
-    assert half == pytest.approx(2.484138, abs=1e-6)
-
-
-@pytest.mark.filterwarnings("error")
-def test_mean_interval_of_few_values_and_of_equal_values():
-    assert evaluation.mean_interval([2.0, 2.0, 2.0]) == (2, 0)
-    # With one degree of freedom the quantile is that of Cauchy's distribution.
-    mean, half = evaluation.mean_interval(np.array([0.0, 2.0]))
-    assert (mean, half) == pytest.approx((1, math.tan(0.475 * math.pi)))
-    mean, half = evaluation.mean_interval([4.0])
-    assert mean == 4
-    assert math.isnan(half)
-    with pytest.raises(CifarcamError):
-        evaluation.mean_interval([])
-
-
 @pytest.mark.parametrize(
     ("probabilities", "labels", "complaint"),
     [

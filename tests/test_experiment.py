@@ -344,5 +344,8 @@ def test_name_of_the_greatest_length_makes_a_directory(place):
     stem = "x" * 150
     (place / f"{stem}.toml").write_text(BASELINE, encoding="utf-8-sig")
     original = experiment.find(stem).with_changes(seed=2**31 - 1, dataset="sample")
+    assert original.run_name == f"{stem}-seed2147483647-sample"
     # A run's directory is written under a longer, hidden name first.
-    (place / f".{original.run_name}.old.abcdefgh").mkdir()
+    hidden = f".{original.run_name}.old.abcdefgh"
+    (place / hidden).mkdir()
+    assert len(os.fsencode(hidden)) <= 255

@@ -292,30 +292,6 @@ def test_randomisation_puts_the_weights_back_when_it_fails(monkeypatch):
         np.testing.assert_array_equal(weights, restored)
 
 
-def test_scenes_contain_both_pictures():
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (20, 8, 8, 3)).astype(np.uint8)
-    labels = np.arange(20) % 4
-    scenes = metrics.make_scenes(pixels, labels, 30, seed=3)
-    assert (scenes.objects != scenes.backgrounds).all()
-    assert (scenes.masks.sum(axis=(1, 2)) == 16).all() and len(np.unique(scenes.masks, axis=0)) == 4
-    for image, mask, thing, ground in zip(
-        scenes.images, scenes.masks, scenes.objects, scenes.backgrounds, strict=True
-    ):
-        behind = [p for p in pixels[labels == ground] if (p[~mask] == image[~mask]).all()]
-        assert len(behind) == 1
-        small = [
-            p.reshape(4, 2, 4, 2, 3).mean(axis=(1, 3)).reshape(-1, 3)
-            for p in pixels[labels == thing]
-        ]
-        assert min(np.abs(s - image[mask]).max() for s in small) <= 0.5
-    again = metrics.make_scenes(pixels, labels, 30, seed=3)
-    np.testing.assert_array_equal(again.images, scenes.images)
-    assert (metrics.make_scenes(pixels, labels, 30, seed=4).images != scenes.images).any()
-    with pytest.raises(CifarcamError, match="two classes"):
-        metrics.make_scenes(pixels, 0 * labels, 3)
-
-
 def test_patch_removals_serve_for_any_heatmap(toy, images):
     removals = metrics.patch_removals(toy, images, grid=4)
     for maps in (PERFECT, WORST, np.random.default_rng(0).normal(size=PERFECT.shape)):

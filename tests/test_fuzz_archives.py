@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_data import (
+from miniature import (
     archive_of,
     binary_members,
     folder_of,

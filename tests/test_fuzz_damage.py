@@ -51,11 +51,13 @@ class Stored:
     def read_run(self):
         run = runs.read(self.run)
         run.model()
+        return run
 
     def read_checkpoint(self):
         fresh = state.initial_state(self.tiny, self.sample.train)
         fingerprint = self.tiny.fingerprint(self.sample.digest)
         state.restore(fresh, self.checkpoint, fingerprint)
+        return fresh
 
 
 def training_stopped(wanted, sample, checkpoint):
@@ -156,9 +158,13 @@ def stored(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_stored_files_without_damage_are_read(stored):
-    for read in stored.readers.values():
-        read()
+def test_stored_files_without_damage_hold_what_was_written(stored):
+    run, checkpoint, record, parameters, measured = list(stored.readers.values())[-5:]
+    assert run().fingerprint == stored.tiny.fingerprint(stored.sample.digest)
+    assert [epoch.epoch for epoch in checkpoint().history] == [1]
+    assert record()["rows"] == [0.5, 1 / 3]
+    assert parameters() == chapters.Parameters("sample")
+    assert measured() == {"validation": 0.5, "seconds": 1.25}
 
 
 @pytest.mark.slow

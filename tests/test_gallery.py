@@ -15,14 +15,18 @@ from PIL import Image
 from cifarcam.errors import CifarcamError
 from cifarcam.publish import pairs
 from cifarcam.report import gallery
+from cifarcam.studies import gallery_images
+from cifarcam.studies.image_facts import ImageFacts
 
 # Executed here and by the chapter of the small book below: twelve pictures of one colour each, three
 # classes, two networks. Network a classifies pictures 1, 4, 7 and 10 wrongly, network b none. The
-# heatmap of picture 2 by method "first" for network a is zero.
+# heatmap of picture 2 by method "first" for network a is zero. Network a was tested on 1,200 images,
+# network b only on these.
 CODE = """
 import numpy as np
 
 from cifarcam.report import gallery
+from cifarcam.studies.image_facts import ImageFacts
 
 classes = ["cat", "dog", "ship"]
 labels = np.repeat([0, 1, 2], 4)
@@ -41,12 +45,22 @@ maps = {
     "other": np.stack([(i + 1) * ramp[::-1] for i in range(12)]).astype(np.float32),
 }
 answers = {
-    "a": gallery.Answers(probabilities["a"], maps),
+    "a": gallery.Answers(
+        probabilities["a"], maps, np.array([[300, 95, 5], [0, 350, 50], [7, 0, 393]])
+    ),
     "b, second": gallery.Answers(
         probabilities["b, second"], {"first": maps["other"], "other": maps["first"] + 1}
     ),
 }
-files = gallery.encode(pictures, labels, places, classes, answers)
+numbers = np.arange(120)
+facts = ImageFacts(
+    twins=np.isin(numbers, [7, 101, 103]),
+    doubtful=np.isin(numbers, [108, 111]),
+    missed=np.isin(numbers, [8, 101, 107, 111]),
+    people=numbers % 4,
+    sentences=tuple((f"First of {n}.", f"Second of {n}.") for n in numbers),
+)
+files = gallery.encode(pictures, labels, places, classes, answers, facts)
 """
 
 
@@ -74,23 +88,53 @@ def test_choose_takes_the_first_of_each_class_and_then_its_surest_other_mistakes
     # Class 0 stands at 1, 3, 6 and class 1 at 0, 2, 4, 5, 7, 8.
     wrong = np.array([0.9, 0.8, 0.2, 0.1, 0.6, 0.7, 0.3, 0.95, 0.7])
     probabilities = np.where(np.arange(2) == labels[:, None], 1 - wrong[:, None], wrong[:, None])
-    indices = gallery.choose(labels, probabilities, first=1, mistakes=3)
+    indices = gallery_images.choose(labels, probabilities, first=1, mistakes=3)
     # Class 0 gives only its first image: the others are right. Class 1 gives number 0 as its first,
     # although it is a mistake too, then three mistakes by confidence, the earlier of equals first.
     assert indices.tolist() == [1, 0, 7, 5, 8]
     assert indices.dtype == np.int64
-    assert gallery.choose(labels, probabilities, first=9, mistakes=3).tolist() == [
+    assert gallery_images.choose(labels, probabilities, first=9, mistakes=3).tolist() == [
         *(1, 3, 6),
         *(0, 2, 4, 5, 7, 8),
     ]
-    assert gallery.choose(labels, probabilities, first=0, mistakes=1).tolist() == [1, 7]
+    assert gallery_images.choose(labels, probabilities, first=0, mistakes=1).tolist() == [1, 7]
     with pytest.raises(CifarcamError, match="-1"):
-        gallery.choose(labels, probabilities, first=-1, mistakes=1)
+        gallery_images.choose(labels, probabilities, first=-1, mistakes=1)
     with pytest.raises(CifarcamError, match="-2"):
-        gallery.choose(labels, probabilities, first=1, mistakes=-2)
+        gallery_images.choose(labels, probabilities, first=1, mistakes=-2)
     for few in (labels[:6], np.append(labels, 0)):
         with pytest.raises(CifarcamError):
-            gallery.choose(few, probabilities, first=1, mistakes=1)
+            gallery_images.choose(few, probabilities, first=1, mistakes=1)
+
+
+def facts_of(count, doubtful, twins, missed):
+    masks = [np.isin(np.arange(count), which) for which in (twins, doubtful, missed)]
+    return ImageFacts(*masks, np.zeros(count, np.int64), ((),) * count)
+
+
+def test_add_known_takes_the_first_of_each_kind_that_are_not_there_yet():
+    facts = facts_of(20, doubtful=[4, 6, 9], twins=[2, 6, 7, 11], missed=[1, 4, 15])
+    indices = np.array([12, 4, 3])
+    # Of two each: 4 and 6, 2 and 6, 1 and 4.
+    added = gallery_images.add_known(indices, facts, each=2)
+    assert added.tolist() == [12, 4, 3, 6, 2, 1]
+    assert added.dtype == np.int64
+    assert gallery_images.add_known(indices, facts, each=9).tolist() == [
+        12,
+        4,
+        3,
+        6,
+        9,
+        2,
+        7,
+        11,
+        1,
+        15,
+    ]
+    assert gallery_images.add_known(indices, facts, each=0).tolist() == [12, 4, 3]
+    assert gallery_images.add_known(indices, None, each=5).tolist() == [12, 4, 3]
+    with pytest.raises(CifarcamError, match="-1"):
+        gallery_images.add_known(indices, facts, each=-1)
 
 
 class Network:
@@ -100,6 +144,7 @@ class Network:
         training = SimpleNamespace(seed=seed)
         self.experiment = SimpleNamespace(name=name, training=training)
         self.provenance = {"dataset_digest": dataset}
+        self.metrics = {"test": {"confusion": [[3, 1], [2, 4]]}}
 
     def model(self):
         picture = keras.Input((4, 4, 3))
@@ -136,12 +181,24 @@ def test_temperature_is_that_of_the_run_in_the_record_or_one():
     ],
 )
 def test_answer_divides_the_scores_by_the_temperature_and_keeps_the_heatmaps(temperature, expected):
-    images = np.full((2, 4, 4, 3), 7, np.uint8)
-    answer = gallery.answer(Network(), images, ["random"], temperature)
+    dataset = dataset_of(np.full((5, 4, 4, 3), 7, np.uint8))
+    answer = gallery.answer(Network(), dataset, np.array([1, 3]), ["random"], temperature)
     assert np.allclose(answer.probabilities, [expected] * 2, atol=1e-6)
-    plain = gallery.answer(Network(), images, ["random"], 1)
+    plain = gallery.answer(Network(), dataset, np.array([1, 3]), ["random"], 1)
     assert np.array_equal(answer.heatmaps["random"], plain.heatmaps["random"])
     assert list(answer.heatmaps) == ["random"]
+
+
+def dataset_of(images, digest="d"):
+    return SimpleNamespace(test=SimpleNamespace(images=images), digest=digest)
+
+
+def test_answer_counts_test_images_only_where_the_network_was_tested_on_them():
+    images, first = np.zeros((2, 4, 4, 3), np.uint8), np.array([0])
+    own = gallery.answer(Network(), dataset_of(images), first, ["random"], 1)
+    assert own.confusion.tolist() == [[3, 1], [2, 4]]
+    other = gallery.answer(Network(), dataset_of(images, "other"), first, ["random"], 1)
+    assert other.confusion is None
 
 
 def test_encode_packs_pictures_without_loss():
@@ -171,6 +228,15 @@ def test_encode_gives_heatmaps_the_colours_of_the_report(small_gallery):
         assert np.abs(tile[..., :3].astype(int) - expected)[visible].max() <= 4
 
 
+def test_encode_keeps_heatmaps_to_256_colours_which_makes_small_files():
+    maps = np.tile(np.linspace(0, 1, 256).reshape(16, 16), (11, 2, 2))  # the last row is not full
+    answers = {"n": gallery.Answers(np.full((11, 2), 0.5), {"m": maps})}
+    pictures, labels = np.zeros((11, 32, 32, 3), np.uint8), np.zeros(11, np.int64)
+    files = gallery.encode(pictures, labels, np.arange(11), ["x", "y"], answers)
+    pixels = np.asarray(Image.open(io.BytesIO(files["heatmaps-0-0.webp"])))
+    assert len(np.unique(pixels.reshape(-1, 4), axis=0)) == 256
+
+
 def test_encode_stores_the_predictions_of_the_networks(small_gallery):
     data = read_data(small_gallery["files"]["data.js"])
     assert data["classes"] == small_gallery["classes"]
@@ -184,6 +250,23 @@ def test_encode_stores_the_predictions_of_the_networks(small_gallery):
         stored = np.array(network["probabilities"]) / data["units"]
         assert np.abs(stored - answers.probabilities).max() <= 0.5 / data["units"] + 1e-12
     assert [n["heatmaps"]["first"]["blank"] for n in data["networks"]] == [[2], []]
+    counts = [[300, 95, 5], [0, 350, 50], [7, 0, 393]]
+    assert [n["confusion"] for n in data["networks"]] == [counts, None]
+
+
+def test_encode_stores_what_is_known_of_the_gallerys_images(small_gallery):
+    facts = read_data(small_gallery["files"]["data.js"])["facts"]
+    # Their places in the gallery, which holds images 100 to 111 of the split.
+    assert {name: facts[name] for name in ("twin", "doubtful", "missed")} == {
+        "twin": [1, 3],
+        "doubtful": [8, 11],
+        "missed": [1, 7, 11],
+    }
+    assert facts["people"] == [0, 1, 2, 3] * 3
+    assert facts["sentences"][11] == ["First of 111.", "Second of 111."]
+    arguments = ("pictures", "labels", "places", "classes", "answers")
+    without = gallery.encode(*(small_gallery[name] for name in arguments))
+    assert read_data(without["data.js"])["facts"] is None
 
 
 def test_encode_gives_sprites_addresses_that_change_with_their_content(small_gallery):
@@ -230,6 +313,9 @@ def test_encode_refuses_other_methods_and_negative_heatmaps(small_gallery):
     other = gallery.Answers(probabilities, {"first": maps["first"]})
     with pytest.raises(CifarcamError, match="c: methods first; give the methods of the other"):
         gallery.encode(*arguments, {**small_gallery["answers"], "c": other})
+    counted = gallery.Answers(probabilities, maps, np.zeros((3, 2)))
+    with pytest.raises(CifarcamError, match=r"c: counts of shape \(3, 2\)"):
+        gallery.encode(*arguments, {"c": counted})
     negative = gallery.Answers(probabilities, {"first": -maps["first"]})
     with pytest.raises(CifarcamError, match=">= 0"):
         gallery.encode(*arguments, {"c": negative})
@@ -438,6 +524,159 @@ def test_gallery_filters_count_what_they_show(open_page):
     assert page.hash == ""
 
 
+def open_matrix(page):
+    page.page.get_by_text("Confusion matrix: open").click()
+    return page.page.locator(".gallery-matrix")
+
+
+@pytest.mark.slow
+def test_gallery_filters_by_what_is_known_of_images(open_page):
+    page = open_page()
+    labels = page.page.locator(".gallery-checks label").all_inner_texts()
+    assert [label.strip() for label in labels] == [
+        "no network here is right (0)",
+        "no published network is right (3)",
+        "the label is in doubt (2)",
+        "a near twin is a training image (2)",
+    ]
+    page.control("missed").check()
+    assert page.shown == [1, 7, 11]
+    page.control("doubtful").check()
+    assert page.shown == [11]
+    assert page.hash == "#missed=only&doubtful=only"
+    page.control("missed").uncheck()
+    assert page.shown == [8, 11]
+    page.control("doubtful").uncheck()
+    page.control("twin").check()
+    assert page.shown == [1, 3]
+    page.choose(people="most")
+    assert page.shown == [1]
+    page.control("twin").uncheck()
+    assert page.shown == [1, 5, 9]
+    page.choose(people="fewer")
+    assert page.shown == [3, 7, 11]
+    page.control("unrecognised").check()
+    assert page.shown == []
+    again = open_page("#people=half&twin=perhaps")
+    assert again.shown == [2, 6, 10]
+
+
+@pytest.mark.slow
+def test_gallery_says_what_is_known_of_an_image(open_page):
+    page = open_page("#image=111")
+    assert page.title == "ship, recognised with 95%; label in doubt"
+    known = page.dialog.locator(".gallery-known li")
+    assert known.all_inner_texts() == ["First of 111.", "Second of 111."]
+    page.page.keyboard.press("ArrowLeft")
+    assert known.all_inner_texts() == ["First of 110.", "Second of 110."]
+    page.page.keyboard.press("Escape")
+    assert page.name(8) == "ship, recognised with 81%, label in doubt"
+    assert "label in doubt" in page.tile(8).inner_text()
+    assert page.name(9) == "ship, recognised with 86%"
+
+
+@pytest.mark.slow
+def test_gallery_without_facts_does_not_ask_for_them(html, open_page, tmp_path, small_gallery):
+    copy = tmp_path / "html"
+    shutil.copytree(html, copy)
+    arguments = ("pictures", "labels", "places", "classes", "answers")
+    files = gallery.encode(*(small_gallery[name] for name in arguments))
+    (copy / "_static" / "gallery" / "data.js").write_bytes(files["data.js"])
+    page = open_page("#people=fewer&twin=only&image=111", place=copy)
+    assert page.page.locator(".gallery-checks input").count() == 1
+    assert page.page.locator("[name=people]").count() == 0
+    assert page.title == "ship, recognised with 95%"
+    page.page.keyboard.press("Escape")
+    assert page.shown == list(range(12))
+    assert page.hash == ""
+    assert page.errors == []
+
+
+@pytest.mark.slow
+def test_gallery_opens_the_images_of_a_cell_of_the_confusion_matrix(open_page):
+    page = open_page()
+    table = page.page.locator(".gallery-matrix")
+    assert not table.is_visible()
+    open_matrix(page)
+    rows = [row.inner_text().split("\t") for row in table.locator("tbody tr").all()]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["cat", "300", "95", "5"],
+        ["dog", "0", "350", "50"],
+        ["ship", "7", "0", "393"],
+    ]
+    cells = table.locator("button")
+    page.choose(outcome="right")
+    cells.nth(5).click()  # a cell shows all of its images, whatever was chosen before
+    assert page.shown == [4, 7]
+    assert page.hash == "#class=dog&predicted=ship&matrix=open"
+    assert page.status == (
+        "2 of 12 images; the network a is right on 0. "
+        "The network takes 50 test images of class dog for ship; 2 of them are here."
+    )
+    assert cells.nth(5).get_attribute("aria-pressed") == "true"
+    assert cells.nth(5).get_attribute("aria-label") == (
+        "dog, taken for ship: 50 test images, 2 of them here"
+    )
+    cells.nth(2).click()
+    assert page.shown == []
+    assert page.status == (
+        "No image fits this choice. Widen it, or reset it. "
+        "The network takes 5 test images of class cat for ship; none of them is here."
+    )
+    cells.nth(3).click()
+    assert page.status.endswith("The network takes no test image of class dog for cat.")
+    cells.nth(4).click()
+    assert page.status.endswith(
+        "The network recognises 350 test images of class dog; 2 of them are here."
+    )
+    cells.nth(4).click()  # again: all images
+    assert page.shown == list(range(12))
+    assert page.hash == "#matrix=open"
+
+
+@pytest.mark.slow
+def test_gallery_counts_its_own_images_for_a_network_tested_on_others(open_page):
+    page = open_page("#network=b,+second&class=dog&predicted=dog&matrix=open")
+    table = page.page.locator(".gallery-matrix")
+    assert table.is_visible()
+    assert table.locator("button").all_inner_texts() == [
+        "4",
+        "0",
+        "0",
+        "0",
+        "4",
+        "0",
+        "0",
+        "0",
+        "4",
+    ]
+    assert "for the images of the gallery" in table.locator("caption").inner_text()
+    assert page.shown == [4, 5, 6, 7]
+    assert page.status == "4 of 12 images; the network b, second is right on 4."
+    page.choose(network="a")
+    assert table.locator("button").first.inner_text() == "300"
+    assert "for all test images" in table.locator("caption").inner_text()
+
+
+@pytest.mark.slow
+def test_gallery_confusion_matrix_is_used_by_the_keyboard_alone(open_page):
+    page = open_page()
+    keyboard = page.page.keyboard
+    page.page.locator(".gallery-confusions summary").focus()
+    keyboard.press("Enter")
+    keyboard.press("Tab")
+    for key in ("ArrowRight", "ArrowDown", "ArrowRight", "ArrowRight", "Enter"):
+        keyboard.press(key)  # the last arrow leads nowhere: the row has an end
+    assert page.status.endswith("of class dog for ship; 2 of them are here.")
+    keyboard.press("Shift+Tab")
+    keyboard.press("Tab")  # back to the same cell
+    keyboard.press("ArrowLeft")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    assert page.page.evaluate(focused) == "dog, recognised: 350 test images, 2 of them here"
+    keyboard.press("Tab")  # past the matrix
+    assert page.page.evaluate("!document.activeElement.closest('.gallery-matrix')")
+
+
 @pytest.mark.slow
 def test_gallery_confidence_has_two_bounds_that_do_not_cross(open_page, small_gallery):
     page = open_page()
@@ -605,8 +844,10 @@ def test_gallery_reports_a_missing_sprite(html, open_page, tmp_path):
 def test_gallery_is_readable_and_free_of_barriers_at_every_width(open_page, width, scheme):
     page = open_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     assert page.page.evaluate("document.documentElement.dataset.theme") == scheme
-    for opened in (False, True):
-        if opened:
+    for opened in ("", "matrix", "image"):
+        if opened == "matrix":
+            open_matrix(page).locator("button").nth(1).click()
+        elif opened == "image":
             page.tile(1).click()
         wide = "[document.documentElement, document.querySelector('.gallery-dialog')]"
         assert page.page.evaluate(f"{wide}.every((e) => e.scrollWidth <= e.clientWidth)")

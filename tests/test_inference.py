@@ -35,6 +35,16 @@ def test_student_interval_and_test_are_those_computed_by_hand():
     assert effect.test == "Student's t"
 
 
+def test_student_interval_is_that_of_the_closed_form_for_two_and_three_seeds():
+    # With two degrees of freedom the quantile of p is (2p - 1) sqrt(2 / (4 p (1 - p))), with one
+    # degree it is that of Cauchy's distribution; the standard errors are 1 / sqrt(3) and 1.
+    three, two = (inference.over_seeds(values, "x") for values in ([1, 2, 3], [0.0, 2.0]))
+    half = 0.95 * math.sqrt(2 / (4 * 0.975 * 0.025)) / math.sqrt(3)
+    assert (three.low, three.high) == pytest.approx((2 - half, 2 + half))
+    half = math.tan(0.475 * math.pi)
+    assert (two.low, two.high) == pytest.approx((1 - half, 1 + half))
+
+
 def test_student_test_compares_with_the_null_value():
     effect = inference.over_seeds([1.0, 2.0, 3.0], "points", null=2.0)
     assert effect.p == pytest.approx(1.0)

@@ -8,7 +8,7 @@ import pytest
 from cifarcam import figures
 from cifarcam.errors import CifarcamError
 from cifarcam.report import ingredients as tables
-from cifarcam.studies import ingredients
+from cifarcam.studies import ingredients, leave_one_out
 from cifarcam.studies.ingredients import Outcome
 
 
@@ -56,17 +56,16 @@ def record(first, second):
 def test_steps_are_judged_in_pairs_with_holms_correction():
     steps = ingredients.steps(record(SURE, UNSURE))
     baseline, bundle, views = steps.lines
-    assert (baseline.change, baseline.outcome) == (None, None)
-    assert math.isnan(baseline.p)
+    assert baseline.change is None
     # p of t = 86.60 with two degrees of freedom is 2 (1/2 - t / (2 sqrt(t² + 2))), twice for Holm.
     t = 5 / (0.1 / math.sqrt(3))
     p = 1 - t / math.sqrt(t**2 + 2)
-    assert bundle.p == pytest.approx(2 * p)
-    assert bundle.outcome is Outcome.RAISES
-    assert bundle.changes == pytest.approx(SURE)
-    assert views.outcome is Outcome.OPEN
+    assert bundle.change.p == pytest.approx(2 * p)
+    assert bundle.change.outcome is Outcome.RAISES
+    assert bundle.change.by_seed == pytest.approx(SURE)
+    assert views.change.outcome is Outcome.OPEN
     t = 2 / 3 / (np.std(UNSURE, ddof=1) / math.sqrt(3))
-    assert views.p == pytest.approx(1 - t / math.sqrt(t**2 + 2))
+    assert views.change.p == pytest.approx(1 - t / math.sqrt(t**2 + 2))
     assert steps.total.value == pytest.approx(5 + 2 / 3)
     assert steps.bundle_share == pytest.approx(100 * 5 / (5 + 2 / 3))
     assert steps.error_ratio == pytest.approx(29 / (29 - 5 - 2 / 3))
@@ -111,7 +110,7 @@ def test_steps_over_too_few_seeds_are_open(seeds):
         line("mean over views", (BASE + 2 * SURE)[:seeds], views=True),
     ]
     steps = ingredients.steps(ablation(*lines))
-    assert all(step.outcome is Outcome.OPEN for step in steps.lines[1:])
+    assert all(step.change.outcome is Outcome.OPEN for step in steps.lines[1:])
     assert math.isnan(steps.detectable) == (seeds == 1)
     assert all(len(row) == len(tables.STEP_HEADER) for row in tables.step_rows(steps))
     assert tables.cost_rows(steps)[0] == ["baseline", "90.0", "1.00", "2", "1.0"]
@@ -143,7 +142,8 @@ def test_dropout_timing_says_which_loss_is_lowest_first(without, with_, sentence
     ]
     found = ingredients.dropout_timing({"dropout": arms, "dropout_epochs": 3})
     assert found.startswith(sentence)
-    assert ingredients.lowest_epochs(arms[1]) == {0: 1 + int(np.argmin(without))}
+    epochs = [1 + np.argmin(losses) for losses in (with_, without)]
+    assert "(epoch {:.1f} with it, {:.1f} without it".format(*epochs) in found
     assert ingredients.final_losses(arms[0]) == {0: with_[-1]}
 
 
@@ -169,7 +169,7 @@ def left_out(seeds, *, kernel=-1.0, gelu=0.0, planned=5):
     return {
         "planned_seeds": planned,
         "arms": [
-            arm(ingredients.FULL, full),
+            arm(leave_one_out.FULL, full),
             arm("kernel", full + kernel + noise),
             arm("gelu", full + gelu + 50 * noise),
         ],
@@ -180,7 +180,7 @@ def test_removals_without_a_record_are_not_measured():
     found = ingredients.removals(["kernel", "gelu"], None)
     assert found.seeds == 0
     assert found.sentence == "Leave-one-out has not been measured yet."
-    assert [one.outcome for one in found.lines] == [Outcome.UNMEASURED] * 3
+    assert [one.change for one in found.lines] == [None] * 3
     rows = tables.removal_rows(found)
     assert [row[0] for row in rows] == [
         "nothing (full recipe)",
@@ -197,24 +197,24 @@ def test_removals_without_a_record_are_not_measured():
 def test_removals_over_too_few_seeds_show_numbers_and_judge_nothing(seeds, start):
     found = ingredients.removals(["kernel", "gelu"], left_out(seeds))
     assert found.sentence.startswith(start)
-    assert {one.outcome for one in found.lines} == {Outcome.OPEN}
-    assert found.lines[0].change.value == pytest.approx(-1, abs=0.02)
+    assert {one.change.outcome for one in found.lines} == {Outcome.OPEN}
+    assert found.lines[0].change.effect.value == pytest.approx(-1, abs=0.02)
     assert all(len(row) == len(tables.REMOVAL_HEADER) for row in tables.removal_rows(found))
     assert [len(each) for each in tables.removal_arrays(found)[1]] == [seeds] * 3
 
 
 def test_removals_are_judged_in_pairs_with_the_mean_over_views_from_the_full_recipe():
     found = ingredients.removals(["kernel", "gelu"], left_out(5))
-    kernel, gelu, views = found.lines
+    kernel, _, views = found.lines
     assert (found.seeds, found.planned) == (5, 5)
-    assert (kernel.outcome, gelu.outcome, views.outcome) == (
+    assert [one.change.outcome for one in found.lines] == [
         Outcome.LOWERS,
         Outcome.OPEN,
         Outcome.LOWERS,
-    )
+    ]
     # The full recipe's seeds differ by a point, their differences by hundredths.
-    assert kernel.change.high < -0.9
-    assert views.change.value == pytest.approx(-0.8)
+    assert kernel.change.effect.high < -0.9
+    assert views.change.effect.value == pytest.approx(-0.8)
     assert found.full.value == pytest.approx(91)
     assert "needs 2 of its 3 ingredients" in found.sentence
     assert "loses most without kernel (−1.0 points" in found.sentence
@@ -242,7 +242,7 @@ def test_figure_of_removals_shows_every_seed_and_an_empty_chart_without_seeds():
         "mean over views",
     ]
     dots = np.concatenate([dots.get_offsets() for dots in axes.collections])
-    changes = [change for one in found.lines for change in one.changes]
+    changes = [change for one in found.lines for change in one.change.by_seed]
     np.testing.assert_allclose(sorted(dots[:, 0]), sorted(changes))
     empty = ingredients.removals(["kernel", "gelu"], None)
     (axes,) = figures.removals(*tables.removal_arrays(empty)).axes

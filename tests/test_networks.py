@@ -1,10 +1,12 @@
 """Summaries of networks and the rows of their tables, from hand-made runs."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from scipy import stats
 
 from cifarcam import runs
 from cifarcam.errors import CifarcamError
@@ -125,6 +127,29 @@ def test_spared_compares_epochs_with_full_epochs():
     training.image_sizes = []
     with pytest.raises(CifarcamError, match="without smaller images"):
         sizes.spared(made, 100)
+
+
+def test_ranking_compares_neighbours_with_holm():
+    ranked = networks.ranking(
+        {"low": [70.0, 71.0, 72.0], "high": [90.0, 90.1, 90.2], "middle": [71.0, 72.0, 73.0]}
+    )
+    assert [one.name for one in ranked] == ["high", "middle", "low"]
+    first, second, last = ranked
+    assert first.lead.value == pytest.approx(90.1 - 72)
+    assert second.lead.value == pytest.approx(1)
+    p = [stats.ttest_ind([71, 72, 73], [70, 71, 72], equal_var=False).pvalue]
+    assert second.adjusted == pytest.approx(p[0])  # the larger of two p-values stays
+    assert first.adjusted == pytest.approx(2 * first.lead.p)
+    assert first.is_ahead
+    assert not second.is_ahead
+    assert last.lead is None
+    assert not last.is_ahead
+
+
+def test_ranking_tests_no_neighbour_of_a_single_seed():
+    ranked = networks.ranking({"a": [95.0], "b": [90.0, 90.1], "c": [80.0, 80.1, 80.2]})
+    assert math.isnan(ranked[0].adjusted)
+    assert ranked[1].adjusted == pytest.approx(ranked[1].lead.p)
 
 
 def test_ranking_rows_say_leads_and_published_accuracies():

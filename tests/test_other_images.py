@@ -12,6 +12,7 @@ from helpers import failing, left_in, serving
 
 from cifarcam import _files, _store
 from cifarcam.data import evidence, others
+from cifarcam.data.publication import obtain_all
 from cifarcam.errors import CifarcamError
 from cifarcam.studies import other_images
 
@@ -111,12 +112,12 @@ def test_files_can_be_given_in_a_folder(publish, tmp_path):
     server = publish("cifar10.1-v6", saved(IMAGES), saved(LABELS))
     for part, array in (("data", IMAGES), ("labels", LABELS)):
         (tmp_path / f"cifar10.1_v6_{part}.npy").write_bytes(saved(array))
-    others.obtain("cifar10.1-v6", tmp_path)
+    obtain_all(others.FILES["cifar10.1-v6"], tmp_path)
     assert others.load("cifar10.1-v6").labels.tolist() == LABELS.tolist()
     assert server.asked == 0
     (tmp_path / "cifar10.1_v6_data.npy").write_bytes(saved(IMAGES[:1]))
     with pytest.raises(CifarcamError, match=r"not the images of CIFAR-10\.1 v6"):
-        others.obtain("cifar10.1-v6", tmp_path)
+        obtain_all(others.FILES["cifar10.1-v6"], tmp_path)
     assert len(others.load("cifar10.1-v6")) == 5  # what was there stays
 
 
@@ -153,7 +154,7 @@ def test_test_images_of_cifar_100_are_read_from_the_archive(publish, tmp_path):
     assert np.array_equal(split.images[:, 1, 2, 1], rows[:, 2 + 1024 + 34])
     local = tmp_path / "mine.tar.gz"
     local.write_bytes(content)
-    others.obtain("cifar100", local)
+    obtain_all(others.FILES["cifar100"], local)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import left_in
+from helpers import dripping, endless, failing, left_in, serving
 from safetensors.numpy import save, save_file
-from test_data import Server, dripping, endless, failing, serving
 
 from cifarcam import _files, _store, explain
 from cifarcam.data import transfer
@@ -121,7 +120,7 @@ def test_weights_that_cannot_be_fetched_are_reported_in_one_sentence(monkeypatch
 
 
 @pytest.fixture
-def source(monkeypatch, tmp_path):
+def source(server, monkeypatch, tmp_path):
     """A server of small weights, in a cache of its own; the function fetches them."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(transfer, "NO_ANSWER_SECONDS", 0.5)
@@ -129,11 +128,8 @@ def source(monkeypatch, tmp_path):
     monkeypatch.setattr(transfer, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(pretrained, "BYTES", len(WEIGHTS))
     monkeypatch.setattr(pretrained, "read_resnet18", Path.read_bytes)
-    server = Server()
     server.answers = [serving(WEIGHTS)]
-    yield server, lambda: pretrained.resnet18(server.url, hashlib.sha256(WEIGHTS).hexdigest())
-    server.server.shutdown()
-    server.server.server_close()
+    return server, lambda: pretrained.resnet18(server.url, hashlib.sha256(WEIGHTS).hexdigest())
 
 
 WEIGHTS = save({"weights": np.arange(20_000, dtype=np.float32)})

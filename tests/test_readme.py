@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from helpers import ROOT
 from PIL import Image
 
-from cifarcam import cli, evaluation, explain
+from cifarcam import cli, explain
+from cifarcam.studies import inference
 
 README = (ROOT / "README.md").read_text()
 FILE = r"/|\.(md|py|toml|json|yml|txt|cff|ipynb|bib|pdf|png|jpg|keras)$"
@@ -41,8 +42,8 @@ def read(directory, name):
 
 
 def interval_text(accuracies):
-    mean, half = evaluation.mean_interval(np.array(accuracies))
-    return f"{mean:.2f} ± {half:.2f}"
+    effect = inference.over_seeds(accuracies, "%")
+    return f"{effect.value:.2f} ± {effect.high - effect.value:.2f}"
 
 
 def result_rows():

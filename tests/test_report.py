@@ -116,24 +116,6 @@ def test_glue_passes_on_numbers_and_texts_and_refuses_the_rest(monkeypatch):
             report.glue("test-bad", value)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        ((1.25, 0.04), "1.2 ± 0.0"),
-        ((-1.36, 0.5, 1), "−1.4 ± 0.5"),
-        ((72.345, 1.005, 2), "72.34 ± 1.00"),
-        ((0, 0, 0), "0 ± 0"),
-    ],
-)
-def test_plus_minus_rounds_and_has_a_typeset_minus(arguments, text):
-    assert report.plus_minus(*arguments) == text
-
-
-def test_plus_minus_signs_a_positive_mean_if_asked():
-    assert report.plus_minus(0.52, 0.1, signed=True) == "+0.5 ± 0.1"
-    assert report.plus_minus(-0.52, 0.1, signed=True) == "−0.5 ± 0.1"
-
-
 NAN = float("nan")
 EFFECT = Effect(1.24, 0.81, 1.52, "points", "seeds", 4, "paired t", 0.01)
 

@@ -13,7 +13,7 @@ from cifarcam.data import Split
 from cifarcam.errors import CifarcamError
 from cifarcam.explain import metrics
 from cifarcam.runs import weights
-from cifarcam.studies import faithfulness, heatmaps, measurements, packing, records
+from cifarcam.studies import faithfulness, heatmaps, maps, measurements, packing, records
 from cifarcam.training import experiment
 
 METHODS = ("random", "grad-cam", "smoothgrad")
@@ -86,6 +86,33 @@ def test_heatmaps_of_a_run_without_weights_come_from_the_record(
             heatmaps.of_first_images(other, sample)
     with pytest.raises(CifarcamError, match="neither its weights nor heatmaps"):
         heatmaps.of_first_images(absent, replace(sample, digest="other"))
+
+
+def test_slow_methods_of_the_baseline_are_read_from_the_record(run, sample, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(heatmaps, "SLOW", ("saliency",))
+    quick = {name: explain.METHODS[name] for name in ("grad-cam", "saliency")}
+    monkeypatch.setattr(explain, "METHODS", quick)
+    settings = experiment.parse(TINY.replace("seed = 3", "seed = 0"), "baseline", "baseline.toml")
+    of_cifar10 = replace(settings, data=replace(settings.data, dataset="cifar10"))
+    baseline, classifier = replace(run, experiment=of_cifar10), explain.Classifier(run.model())
+    layer = faithfulness.last_convolution(classifier.model)
+    computed = maps.explained_by_all(baseline, sample, classifier, layer)
+    first = heatmaps.first_of_each_class(sample.test.labels)
+    expected = explain.Saliency(classifier)(sample.test.images[first], sample.test.labels[first])
+    np.testing.assert_array_equal(computed["saliency"], expected)
+
+    monkeypatch.setattr(data, "load", lambda: sample)
+    monkeypatch.setattr(runs, "every", lambda dataset: [baseline])
+    content = heatmaps.measure()
+    assert list(content["heatmaps"]["baseline"]["maps"]) == ["grad-cam", "saliency"]
+    for scale in (1, 2):  # twice the values show that they are read
+        entry = content["heatmaps"]["baseline"]["maps"]
+        entry["saliency"] = heatmaps._packed(scale * expected)
+        measurements.write("heatmaps", content, tmp_path / "runs")
+        read = maps.explained_by_all(baseline, sample, classifier, layer)
+        np.testing.assert_array_equal(read["saliency"], scale * expected)
+        np.testing.assert_array_equal(read["Grad-CAM"], computed["Grad-CAM"])
 
 
 NETWORK = faithfulness.Network("tiny", 3, images=6, slow_images=2, details=True)

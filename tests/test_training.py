@@ -36,6 +36,20 @@ def tiny():
     return experiment.parse(TINY, "tiny", "tiny.toml")
 
 
+@pytest.fixture(scope="module")
+def trained(sample):
+    """The tiny experiment, trained."""
+    return training.train(experiment.parse(TINY, "tiny", "tiny.toml"), sample)
+
+
+@pytest.fixture(scope="module")
+def finished(sample, tmp_path_factory):
+    """The checkpoint that the tiny experiment's training ends with."""
+    path = tmp_path_factory.mktemp("finished") / "checkpoint.safetensors"
+    training.train(experiment.parse(TINY, "tiny", "tiny.toml"), sample, checkpoint=path)
+    return path
+
+
 @pytest.fixture
 def growing():
     """A network that takes any size, on images of 8 and 16 pixels, then as they are."""
@@ -75,8 +89,8 @@ def interrupting(epoch, share):
 
 
 @pytest.mark.slow
-def test_training_twice_gives_the_same_bits_and_another_seed_does_not(tiny, sample):
-    first = training.train(tiny, sample)
+def test_training_twice_gives_the_same_bits_and_another_seed_does_not(tiny, sample, trained):
+    first = trained
     second = training.train(tiny, sample)
     other = training.train(tiny.with_changes(seed=4), sample)
     assert_same_bits(weights_of(first), weights_of(second))
@@ -205,7 +219,7 @@ def test_checkpoint_limits_the_cost_of_an_exception_to_one_epoch(name, request, 
 @pytest.mark.slow
 def test_checkpoint_of_a_killed_process_leads_to_the_bits_of_an_unbroken_training(tmp_path, sample):
     path = tmp_path / "tiny.toml"
-    path.write_text(TINY.replace("epochs = 3", "epochs = 60"))
+    path.write_text(TINY.replace("epochs = 3", "epochs = 30"))
     command = [sys.executable, "-m", "cifarcam", "train", str(path), "--runs"]
 
     def environment(name):
@@ -232,7 +246,7 @@ def test_checkpoint_of_a_killed_process_leads_to_the_bits_of_an_unbroken_trainin
     whole = (tmp_path / "whole" / "tiny-seed3-sample" / "weights.safetensors").read_bytes()
     assert killed == whole
     history = runs.read(tmp_path / "killed" / "tiny-seed3-sample").history
-    assert history["epoch"].tolist() == list(range(1, 61))
+    assert history["epoch"].tolist() == list(range(1, 31))
 
 
 @pytest.mark.slow
@@ -279,36 +293,26 @@ def test_early_stopping_keeps_the_lowest_validation_loss_and_stops_after_patienc
     assert -np.log(truth).mean() == pytest.approx(losses[best - 1], rel=1e-4)
 
 
-def test_last_weights_are_kept_without_early_stopping(tiny, sample):
-    assert training.train(tiny, sample).kept_epoch == 3
+def test_last_weights_are_kept_without_early_stopping(trained):
+    assert trained.kept_epoch == 3
 
 
-def test_test_split_is_not_used_in_training(tiny, sample):
-    blind = replace(sample, test=None)
-    assert len(training.train(tiny, blind).history) == 3
-
-
-@pytest.mark.slow
-def test_validation_split_decides_nothing_without_early_stopping(tiny, sample):
+def test_other_splits_decide_nothing_without_early_stopping(tiny, sample, trained):
+    """Neither the test split, which training does not read, nor the labels of validation."""
     shuffled = Split(sample.validation.images, np.roll(sample.validation.labels, 1))
-    other = replace(sample, validation=shuffled)
-    first, second = training.train(tiny, sample), training.train(tiny, other)
-    assert_same_bits(weights_of(first), weights_of(second))
+    other = replace(sample, validation=shuffled, test=None)
+    assert_same_bits(weights_of(trained), weights_of(training.train(tiny, other)))
 
 
-def test_checkpoint_of_another_experiment_is_refused(tiny, sample, tmp_path):
-    checkpoint = tmp_path / "checkpoint.safetensors"
-    training.train(tiny, sample, checkpoint=checkpoint)
+def test_checkpoint_of_another_experiment_is_refused(tiny, sample, finished):
     with pytest.raises(CifarcamError, match="another experiment"):
-        training.train(tiny.with_changes(seed=9), sample, checkpoint=checkpoint)
+        training.train(tiny.with_changes(seed=9), sample, checkpoint=finished)
 
 
-def test_checkpoint_of_other_versions_is_refused(tiny, sample, tmp_path, monkeypatch):
-    checkpoint = tmp_path / "checkpoint.safetensors"
-    training.train(tiny, sample, checkpoint=checkpoint)
+def test_checkpoint_of_other_versions_is_refused(tiny, sample, finished, monkeypatch):
     monkeypatch.setattr(_devices, "versions", lambda: {"keras": "another"})
     with pytest.raises(CifarcamError, match="by other versions or in another precision"):
-        training.train(tiny, sample, checkpoint=checkpoint)
+        training.train(tiny, sample, checkpoint=finished)
 
 
 def test_full_disk_at_the_end_of_an_epoch_is_reported(tiny, sample, tmp_path):

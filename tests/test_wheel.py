@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -113,7 +114,18 @@ def test_stranger_is_given_the_line_that_installs_what_is_missing(stranger, word
 @pytest.mark.network
 def test_lowest_versions_resolve():
     """The bounds in pyproject.toml go together: every direct dependency at its lowest."""
-    call(
+    resolved = call(
         UV, "pip", "compile", "-q", "--resolution", "lowest-direct", "--extra", "all",
-        "--python-version", "3.11", "-o", "/dev/null", ROOT / "pyproject.toml", cwd=ROOT,
-    )  # fmt: skip
+        "--python-version", "3.11", ROOT / "pyproject.toml", cwd=ROOT,
+    ).stdout  # fmt: skip
+    versions = dict(re.findall(r"^([\w.-]+)==(\S+)", resolved, re.M))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    bounds = dict(
+        re.findall(r"([\w-]+)>=([\d.]+)", "\n".join(sum(extras, project["dependencies"])))
+    )
+    assert bounds.keys() <= versions.keys()
+    # Not equal: of requests 2.32 the first release is 2.32.2.
+    assert [
+        name for name in bounds if not f"{versions[name]}.".startswith(f"{bounds[name]}.")
+    ] == []

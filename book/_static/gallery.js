@@ -11,12 +11,35 @@
   const count = data.places.length;
   const names = data.networks.map((network) => network.name);
 
+  // Filters by what is known of an image: their words, and the images that pass.
+  const facts = data.facts; // null on pages of the sample, of whose images less is known
+  const everyone = [...Array(count).keys()];
+  const flags = {
+    unrecognised: {
+      text: "no network here is right",
+      images: everyone.filter((image) =>
+        data.networks.every((one) => one.predicted[image] !== data.labels[image]),
+      ),
+    },
+  };
+  if (facts) {
+    flags.missed = { text: "no published network is right", images: facts.missed };
+    flags.doubtful = { text: "the label is in doubt", images: facts.doubtful };
+    flags.twin = { text: "a near twin is a training image", images: facts.twin };
+  }
+  // Degrees of people's agreement with the label, as the numbers of the data count them.
+  const degrees = ["all", "most", "half", "fewer"];
+
   // What the address may hold, and what is meant where it says nothing.
   const options = {
     class: ["all", ...data.classes],
+    predicted: ["all", ...data.classes],
     outcome: ["all", "right", "wrong"],
     network: names,
     method: data.methods,
+    matrix: ["closed", "open"],
+    people: ["any", ...(facts ? degrees : [])],
+    ...Object.fromEntries(Object.keys(flags).map((key) => [key, ["any", "only"]])),
   };
   const percents = { from: 0, to: 100, opacity: Math.round(100 * data.opacity) };
   const usual = {
@@ -67,17 +90,34 @@
   const confidence = (image) => share(network().probabilities[image][predictedOf(image)]);
   const isBlank = (image) => network().heatmaps[state.method].blank.includes(image);
   const share = (units) => (100 * units) / data.units;
+  const isDoubtful = (image) => facts !== null && facts.doubtful.includes(image);
+  const DOUBT = "label in doubt";
 
   const sentence = (image) => {
     const label = data.classes[data.labels[image]];
     const taken = isRight(image) ? "recognised" : `taken for ${data.classes[predictedOf(image)]}`;
-    return `${label}, ${taken} with ${confidence(image).toFixed(0)}%`;
+    const doubt = isDoubtful(image) ? `; ${DOUBT}` : "";
+    return `${label}, ${taken} with ${confidence(image).toFixed(0)}%${doubt}`;
   };
 
+  const inCell = (truth, predicted) =>
+    everyone.filter(
+      (image) => data.labels[image] === truth && predictedOf(image) === predicted,
+    );
+
+  /* Images of a cell: of the test split, or of the gallery where that alone was counted. */
+  const counted = (truth, predicted) =>
+    network().confusion?.[truth][predicted] ?? inCell(truth, predicted).length;
+
   const chosen = () =>
-    [...Array(count).keys()].filter(
+    everyone.filter(
       (image) =>
         (state.class === "all" || data.classes[data.labels[image]] === state.class) &&
+        (state.predicted === "all" || data.classes[predictedOf(image)] === state.predicted) &&
+        (state.people === "any" || degrees[facts.people[image]] === state.people) &&
+        Object.entries(flags).every(
+          ([key, { images }]) => state[key] === "any" || images.includes(image),
+        ) &&
         (state.outcome === "all" || isRight(image) === (state.outcome === "right")) &&
         confidence(image) >= state.from &&
         confidence(image) <= state.to,
@@ -138,6 +178,16 @@
     return labelled(text, input);
   };
 
+  const check = (key, { text, images }) => {
+    const input = element("input", {
+      type: "checkbox",
+      name: key,
+      onchange: () => change({ [key]: input.checked ? "only" : "any" }),
+    });
+    shownBy.push(() => (input.checked = state[key] === "only"));
+    return element("label", {}, input, ` ${text} (${images.length})`);
+  };
+
   const range = (key, text, changes = () => ({})) => {
     const input = element("input", { type: "range", name: key, min: 0, max: 100, step: 1 });
     const value = element("span", { class: "gallery-value", "aria-hidden": "true" });
@@ -169,6 +219,13 @@
 
   /* ---- the page ---- */
 
+  const DEGREES = {
+    any: "any number",
+    all: "all of them",
+    most: "at least 90%, not all",
+    half: "half or more, under 90%",
+    fewer: "fewer than half",
+  };
   const controls = element(
     "form",
     {
@@ -177,12 +234,20 @@
       onsubmit: (e) => e.preventDefault(),
     },
     select("class", "Class", { all: "all classes" }),
+    select("predicted", "Predicted as", { all: "all classes" }),
     select("outcome", "The network is", { all: "right or wrong" }),
     select("network", "Network"),
     select("method", "Method"),
     range("from", "Confidence from", (percent) => ({ to: Math.max(percent, state.to) })),
     range("to", "Confidence to", (percent) => ({ from: Math.min(percent, state.from) })),
     range("opacity", "Heatmap opacity"),
+    ...(facts ? [select("people", "People who chose the label", DEGREES)] : []),
+    element(
+      "fieldset",
+      { class: "gallery-checks" },
+      element("legend", {}, "Only images of which this is true"),
+      ...Object.entries(flags).map(([key, flag]) => check(key, flag)),
+    ),
     element(
       "div",
       { class: "gallery-control" },
@@ -204,6 +269,7 @@
       element("b", {}, data.classes[data.labels[image]], heard(",")),
       element("span", {}, ...answer, `${confidence(image).toFixed(0)}%`),
     ];
+    if (isDoubtful(image)) lines.push(element("i", {}, heard(", "), DOUBT));
     if (isBlank(image)) lines.push(element("span", {}, heard(", "), "no positive evidence"));
     const button = element(
       "button",
@@ -214,10 +280,129 @@
     return element("li", {}, button);
   };
 
+  /* ---- the confusion matrix, whose cells open their images ---- */
+
+  const cells = data.classes.map((truth, row) =>
+    data.classes.map((predicted, column) =>
+      element("button", {
+        type: "button",
+        onclick: () => {
+          const isOpen = state.class === truth && state.predicted === predicted;
+          const kept = ["network", "method", "opacity", "matrix"].map((key) => [key, state[key]]);
+          const cell = isOpen ? {} : { class: truth, predicted };
+          change({ ...usual, ...Object.fromEntries(kept), ...cell });
+        },
+        onfocus: () => reach(row, column),
+      }),
+    ),
+  );
+
+  /* One of the buttons is reached by Tab, the others by the arrow keys. */
+  const reach = (row, column) => {
+    for (const button of cells.flat()) button.tabIndex = -1;
+    cells[row][column].tabIndex = 0;
+  };
+
+  const matrixCaption = element("caption", {});
+  const matrixTable = element(
+    "table",
+    { class: "gallery-matrix" },
+    matrixCaption,
+    element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        element("th", { scope: "col" }, "true class"),
+        ...data.classes.map((name) => element("th", { scope: "col" }, element("span", {}, name))),
+      ),
+    ),
+    element(
+      "tbody",
+      {},
+      ...data.classes.map((name, row) =>
+        element(
+          "tr",
+          {},
+          element("th", { scope: "row" }, name),
+          ...cells[row].map((button) => element("td", {}, button)),
+        ),
+      ),
+    ),
+  );
+  const matrix = element(
+    "details",
+    {
+      class: "gallery-confusions",
+      ontoggle: () => {
+        const now = matrix.open ? "open" : "closed";
+        if (now !== state.matrix) change({ matrix: now });
+      },
+    },
+    element("summary", {}, "Confusion matrix: open the images of a cell"),
+    element("div", { class: "gallery-wide" }, matrixTable),
+  );
+  matrixTable.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+    const row = cells.findIndex((buttons) => buttons.includes(event.target));
+    if (!by[event.key] || row < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    event.stopPropagation(); // Sphinx may have shortcuts of its own
+    const [down, right] = by[event.key];
+    cells[row + down]?.[cells[row].indexOf(event.target) + right]?.focus();
+  });
+  reach(0, 0);
+
+  /* What a screen reader calls a cell: "cat, taken for dog: 165 test images, 4 of them here". */
+  const nameOf = (truth, predicted, all, here) => {
+    const taken = truth === predicted ? "recognised" : `taken for ${data.classes[predicted]}`;
+    const images = `${all} ${network().confusion ? "test " : ""}image${all === 1 ? "" : "s"}`;
+    const held = all && network().confusion ? `, ${here || "none"} of them here` : "";
+    return `${data.classes[truth]}, ${taken}: ${images}${held}`;
+  };
+
+  /* "The network takes 165 test images of class cat for dog; 4 of them are here." */
+  const sentenceOf = (truth, predicted) => {
+    const all = counted(truth, predicted);
+    const here = inCell(truth, predicted).length;
+    const number = `${all || "no"} test image${all > 1 ? "s" : ""}`;
+    const images = `${number} of class ${data.classes[truth]}`;
+    const held = all ? `; ${here || "none"} of them ${here > 1 ? "are" : "is"} here` : "";
+    return truth === predicted
+      ? `The network recognises ${images}${held}.`
+      : `The network takes ${images} for ${data.classes[predicted]}${held}.`;
+  };
+
+  const renderMatrix = () => {
+    if (matrix.open !== (state.matrix === "open")) matrix.open = state.matrix === "open";
+    matrixCaption.textContent =
+      "Rows are true classes, columns the classes that the network " +
+      `${state.network} predicts, for ` +
+      `${network().confusion ? "all test images" : "the images of the gallery"}. ` +
+      "A cell shows its images below. Framed cells have images here; arrow keys move between cells.";
+    cells.forEach((buttons, truth) => {
+      const all = data.classes.map((_, predicted) => counted(truth, predicted));
+      const sum = all.reduce((one, other) => one + other, 0);
+      buttons.forEach((button, predicted) => {
+        const names = [data.classes[truth], data.classes[predicted]];
+        const here = inCell(truth, predicted).length;
+        button.textContent = all[predicted];
+        button.setAttribute("aria-label", nameOf(truth, predicted, all[predicted], here));
+        const isOpen = state.class === names[0] && state.predicted === names[1];
+        button.setAttribute("aria-pressed", isOpen);
+        button.classList.toggle("gallery-held", here > 0);
+        // The root of the share, or all mistakes would be white.
+        button.style.setProperty("--share", `${40 * Math.sqrt(all[predicted] / (sum || 1))}%`);
+      });
+    });
+  };
+
   /* ---- one image, large ---- */
 
   const title = element("h2", { id: "gallery-title", tabindex: "-1" });
   const about = element("p", {});
+  const known = element("ul", { class: "gallery-known" });
   const large = element("div", { class: "gallery-large" });
   const bars = element("tbody", {});
   const caption = element("caption", {});
@@ -274,7 +459,7 @@
       "div",
       { class: "gallery-sheet" },
       bar,
-      element("div", { "aria-live": "polite" }, title, about),
+      element("div", { "aria-live": "polite" }, title, about, known),
       sides,
     ),
   );
@@ -322,6 +507,14 @@
       `Image ${data.places[image]} of the test split, counted from 0. Network: ${state.network}. ` +
         `The heatmap by ${state.method} explains the class ${predicted}.${evidence}`,
     );
+    const ours = flags.unrecognised.images.includes(image);
+    const sentences = [
+      ...(facts ? facts.sentences[image] : []),
+      ...(ours ? ["None of the networks in this gallery predicts the label."] : []),
+    ];
+    if (known.textContent !== sentences.join("")) {
+      known.replaceChildren(...sentences.map((text) => element("li", {}, text)));
+    }
     const label = data.classes[data.labels[image]];
     large.replaceChildren(
       ...[
@@ -390,12 +583,15 @@
     load("--gallery-heatmaps", network().heatmaps[state.method].file);
     root.style.setProperty("--gallery-opacity", state.opacity / 100);
     for (const show of shownBy) show();
-    say(
-      status,
-      images.length
-        ? `${images.length} of ${count} images; the network ${state.network} is right on ${right}.`
-        : "No image fits this choice. Widen it, or reset it.",
-    );
+    renderMatrix();
+    let text = images.length
+      ? `${images.length} of ${count} images; the network ${state.network} is right on ${right}.`
+      : "No image fits this choice. Widen it, or reset it.";
+    if (state.class !== "all" && state.predicted !== "all" && network().confusion) {
+      const cell = [state.class, state.predicted].map((name) => data.classes.indexOf(name));
+      text += ` ${sentenceOf(...cell)}`;
+    }
+    say(status, text);
     const shown = JSON.stringify([images, state.network, state.method]);
     if (shown !== drawn) grid.replaceChildren(...images.map(tile)); // else they keep the focus
     drawn = shown;
@@ -404,11 +600,12 @@
 
   const stops = data.scale.map(([r, g, b, a]) => `rgb(${r} ${g} ${b} / ${(a / 255).toFixed(3)})`);
   root.style.setProperty("--gallery-colours", `linear-gradient(to right, ${stops.join(", ")})`);
-  root.replaceChildren(controls, scale(), status, failure, grid, dialog);
+  root.replaceChildren(controls, matrix, scale(), status, failure, grid, dialog);
   window.addEventListener("hashchange", () => {
     readAddress();
     render();
   });
   readAddress();
   render();
+  if (state.matrix === "open") matrix.scrollIntoView(); // a link from another chapter
 })();

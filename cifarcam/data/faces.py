@@ -1,4 +1,4 @@
-"""Boxes around the faces of cats, marked by hand on test images of CIFAR-10."""
+"""Boxes around the faces of cats, marked by eye on test images of CIFAR-10."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEST_IMAGES = 10_000
 
 @dataclass(frozen=True)
 class CatFaces:
-    """Faces marked once by one reader, who saw no heatmap.
+    """Faces marked once by one reader, a vision-language model that saw no heatmap.
 
     `cat_faces.json` holds the rule of the box, the rule of the sample, and how faces were marked.
 

@@ -25,6 +25,10 @@ _CIFAR100_MEMBER = "cifar-100-binary/test.bin"
 _CIFAR100_ROW = 1 + 1 + 32 * 32 * 3  # coarse label, fine label, pixels by channel
 
 
+def _remedy(name: str) -> str:
+    return f"download it elsewhere and run `cifarcam data --dataset {name} --from PATH`"
+
+
 def _of_version(
     version: str, images: tuple[str, int], labels: tuple[str, int]
 ) -> dict[str, Publication]:
@@ -35,6 +39,7 @@ def _of_version(
             url=f"{_REPOSITORY}/cifar10.1_{version}_{part}.npy",
             sha256=digest,
             size=size,
+            remedy=_remedy(f"cifar10.1-{version}"),
         )
         for part, what, (digest, size) in (("data", "images", images), ("labels", "labels", labels))
     }
@@ -59,6 +64,7 @@ FILES: Mapping[str, Mapping[str, Publication]] = {
             url="https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
             sha256="58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
             size=168_513_733,
+            remedy=_remedy("cifar100"),
         )
     },
 }
@@ -68,27 +74,6 @@ def is_at_hand(name: str) -> bool:
     """Whether the cache holds all files of a dataset of `FILES`, undamaged."""
     at_hand = [file.is_at_hand() for file in FILES[name].values()]  # each of them is noted
     return all(at_hand)
-
-
-def obtain(name: str, local: Path | None = None) -> None:
-    """Fetch and verify the files of a dataset that are not in the cache.
-
-    Parameters
-    ----------
-    name
-        One of `FILES`.
-    local
-        A folder of the published files, or the file where there is only one, to use instead of
-        the network.
-
-    Raises
-    ------
-    CifarcamError
-        When a file cannot be fetched, or is not the published file.
-    """
-    for file_name, file in FILES[name].items():
-        folder = local is not None and local.is_dir()
-        file.obtain(local / file_name if local is not None and folder else local)
 
 
 def load(name: str) -> Split:

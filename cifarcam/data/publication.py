@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from filelock import FileLock
 
 from cifarcam import _files, _store
 from cifarcam.data import transfer
-from cifarcam.errors import CifarcamError, check_readable
+from cifarcam.errors import CifarcamError, check_readable, unreadable
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Publication:
         Its published digest, hexadecimal.
     size
         Its length in bytes, or an upper bound.
+    remedy
+        What to do where the address cannot be reached, as the end of a sentence.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Publication:
     url: str
     sha256: str
     size: int
+    remedy: str = "try again with a network"
 
     @property
     def path(self) -> Path:
@@ -77,13 +81,18 @@ class Publication:
 
     def _copy(self, local: Path) -> None:
         check_readable(local)
-        if local.stat().st_size > self.size or _files.sha256(local) != self.sha256:
+        try:
+            published = local.stat().st_size <= self.size and _files.sha256(local) == self.sha256
+            content = local.read_bytes() if published else b""
+        except OSError as error:
+            raise unreadable(local, error) from error
+        if not published:
             raise CifarcamError(
                 f"{local}: not {self.title} (its SHA-256 is not {self.sha256[:12]}…); download "
                 f"{self.url} and give that file"
             )
         with _files.atomic_file(self.path) as temporary:
-            temporary.write_bytes(local.read_bytes())
+            temporary.write_bytes(content)
 
     def _fetch(self) -> None:
         try:
@@ -98,10 +107,28 @@ class Publication:
                 fetched.replace(self.path)
         except transfer.Unreachable as error:
             raise CifarcamError(
-                f"{self.title} cannot be fetched from {self.url} ({error}); try again with a "
-                "network"
+                f"{self.title} cannot be fetched from {self.url} ({error}); {self.remedy}"
             ) from error
         except transfer.Corrupt as error:
             raise CifarcamError(
                 f"{self.url}: not the file of SHA-256 {self.sha256} ({error}); try again"
             ) from error
+
+
+def obtain_all(files: Mapping[str, Publication], local: Path | None = None) -> None:
+    """Fetch and verify the files of a dataset that are not in the cache.
+
+    Parameters
+    ----------
+    files
+        By the names under which they are published.
+    local
+        A folder of these files, or the file where there is only one, to use instead of the network.
+
+    Raises
+    ------
+    CifarcamError
+        When a file cannot be fetched, or is not the published file.
+    """
+    for name, file in files.items():
+        file.obtain(local / name if local is not None and local.is_dir() else local)

@@ -7,22 +7,28 @@ the figures that need it, so that `explanations` and `save` work in a base insta
 
 from cifarcam.figures.architectures import architecture
 from cifarcam.figures.claims import claims
+from cifarcam.figures.confusions import confusions_by_accuracy
+from cifarcam.figures.corruptions import (
+    accuracy_by_kind,
+    accuracy_by_severity,
+    corruption_sheet,
+)
 from cifarcam.figures.explanations import MOST_ROWS, explanations
 from cifarcam.figures.heatmaps import (
     heatmaps,
     mean_heatmaps,
 )
-from cifarcam.figures.ingredients import removals
+from cifarcam.figures.ingredients import ablation, removals
 from cifarcam.figures.matrices import confusion, correlations
 from cifarcam.figures.methods import method_grid
-from cifarcam.figures.networks import (
-    ablation,
-    accuracy_by_cost,
-    accuracy_by_seed,
-    confusions_by_accuracy,
-    learning_curves,
-)
+from cifarcam.figures.mistakes import picture_groups, stacked_shares
+from cifarcam.figures.networks import accuracy_by_cost, accuracy_by_seed, learning_curves
 from cifarcam.figures.output import check_output, save
+from cifarcam.figures.people import (
+    confusions_beside_people,
+    likeness_by_accuracy,
+    sureness_by_agreement,
+)
 from cifarcam.figures.pictures import boxes, image_pairs, predictions, samples
 from cifarcam.figures.pipeline import pipeline
 from cifarcam.figures.results import (
@@ -33,30 +39,37 @@ from cifarcam.figures.results import (
 )
 from cifarcam.figures.style import use_house_style
 from cifarcam.figures.trust import method_dots, removal_curves
+from cifarcam.figures.twins import two_sets
 from cifarcam.figures.where import dots_by_seed
 
 __all__ = [
     "MOST_ROWS",
     "ablation",
     "accuracy_by_cost",
+    "accuracy_by_kind",
     "accuracy_by_seed",
+    "accuracy_by_severity",
     "architecture",
     "boxes",
     "check_output",
     "claims",
     "class_histogram",
     "confusion",
+    "confusions_beside_people",
     "confusions_by_accuracy",
     "correlations",
+    "corruption_sheet",
     "dots_by_seed",
     "explanations",
     "heatmaps",
     "image_pairs",
     "learning_curves",
+    "likeness_by_accuracy",
     "mean_heatmaps",
     "method_dots",
     "method_grid",
     "per_class",
+    "picture_groups",
     "pipeline",
     "predictions",
     "reliability",
@@ -64,6 +77,9 @@ __all__ = [
     "removals",
     "samples",
     "save",
+    "stacked_shares",
+    "sureness_by_agreement",
     "training_curves",
+    "two_sets",
     "use_house_style",
 ]

@@ -1,14 +1,67 @@
-"""What a recipe loses without each of its ingredients, drawn with Seaborn."""
+"""What each ingredient of a recipe buys, and what a recipe loses without it; drawn with Seaborn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cifarcam.errors import CifarcamError
-from cifarcam.figures.style import BLACK, BLUE, GREY, PALE, WIDTH, seaborn, styled
+from cifarcam.figures.style import BLACK, BLUE, GREY, PALE, SKY, WIDTH, seaborn, styled
+
+
+@styled
+def ablation(
+    ingredients: Sequence[str],
+    accuracy: Sequence[Sequence[float]],
+    intervals: Sequence[tuple[float, float]],
+    seconds: Sequence[float],
+) -> Figure:
+    """Steps from top to bottom: accuracy of each seed, their mean with its interval, and time.
+
+    Parameters
+    ----------
+    ingredients
+        A text for each step.
+    accuracy
+        For each step the accuracy of each seed, percent.
+    intervals
+        For each step the ends of the interval of the mean, percent.
+    seconds
+        For each step the duration of a training run.
+
+    Raises
+    ------
+    CifarcamError
+        When the numbers of steps differ.
+    """
+    if not len(ingredients) == len(accuracy) == len(intervals) == len(seconds):
+        raise CifarcamError(
+            f"ablation: {len(ingredients)} ingredients, {len(accuracy)} accuracies, "
+            f"{len(intervals)} intervals and {len(seconds)} times; give one for each step"
+        )
+    figure = Figure(figsize=(WIDTH, 0.7 + 0.3 * len(ingredients)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
+    _rows_by_seed(left, ingredients, accuracy, intervals)
+    seaborn().barplot(
+        x=np.asarray(seconds) / 60,
+        y=list(range(len(ingredients))),
+        orient="h",
+        width=0.6,
+        color=SKY,
+        saturation=1,
+        ax=right,
+    )
+    left.set(xlabel="validation accuracy (%)", ylabel="")
+    right.set(xlabel="minutes a training run", ylabel="")
+    right.tick_params(axis="y", length=0)
+    right.grid(axis="x")
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    return figure
 
 
 @styled
@@ -41,14 +94,28 @@ def removals(
         )
     figure = Figure(figsize=(WIDTH, 0.7 + 0.3 * len(ingredients)), layout="constrained")
     axes = figure.add_subplot()
-    rows = range(len(ingredients))
     axes.axvline(0, color=GREY, linewidth=0.8, zorder=0)
+    _rows_by_seed(axes, ingredients, changes, intervals)
+    if not any(map(len, changes)):
+        axes.text(0.5, 0.5, "not measured yet", transform=axes.transAxes, ha="center", color=GREY)
+    axes.set(xlabel="validation accuracy without it, minus that of the full recipe (points)")
+    return figure
+
+
+def _rows_by_seed(
+    axes: Axes,
+    names: Sequence[str],
+    values: Sequence[Sequence[float]],
+    intervals: Sequence[tuple[float, float]],
+) -> None:
+    """Rows from top to bottom: a dot for each seed, their mean, and an interval behind them."""
+    rows = range(len(names))
     for row, ends in zip(rows, intervals, strict=True):
         axes.plot(ends, [row, row], color=PALE, linewidth=5, solid_capstyle="butt", zorder=1)
-    if any(map(len, changes)):
+    if any(map(len, values)):
         seaborn().stripplot(
-            x=np.concatenate(changes),
-            y=np.repeat(rows, [len(each) for each in changes]),
+            x=np.concatenate(values),
+            y=np.repeat(rows, [len(each) for each in values]),
             orient="h",
             color=BLUE,
             jitter=False,
@@ -56,13 +123,9 @@ def removals(
             alpha=0.7,
             ax=axes,
         )
-        means = [float(np.mean(each)) if len(each) else np.nan for each in changes]
+        means = [float(np.mean(each)) if len(each) else np.nan for each in values]
         axes.plot(means, rows, "|", color=BLACK, markersize=11, markeredgewidth=1.5, zorder=3)
-    else:
-        axes.text(0.5, 0.5, "not measured yet", transform=axes.transAxes, ha="center", color=GREY)
-    axes.set_yticks(rows, ingredients)
-    axes.set_ylim(len(ingredients) - 0.5, -0.5)
-    axes.set(xlabel="validation accuracy without it, minus that of the full recipe (points)")
+    axes.set_yticks(rows, names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
-    return figure

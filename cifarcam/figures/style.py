@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial, wraps
 from types import MappingProxyType
@@ -12,7 +12,9 @@ from typing import Any, ParamSpec
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from cifarcam.errors import require
 from cifarcam.figures.text import FAMILY, TEXT
@@ -144,3 +146,10 @@ def slant_names(axes: Axes) -> None:
     axes.tick_params(axis="x", length=0, rotation=30)
     for label in axes.get_xticklabels():
         label.set(ha="right", rotation_mode="anchor")
+
+
+def log_ticks(axis: Axis, multiples: Sequence[int]) -> None:
+    """Plain numbers along a logarithmic axis, at these multiples of each power of ten."""
+    axis.set_major_locator(LogLocator(subs=multiples))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())

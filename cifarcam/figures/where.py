@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -53,13 +54,7 @@ def dots_by_seed(
     CifarcamError
         When there are more than four series, or a series has another number of rows.
     """
-    if not 0 < len(series) <= len(MARKS):
-        raise CifarcamError(f"dots_by_seed: {len(series)} series; give one to {len(MARKS)}")
-    for name, values in series.items():
-        if values.ndim != 2 or values.shape[1] != len(rows):
-            raise CifarcamError(
-                f"dots_by_seed: series {name!r} has shape {values.shape}; give seeds x {len(rows)}"
-            )
+    _check(series, len(rows))
     figure = Figure(figsize=(WIDTH, 0.95 + (0.18 + 0.13 * len(series)) * len(rows)))
     figure.set_layout_engine("constrained")
     axes = figure.add_subplot()
@@ -67,20 +62,7 @@ def dots_by_seed(
         axes.axvline(reference, color=GREY, linewidth=1, linestyle="--", zorder=1)
     offsets = (np.arange(len(series)) - (len(series) - 1) / 2) * 0.7 / len(series)
     for values, offset, (colour, mark) in zip(series.values(), offsets, MARKS, strict=False):
-        places = np.arange(len(rows)) + offset
-        if len(values) > 1:
-            seaborn().scatterplot(
-                x=values.ravel(),
-                y=np.tile(places, len(values)),
-                color=colour,
-                s=14,
-                alpha=0.45,
-                linewidth=0,
-                zorder=2,
-                ax=axes,
-            )
-        means = [np.nanmean(column) if np.isfinite(column).any() else np.nan for column in values.T]
-        axes.plot(means, places, linestyle="none", color=colour, marker=mark, markersize=5.5)
+        _dots(axes, values, np.arange(len(rows)) + offset, colour, mark)
     axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set(xlabel=xlabel, ylabel="")
@@ -97,3 +79,30 @@ def dots_by_seed(
     handles.append(Line2D([], [], color=BLACK, marker=".", linestyle="none", label="single seeds"))
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4))
     return figure
+
+
+def _check(series: Mapping[str, np.ndarray], rows: int) -> None:
+    if not 0 < len(series) <= len(MARKS):
+        raise CifarcamError(f"dots_by_seed: {len(series)} series; give one to {len(MARKS)}")
+    for name, values in series.items():
+        if values.ndim != 2 or values.shape[1] != rows:
+            raise CifarcamError(
+                f"dots_by_seed: series {name!r} has shape {values.shape}; give seeds x {rows}"
+            )
+
+
+def _dots(axes: Axes, values: np.ndarray, places: np.ndarray, colour: str, mark: str) -> None:
+    """Draw one series, seeds x rows, at heights `places`: pale dots, and larger marks for means."""
+    if len(values) > 1:
+        seaborn().scatterplot(
+            x=values.ravel(),
+            y=np.tile(places, len(values)),
+            color=colour,
+            s=14,
+            alpha=0.45,
+            linewidth=0,
+            zorder=2,
+            ax=axes,
+        )
+    means = [np.nanmean(column) if np.isfinite(column).any() else np.nan for column in values.T]
+    axes.plot(means, places, linestyle="none", color=colour, marker=mark, markersize=5.5)

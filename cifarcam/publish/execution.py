@@ -37,6 +37,10 @@ from cifarcam.publish.staleness import digest_of, inputs, stale
 # would need more memory and save little time.
 AT_ONCE = 2
 
+# Chapters by measured duration, longest first; all others take less. A long chapter that began last
+# would be executed alone at the end.
+LONGEST = ("gallery", "deeper", "datasets", "trust", "grad_cam")
+
 
 def execute_stale(
     project: Path,
@@ -79,10 +83,15 @@ def execute_stale(
         reasons = stale(project, names, parameters)
         for name, reason in reasons.items():
             say(f"chapter {name}: {reason}, executing")
-        _execute_all(project, list(reasons), parameters, say)
+        _execute_all(project, longest_first(list(reasons)), parameters, say)
         # A chapter that lists all runs may have been executed before another chapter trained one.
         _execute_all(project, list(stale(project, list(reasons), parameters)), parameters, say)
     return list(reasons)
+
+
+def longest_first(names: Sequence[str]) -> list[str]:
+    """Chapters in the order in which they are begun: those in `LONGEST`, then all others."""
+    return [*(n for n in LONGEST if n in names), *(n for n in names if n not in LONGEST)]
 
 
 def _leftovers(target: Path, existing: Sequence[str]) -> list[Path]:
@@ -148,6 +157,9 @@ def _execute(project: Path, name: str, parameters: Parameters) -> None:
                     kernel_name=parameters.kernel,
                     cwd=str(project / "notebooks"),
                     progress_bar=False,
+                    # Seconds; the usual 60 and 4 are too few where a machine is loaded.
+                    start_timeout=600,
+                    iopub_timeout=600,
                 )
         except PapermillExecutionError as error:
             first = error.source.strip().splitlines()[0]

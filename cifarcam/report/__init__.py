@@ -7,7 +7,7 @@ from cifarcam.errors import require
 require("report", "IPython", "myst_nb")  # before the imports that need them
 
 from cifarcam.report.examples import Example, choose_examples
-from cifarcam.report.page import findings, glue, interval, machine, plus_minus, table, values
+from cifarcam.report.page import findings, glue, interval, machine, table, values
 from cifarcam.report.provenance import computed_from
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "glue",
     "interval",
     "machine",
-    "plus_minus",
     "table",
     "values",
 ]

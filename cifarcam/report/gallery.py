@@ -18,12 +18,14 @@ import numpy as np
 from IPython.display import display
 from PIL import Image
 
-from cifarcam import _store, evaluation, explain
+from cifarcam import _store, explain
+from cifarcam.data import Dataset
 from cifarcam.errors import CifarcamError
 from cifarcam.figures.heatmaps import OPACITY, coloured, scaled_for_display
 from cifarcam.figures.sheet import checked_pictures
 from cifarcam.runs import Run
 from cifarcam.studies import calibration
+from cifarcam.studies.image_facts import ImageFacts
 from cifarcam.training import prediction
 
 COLUMNS = 10  # pictures in a row of a sprite, an image of many pictures
@@ -48,10 +50,14 @@ class Answers:
         Class probabilities, N x classes, after the network's temperature where it has one.
     heatmaps
         By method: raw magnitudes >= 0 for the predicted class, N x H x W.
+    confusion
+        Number of all test images by true and by predicted class, classes x classes; None where the
+        network was tested on other images, so that only the gallery's images can be counted.
     """
 
     probabilities: np.ndarray
     heatmaps: Mapping[str, np.ndarray]
+    confusion: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -80,50 +86,6 @@ def tally(answers: Mapping[str, Answers], labels: np.ndarray) -> Tally:
     )
 
 
-def choose(
-    labels: np.ndarray, probabilities: np.ndarray, *, first: int, mistakes: int
-) -> np.ndarray:
-    """Choose images for the gallery by a rule, without looking at them.
-
-    The rule takes the first images of each class in their order. Then it takes, from the other
-    images of the class, those that a classifier gets wrong with the highest confidence, the most
-    confident mistake first.
-
-    Parameters
-    ----------
-    labels
-        True classes, integers, N.
-    probabilities
-        Class probabilities of the classifier, N x classes.
-    first, mistakes
-        How many images and mistakes of each class; fewer if the class has fewer.
-
-    Returns
-    -------
-    numpy.ndarray
-        Indices of the images, int64, class by class.
-
-    Raises
-    ------
-    CifarcamError
-        When the shapes do not fit or a number is negative.
-    """
-    if first < 0:
-        raise CifarcamError(f"gallery: the first {first} images of a class; give 0 or more")
-    evaluation.most_confident_mistakes(probabilities, labels, mistakes)  # checks the arguments
-    indices: list[int] = []
-    for label in np.unique(labels):
-        of_class = np.flatnonzero(labels == label)
-        others = of_class[first:]
-        indices += of_class[:first].tolist()
-        if len(others):
-            wrong = evaluation.most_confident_mistakes(
-                probabilities[others], labels[others], mistakes
-            )
-            indices += others[wrong].tolist()
-    return np.array(indices, np.int64)
-
-
 def temperature_of(run: Run, record: Mapping[str, Any]) -> float:
     """The temperature of a run in the record of calibration, or 1 where the record has none.
 
@@ -144,8 +106,10 @@ def temperature_of(run: Run, record: Mapping[str, Any]) -> float:
     return 1.0
 
 
-def answer(run: Run, images: np.ndarray, methods: Sequence[str], temperature: float) -> Answers:
-    """Ask a run's network about images, and explain the class that it predicts.
+def answer(
+    run: Run, dataset: Dataset, places: np.ndarray, methods: Sequence[str], temperature: float
+) -> Answers:
+    """Ask a run's network about test images, and explain the class that it predicts.
 
     The networks were trained with different losses, so that the same probability means different
     things. Scaled by its temperature, each network is right about as often as it says. The
@@ -155,20 +119,24 @@ def answer(run: Run, images: np.ndarray, methods: Sequence[str], temperature: fl
     ----------
     run
         With its weights.
-    images
-        uint8, N x H x W x 3.
+    dataset, places
+        Whose test images, and which of them: indices, N.
     methods
         Names of `explain.METHODS`.
     temperature
         From `temperature_of`.
     """
+    images = dataset.test.images[places]
     classifier = explain.Classifier(run.model())
     probabilities = prediction.predict(classifier.model, images)
     predicted = probabilities.argmax(axis=1)
     heatmaps = {name: explain.METHODS[name](classifier)(images, predicted) for name in methods}
     if temperature != 1:
         probabilities = calibration.scale(probabilities, temperature)
-    return Answers(probabilities, heatmaps)
+    confusion = None
+    if run.provenance["dataset_digest"] == dataset.digest:
+        confusion = np.array(run.metrics["test"]["confusion"])
+    return Answers(probabilities, heatmaps, confusion)
 
 
 def encode(
@@ -177,13 +145,15 @@ def encode(
     places: np.ndarray,
     class_names: Sequence[str],
     answers: Mapping[str, Answers],
+    facts: ImageFacts | None = None,
 ) -> dict[str, bytes]:
     """The files of the gallery, by name.
 
     ``pictures.webp`` holds the images without loss, row by row. For each network and method there
     is a sprite of the same layout in the colours of the report's heatmaps. Its alpha channel is the
     heatmap divided by its own maximum, 0-255, so that an overlay is more opaque where the heatmap
-    is higher. ``data.js`` sets one global variable with labels, predictions and probabilities.
+    is higher. ``data.js`` sets one global variable with labels, predictions, probabilities, counts
+    by true and predicted class, and what is known of the images.
 
     Parameters
     ----------
@@ -193,6 +163,8 @@ def encode(
         A name for each column of the probabilities.
     answers
         By network; all with the same methods.
+    facts
+        What is known of all images of the test split; with None the gallery does not ask for it.
 
     Raises
     ------
@@ -216,6 +188,7 @@ def encode(
                 "predicted": answer.probabilities.argmax(axis=1).tolist(),
                 "probabilities": np.rint(answer.probabilities * UNITS).astype(int).tolist(),
                 "heatmaps": sprites,
+                "confusion": None if answer.confusion is None else answer.confusion.tolist(),
             }
         )
     content = {
@@ -229,9 +202,20 @@ def encode(
         "places": np.asarray(places).tolist(),
         "labels": np.asarray(labels).tolist(),
         "networks": networks,
+        "facts": None if facts is None else _facts(facts, np.asarray(places)),
     }
     script = f"window.{GLOBAL} = {json.dumps(content, separators=(',', ':'))};\n"
     return files | {DATA: script.encode()}
+
+
+def _facts(facts: ImageFacts, places: np.ndarray) -> dict[str, Any]:
+    """What is known of the gallery's images: lists of their positions, and values by position."""
+    masks = {"twin": facts.twins, "doubtful": facts.doubtful, "missed": facts.missed}
+    return {
+        **{name: np.flatnonzero(mask[places]).tolist() for name, mask in masks.items()},
+        "people": facts.people[places].tolist(),
+        "sentences": [facts.sentences[place] for place in places.tolist()],
+    }
 
 
 def _check(
@@ -256,6 +240,11 @@ def _check(
             raise CifarcamError(
                 f"{network}: probabilities of shape {answer.probabilities.shape}; give {count} "
                 f"images x {len(class_names)} classes"
+            )
+        if answer.confusion is not None and answer.confusion.shape != (len(class_names),) * 2:
+            raise CifarcamError(
+                f"{network}: counts of shape {answer.confusion.shape}; give a row and a column for "
+                f"each of {len(class_names)} classes"
             )
         if list(answer.heatmaps) != methods:
             raise CifarcamError(
@@ -300,10 +289,15 @@ def _translucent(maps: np.ndarray) -> np.ndarray:
 
 
 def _sprite(pictures: np.ndarray) -> np.ndarray:
-    """N x H x W x channels pictures side by side, `COLUMNS` in a row, zeros after the last."""
+    """N x H x W x channels pictures side by side, `COLUMNS` in a row, one colour after the last.
+
+    The colour is one of the pictures': a heatmap has 256 colours, and with one more the file would
+    be four times as large.
+    """
     count, height, width, channels = pictures.shape
     rows = -(-count // COLUMNS)
-    filled = np.zeros((rows * COLUMNS, height, width, channels), np.uint8)
+    filled = np.empty((rows * COLUMNS, height, width, channels), np.uint8)
+    filled[count:] = pictures[0, 0, 0]
     filled[:count] = pictures
     grid = filled.reshape(rows, COLUMNS, height, width, channels).swapaxes(1, 2)
     return grid.reshape(rows * height, COLUMNS * width, channels)

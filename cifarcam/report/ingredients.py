@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from cifarcam.report.page import interval
 from cifarcam.studies.ingredients import (
     BUNDLE,
+    Change,
     Comparison,
-    Outcome,
     Removal,
     Removals,
     Step,
@@ -46,9 +46,7 @@ def step_rows(steps: Steps) -> list[list[str]]:
         [
             _title(step),
             interval(step.accuracy, 1, signed=False),
-            NONE if step.change is None else interval(step.change, 1),
-            _p(step.p),
-            NONE if step.outcome is None else str(step.outcome),
+            *([NONE] * 3 if step.change is None else _cells(step.change)),
         ]
         for step in steps.lines
     ]
@@ -105,9 +103,11 @@ def removal_arrays(
     """The arguments of `cifarcam.figures.removals`."""
     return (
         [line.ingredient for line in removals.lines],
-        [line.changes for line in removals.lines],
+        [() if line.change is None else line.change.by_seed for line in removals.lines],
         [
-            (math.nan, math.nan) if line.change is None else (line.change.low, line.change.high)
+            (math.nan, math.nan)
+            if line.change is None
+            else (line.change.effect.low, line.change.effect.high)
             for line in removals.lines
         ],
     )
@@ -121,17 +121,11 @@ def _title(step: Step) -> str:
 
 def _removal_row(line: Removal) -> list[str]:
     if line.accuracy is None or line.change is None:
-        return [line.ingredient, NONE, NONE, NONE, str(Outcome.UNMEASURED)]
-    return [
-        line.ingredient,
-        interval(line.accuracy, 1, signed=False),
-        interval(line.change, 1),
-        _p(line.p),
-        str(line.outcome),
-    ]
+        return [line.ingredient, NONE, NONE, NONE, "not measured"]
+    return [line.ingredient, interval(line.accuracy, 1, signed=False), *_cells(line.change)]
 
 
-def _p(p: float) -> str:
-    if math.isnan(p):
-        return NONE
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+def _cells(change: Change) -> list[str]:
+    """A change, its p-value, and what it does."""
+    p = "< 0.001" if change.p < 0.001 else f"{change.p:.3f}"
+    return [interval(change.effect, 1), NONE if math.isnan(change.p) else p, str(change.outcome)]

@@ -9,6 +9,7 @@ from IPython.display import Markdown, display
 
 from cifarcam.data import evidence, others
 from cifarcam.data.dataset import Split
+from cifarcam.report import mistakes
 from cifarcam.report.page import interval, table
 from cifarcam.runs import Run
 from cifarcam.studies import other_images
@@ -43,12 +44,18 @@ def published_rows() -> list[list[Any]]:
     ]
 
 
-def new_images(networks: Mapping[str, Run]) -> None:
+def networks() -> dict[str, Run]:
+    """The first seed of each network of this report that comes with weights, by display name."""
+    first = {name: seeds[0] for name, seeds in mistakes.networks().items()}
+    return {name: run for name, run in first.items() if run.has_weights}
+
+
+def new_images(asked: Mapping[str, Run]) -> None:
     """A table of accuracy on CIFAR-10.1 v6 and on CIFAR-10, or a sentence where it is missing.
 
     Parameters
     ----------
-    networks
+    asked
         Runs on CIFAR-10 with weights, by the network's name.
     """
     split = _split("cifar10.1-v6")
@@ -60,7 +67,7 @@ def new_images(networks: Mapping[str, Run]) -> None:
             run.predictions.argmax(axis=1) == labels,
             prediction.predict(run.model(), split.images).argmax(axis=1) == split.labels,
         )
-        for name, run in networks.items()
+        for name, run in asked.items()
     }
     table(
         [
@@ -74,12 +81,12 @@ def new_images(networks: Mapping[str, Run]) -> None:
     )
 
 
-def unknown_classes(networks: Mapping[str, Run]) -> None:
+def unknown_classes(asked: Mapping[str, Run]) -> None:
     """A table of confidence in images of CIFAR-100, or a sentence where they are missing.
 
     Parameters
     ----------
-    networks
+    asked
         Runs on CIFAR-10 with weights, by the network's name.
     """
     split = _split("cifar100")
@@ -87,7 +94,7 @@ def unknown_classes(networks: Mapping[str, Run]) -> None:
         return
     results = {
         name: other_images.unknown(run.predictions, prediction.predict(run.model(), split.images))
-        for name, run in networks.items()
+        for name, run in asked.items()
     }
     table(
         [

@@ -133,22 +133,6 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-").replace(".", "-")
 
 
-def plus_minus(mean: float, half: float, digits: int = 1, *, signed: bool = False) -> str:
-    """A mean and half the width of its interval as text, with a typeset minus.
-
-    Parameters
-    ----------
-    mean, half
-        Both in the same unit.
-    digits
-        Decimal places.
-    signed
-        Whether a positive mean has a plus sign, as for differences.
-    """
-    sign = "+" if signed else ""
-    return f"{mean:{sign}.{digits}f} ± {half:.{digits}f}".replace("-", "−")
-
-
 def table(rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str, name: str) -> None:
     """Show a numbered table.
 

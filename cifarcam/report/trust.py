@@ -58,7 +58,8 @@ def network_title(network: Mapping[str, Any]) -> str:
 def control_rows(record: Mapping[str, Any]) -> list[list[str]]:
     """A row for each method, by ROAD: its mean and its differences from the controls.
 
-    Of the baseline with the first seed. A star marks a difference beyond chance by Holm.
+    Of the baseline with the first seed. A star marks a difference beyond chance by Holm. The mean
+    has no interval, since its difference from the random map has nearly the same interval.
     """
     values = comparison.values_of(comparison.baselines(record)[0], comparison.PRIMARY)
     found = {
@@ -68,7 +69,7 @@ def control_rows(record: Mapping[str, Any]) -> list[list[str]]:
     return [
         [
             comparison.title(name),
-            interval(comparison.mean_over_images(values[name]), 2, signed=False),
+            f"{np.nanmean(values[name]):z.2f}".replace("-", "−"),
             *(_starred(found.get((name, c))) for c in (*comparison.CONTROLS, f"{name}-blurred")),
         ]
         for name in names

@@ -13,7 +13,8 @@ from cifarcam.explain import Explainer
 from cifarcam.report.examples import Example, choose_examples
 from cifarcam.report.page import interval
 from cifarcam.studies import places
-from cifarcam.studies.places import Layers, Swap, Turn
+from cifarcam.studies.interventions import Swap, Turn
+from cifarcam.studies.places import Layers
 from cifarcam.studies.swaps import Swaps
 
 LAYER_HEADER = ("Layer", "Energy on the object minus its area", "Gini index", "Zero maps (%)")

@@ -131,6 +131,8 @@ class Suspects:
     ----------
     indices
         Indices of the images, int64.
+    classes
+        The class that the networks agree on for each of these images, int64.
     count
         Number of images.
     networks
@@ -140,6 +142,7 @@ class Suspects:
     """
 
     indices: np.ndarray
+    classes: np.ndarray
     count: int
     networks: int
     sentence: str
@@ -166,7 +169,8 @@ def suspects(runs: Sequence[Run], labels: np.ndarray) -> Suspects:
         for seeds in experiments.values()
         if np.mean([run.metrics["test"]["accuracy"] for run in seeds]) >= GOOD_ACCURACY
     ]
-    indices = contradicted_labels(np.array(votes, int).reshape(-1, len(labels)), labels)
+    predicted = np.array(votes, np.int64).reshape(-1, len(labels))
+    indices = contradicted_labels(predicted, labels)
     count = len(indices)
     if len(votes) < 2:
         sentence = "Too few good networks are at hand to ask about the labels."
@@ -176,10 +180,10 @@ def suspects(runs: Sequence[Run], labels: np.ndarray) -> Suspects:
         sentence = (
             f"On {count} test image{'' if count == 1 else 's'}, all {len(votes)} networks at hand "
             f"with a test accuracy of at least {100 * GOOD_ACCURACY:.0f}% agree on one class, and "
-            f"the label says another. We say that {'this label is' if count == 1 else 'these labels are'} "
-            "in doubt."
+            "the label says another."
         )
-    return Suspects(indices, count, len(votes), sentence)
+    classes = predicted[0, indices] if count else np.empty(0, np.int64)
+    return Suspects(indices, classes, count, len(votes), sentence)
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,7 @@ def surest_mistakes(
     labels
         Integers, N.
     doubtful
-        Indices of the images whose label is in doubt, see `suspects`.
+        Indices of the images whose label is in doubt, see `labels.in_doubt`.
     count
         The most images to return.
     """

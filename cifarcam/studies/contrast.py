@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from cifarcam import explain
+from cifarcam.studies.summaries import summary
+from cifarcam.studies.where_material import Material
 
 SHARE = 0.2  # of the pixels, removed
+PAIRS = (("cat", "dog"), ("automobile", "truck"), ("airplane", "ship"))
+IMAGES = 400  # of each pair
 
 
 def removed(images: np.ndarray, heatmaps: np.ndarray, share: float = SHARE) -> np.ndarray:
@@ -63,12 +68,48 @@ def turned(
 
 
 def chosen(
-    predicted: np.ndarray, labels: np.ndarray, pair: tuple[int, int], count: int, seed: int = 0
+    predicted: np.ndarray, labels: np.ndarray, pair: tuple[int, int], count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of images of two classes that a network predicts rightly, and their rivals.
 
     As many as `count` in random order, of both classes as they come.
     """
     right = np.flatnonzero((predicted == labels) & np.isin(labels, pair))
-    indices = np.sort(np.random.default_rng([seed, *pair]).permutation(right)[:count])
+    indices = np.sort(np.random.default_rng([0, *pair]).permutation(right)[:count])
     return indices, np.where(labels[indices] == pair[0], pair[1], pair[0])
+
+
+def rates(
+    classifier: explain.Classifier,
+    explainer: explain.Explainer,
+    on: Material,
+    predicted: np.ndarray,
+) -> dict[str, Any]:
+    """How often removing the pixels that a map marks turns the answer to the pair's other class.
+
+    The images are right predictions of two classes. The contrast map explains the score of the
+    true class minus the score of the other class, the plain map the true class.
+    """
+    found = {}
+    for pair in PAIRS:
+        first, second = (on.class_names.index(name) for name in pair)
+        indices, rivals = chosen(predicted, on.labels, (first, second), IMAGES)
+        if not indices.size:
+            continue
+        images, labels = on.images[indices], on.labels[indices]
+        maps = {
+            "contrast": explainer(images, np.stack([labels, rivals], axis=1)),
+            "plain": explainer(images, labels),
+            "random": explain.RandomMap(classifier)(images, labels),
+            "centre": explain.CentreBlob(classifier)(images, labels),
+        }
+        turns = turned(classifier, images, rivals, maps)
+        percent = {name: 100.0 * values for name, values in turns.items()}
+        found["-".join(pair)] = {
+            "turned": {name: summary(values) for name, values in percent.items()},
+            "contrast_minus": {
+                name: summary(percent["contrast"] - percent[name])
+                for name in ("plain", "random", "centre")
+            },
+        }
+    return found

@@ -1,6 +1,7 @@
-"""Grad-CAM heatmaps of the first test image of each class for every network, as a record.
+"""Heatmaps of the first test image of each class, as a record.
 
-Runs of the largest networks come without weights; the record holds their heatmaps.
+The record holds Grad-CAM for every network, because runs of the largest networks come without
+weights, and the methods that need seconds for an image for the baseline.
 """
 
 from __future__ import annotations
@@ -18,13 +19,23 @@ from cifarcam.runs import Run
 from cifarcam.studies import records
 
 RECORD = "heatmaps"
+SLOW = ("lime", "shap")  # of `explain.METHODS`, recorded for the baseline
 
 
-def of_first_images(run: Run, dataset: Dataset) -> np.ndarray:
-    """Grad-CAM of the first test image of each class, for that class.
+def of_first_images(run: Run, dataset: Dataset, method: str = "grad-cam") -> np.ndarray:
+    """Heatmaps of the first test image of each class, for that class.
 
     The layer is the last layer with more than one position. The heatmaps are read from the record
     where it holds those of these weights and this dataset, and otherwise computed.
+
+    Parameters
+    ----------
+    run
+        The run to explain.
+    dataset
+        The dataset whose test images are explained.
+    method
+        One of `explain.METHODS`.
 
     Returns
     -------
@@ -36,19 +47,19 @@ def of_first_images(run: Run, dataset: Dataset) -> np.ndarray:
     CifarcamError
         When the run has no weights and the record no heatmaps of these weights and this dataset.
     """
-    if (recorded := _recorded(run, dataset)) is not None:
+    if (recorded := _recorded(run, dataset, method)) is not None:
         return recorded
     if not run.has_weights:
         raise CifarcamError(
             f"{run.name}: there are neither its weights nor heatmaps made with them; make the "
             f"weights by `cifarcam train {run.name} --again`"
         )
-    return _computed(run, dataset)
+    return _computed(run, dataset, method)
 
 
 def are_at_hand(run: Run, dataset: Dataset) -> bool:
-    """Whether `of_first_images` can give a run's heatmaps: from its weights or from the record."""
-    return run.has_weights or _recorded(run, dataset) is not None
+    """Whether a run's Grad-CAM heatmaps can be had: from its weights or from the record."""
+    return run.has_weights or _recorded(run, dataset, "grad-cam") is not None
 
 
 def measure() -> dict[str, Any]:
@@ -65,9 +76,14 @@ def measure() -> dict[str, Any]:
         "heatmaps": {
             run.name: {
                 "weights": run.provenance["files"][_store.WEIGHTS],
-                "maps": _packed(
-                    _computed(run, dataset) if run.has_weights else of_first_images(run, dataset)
-                ),
+                "maps": {
+                    method: _packed(
+                        _computed(run, dataset, method)
+                        if run.has_weights
+                        else of_first_images(run, dataset, method)
+                    )
+                    for method in ("grad-cam", *(SLOW if run.name == "baseline" else ()))
+                },
             }
             for run in explained
         },
@@ -79,25 +95,26 @@ def first_of_each_class(labels: np.ndarray) -> np.ndarray:
     return np.unique(labels, return_index=True)[1].astype(np.int64)
 
 
-def _computed(run: Run, dataset: Dataset) -> np.ndarray:
+def _computed(run: Run, dataset: Dataset, method: str) -> np.ndarray:
     indices = first_of_each_class(dataset.test.labels)
-    explainer = explain.GradCAM(run.model())
+    explainer = explain.METHODS[method](run.model())
     return explainer(dataset.test.images[indices], dataset.test.labels[indices])
 
 
-def _recorded(run: Run, dataset: Dataset) -> np.ndarray | None:
-    """The record's heatmaps of a run's weights, or None."""
+def _recorded(run: Run, dataset: Dataset, method: str) -> np.ndarray | None:
+    """The record's heatmaps of a run's weights by a method, or None."""
     if not records.is_at_hand(RECORD):
         return None
     record = records.load(RECORD)
     entry = record["heatmaps"].get(run.name)
     if (
         entry is None
+        or method not in entry["maps"]
         or record["inputs"]["datasets"].get(dataset.name) != dataset.digest
         or entry["weights"] != run.provenance["files"][_store.WEIGHTS]
     ):
         return None
-    return _unpacked(entry["maps"])
+    return _unpacked(entry["maps"][method])
 
 
 def _packed(heatmaps: np.ndarray) -> str:

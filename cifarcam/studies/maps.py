@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from cifarcam import explain
+from cifarcam.data import Dataset
+from cifarcam.runs import Run
+from cifarcam.studies import heatmaps
 from cifarcam.studies.comparison import baselines, mean_over_images, methods, title
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.packing import unpacked
@@ -142,10 +145,29 @@ def agreement(network: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
 
 
 def explained_by_all(
-    classifier: explain.Classifier, layer: str, images: np.ndarray, targets: np.ndarray
+    run: Run, dataset: Dataset, classifier: explain.Classifier, layer: str
 ) -> dict[str, np.ndarray]:
-    """Heatmaps of every method by its title, N x H x W each."""
+    """Heatmaps of the first test image of each class by the title of every method.
+
+    The slow methods are read from the record where it holds their heatmaps of these weights.
+
+    Parameters
+    ----------
+    run, dataset
+        The run to explain, and the dataset whose test images are explained.
+    classifier, layer
+        The run's network, and the layer that is explained.
+
+    Returns
+    -------
+    dict
+        Raw magnitudes, float32, classes x 32 x 32 each.
+    """
+    first = heatmaps.first_of_each_class(dataset.test.labels)
+    images, targets = dataset.test.images[first], dataset.test.labels[first]
     return {
-        method.title: method(classifier, layer if method.takes_layer else None)(images, targets)
-        for method in explain.METHODS.values()
+        method.title: heatmaps.of_first_images(run, dataset, name)
+        if name in heatmaps.SLOW
+        else method(classifier, layer if method.takes_layer else None)(images, targets)
+        for name, method in explain.METHODS.items()
     }

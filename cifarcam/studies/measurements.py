@@ -15,9 +15,12 @@ from cifarcam.studies import (
     architecture_search,
     calibration,
     classical,
+    corruptions,
+    duplicates,
     faithfulness,
     heatmaps,
     leave_one_out,
+    people,
     where,
 )
 
@@ -29,9 +32,12 @@ MEASUREMENTS: Mapping[str, Callable[[], dict[str, Any] | Iterator[dict[str, Any]
     "architecture-search": architecture_search.measure,
     "calibration": calibration.measure,
     "classical": classical.record,
+    "corruptions": corruptions.measure,
+    "duplicates": duplicates.measure,
     "faithfulness": faithfulness.measure,
     "heatmaps": heatmaps.measure,
     "leave-one-out": leave_one_out.measure,
+    "people": people.measure,
     "where": where.measure,
 }
 

@@ -1,4 +1,4 @@
-"""What the record `where` says over seeds: arrays by class and seed, and effects."""
+"""What the record `where` says over seeds: arrays by class and seed, totals, and effects by layer."""
 
 from __future__ import annotations
 
@@ -8,117 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from cifarcam import explain
-from cifarcam.errors import CifarcamError
-from cifarcam.explain import metrics
-from cifarcam.studies import inference, swaps, where
+from cifarcam.studies import inference
 from cifarcam.studies.inference import FEWEST_SEEDS, Effect
+from cifarcam.studies.packing import unpacked_maps
 
 Record = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Swap:
-    """Objects of one class on the background of another class, over seeds.
-
-    Attributes
-    ----------
-    objects, hosts
-        Names of the classes of the objects and of the foreign backgrounds.
-    own
-        Probability of the true class on the background of another picture of the class, percent.
-    lost
-        That probability minus the probability on the foreign background, points.
-    gained
-        What the class of the foreign background gains, points.
-    """
-
-    objects: str
-    hosts: str
-    own: Effect
-    lost: Effect
-    gained: Effect
-
-
-@dataclass(frozen=True)
-class Turn:
-    """How often removing a fifth of the pixels turns the answer to the pair's other class.
-
-    Attributes
-    ----------
-    pair
-        Names of the two classes.
-    contrast, plain, random, centre
-        Share of turned answers over seeds, percent: of the pixels that the contrast map marks, of
-        the plain map's, of a random map's, and of the centre.
-    over_plain, over_random, over_centre
-        The contrast map's share minus each other share, of the same images, points.
-    sentence
-        Whether the contrast map does better, in words.
-    """
-
-    pair: tuple[str, str]
-    contrast: Effect
-    plain: Effect
-    random: Effect
-    centre: Effect
-    over_plain: Effect
-    over_random: Effect
-    over_centre: Effect
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Grad-CAM at one layer, over seeds.
-
-    Attributes
-    ----------
-    layer
-        The layer's name.
-    object
-        Energy on the estimated foreground minus its area, of right predictions, points.
-    gini
-        Gini index of the maps, 0 for an even map.
-    zero
-        Share of zero maps, percent.
-    """
-
-    layer: str
-    object: Effect
-    gini: Effect
-    zero: Effect
-
-
-@dataclass(frozen=True)
-class Layers:
-    """Grad-CAM by layer, the last layer minus the first on the same images, and that in words."""
-
-    stages: tuple[Stage, ...]
-    last_minus_first: Effect
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The positions of an explained layer.
-
-    Attributes
-    ----------
-    layer
-        The layer's name.
-    map_size
-        Height and width as text, ``"8 × 8"``.
-    positions
-        The number of positions.
-    cell
-        Pixels of the image on a side of one position.
-    """
-
-    layer: str
-    map_size: str
-    positions: int
-    cell: int
 
 
 @dataclass(frozen=True)
@@ -169,6 +63,37 @@ class Totals:
     blob: Effect
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Grad-CAM at one layer, over seeds.
+
+    Attributes
+    ----------
+    layer
+        The layer's name.
+    object
+        Energy on the estimated foreground minus its area, of right predictions, points.
+    gini
+        Gini index of the maps, 0 for an even map.
+    zero
+        Share of zero maps, percent.
+    """
+
+    layer: str
+    object: Effect
+    gini: Effect
+    zero: Effect
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Grad-CAM by layer, the last layer minus the first on the same images, and that in words."""
+
+    stages: tuple[Stage, ...]
+    last_minus_first: Effect
+    sentence: str
+
+
 def entries(record: Record, experiment: str) -> list[Mapping[str, Any]]:
     """A record's entries of an experiment, by seed."""
     own = [entry for entry in record["runs"].values() if entry["experiment"] == experiment]
@@ -206,17 +131,9 @@ def class_means(matrix: np.ndarray) -> np.ndarray:
     return np.nanmean(defined, axis=1) if len(defined) else np.array([])
 
 
-def seed_means(matrix: np.ndarray) -> np.ndarray:
-    """The mean over seeds by class, NaN for a class without a value."""
-    defined = ~np.isnan(matrix)
-    counts = defined.sum(axis=0)
-    sums = np.where(defined, matrix, 0).sum(axis=0)
-    return np.divide(sums, counts, out=np.full(matrix.shape[1], np.nan), where=counts > 0)
-
-
 def mean_maps(record: Record, experiment: str) -> np.ndarray:
     """The mean map of each class over the seeds, classes x 8 x 8; 1 is an even spread."""
-    maps = [where.unpacked(entry["mean_maps"]) for entry in entries(record, experiment)]
+    maps = [unpacked_maps(entry["mean_maps"]) for entry in entries(record, experiment)]
     return np.stack(maps).mean(axis=0)
 
 
@@ -251,55 +168,6 @@ def totals(record: Record, experiment: str) -> Totals:
     )
 
 
-def swap_effects(record: Record, experiment: str) -> list[Swap]:
-    """Background swaps between two classes."""
-
-    def over(name: str, key: str, unit: str) -> Effect:
-        return inference.over_seeds(
-            values(record, experiment, "swaps", "by_pair", name, key, "mean"), unit
-        )
-
-    found = []
-    for name in entries(record, experiment)[0]["swaps"]["by_pair"]:
-        objects, hosts = name.split("-")
-        own, lost = over(name, "probability_own", "%"), over(name, "probability_lost", "points")
-        found.append(Swap(objects, hosts, own, lost, over(name, "host_gained", "points")))
-    return found
-
-
-def turn_effects(record: Record, experiment: str) -> list[Turn]:
-    """Contrast maps of all pairs of classes."""
-
-    def over(pair: str, kind: str, name: str, unit: str) -> Effect:
-        return inference.over_seeds(
-            values(record, experiment, "contrast", pair, kind, name, "mean"), unit
-        )
-
-    found = []
-    for pair in entries(record, experiment)[0]["contrast"]:
-        first, second = pair.split("-")
-        contrast, plain, random, centre = (
-            over(pair, "turned", name, "%") for name in ("contrast", "plain", "random", "centre")
-        )
-        over_plain, over_random, over_centre = (
-            over(pair, "contrast_minus", name, "points") for name in ("plain", "random", "centre")
-        )
-        found.append(
-            Turn(
-                (first, second),
-                contrast,
-                plain,
-                random,
-                centre,
-                over_plain,
-                over_random,
-                over_centre,
-                turn_sentence((first, second), over_plain, over_random, over_centre),
-            )
-        )
-    return found
-
-
 def layer_effects(record: Record, experiment: str) -> Layers:
     """Grad-CAM by layer."""
     names = entries(record, experiment)[0]["layers"]["stages"]
@@ -323,18 +191,6 @@ def layer_effects(record: Record, experiment: str) -> Layers:
     return Layers(tuple(stages), effect, layers_sentence(effect))
 
 
-def turn_sentence(
-    pair: tuple[str, str], over_plain: Effect, over_random: Effect, over_centre: Effect
-) -> str:
-    """Whether the contrast map does better than random pixels, the plain map and the centre."""
-    return (
-        f"Between {pair[0]} and {pair[1]}, removing what the contrast map marks turns the answer "
-        f"{_often(over_random)} than removing random pixels ({_signed(over_random)}), "
-        f"{_often(over_plain)} than removing what the plain map marks ({_signed(over_plain)}), and "
-        f"{_often(over_centre)} than removing the centre ({_signed(over_centre)})."
-    )
-
-
 def layers_sentence(effect: Effect) -> str:
     """Whether the last layer's maps have more energy on the object than those of the first."""
     words = {
@@ -343,66 +199,16 @@ def layers_sentence(effect: Effect) -> str:
         0: "Whether the last convolution puts more of its energy on the object than the first is "
         "open",
     }
-    return f"{words[_side(effect)]} ({_signed(effect)})."
+    return f"{words[side(effect)]} ({signed(effect)})."
 
 
-def grid_of(explainer: explain.Explainer, images: np.ndarray) -> Grid:
-    """The positions of an explainer's layer for images of this size."""
-    height, width = explainer.signed_maps(images[:1]).shape[1:]
-    return Grid(
-        explainer.layer, f"{height} × {width}", height * width, round(images.shape[1] / height)
-    )
-
-
-def opposed_pair(
-    explainer: explain.Explainer, images: np.ndarray, labels: np.ndarray, predicted: np.ndarray
-) -> list[int]:
-    """Of wrong predictions, the images whose maps for both classes agree least and most.
-
-    Images labelled -1, see `labels_without`, are left out. An empty list where no wrong prediction has two maps.
-    """
-    wrong = np.flatnonzero((predicted != labels) & (labels >= 0))
-    if not wrong.size:
-        return []
-    alike = metrics.rank_correlation(
-        explainer(images[wrong], predicted[wrong]), explainer(images[wrong], labels[wrong])
-    )
-    if np.isnan(alike).all():
-        return []
-    return [int(wrong[np.nanargmin(alike)]), int(wrong[np.nanargmax(alike)])]
-
-
-def swap_examples(
-    images: np.ndarray, labels: np.ndarray, of_class: int, host: int, count: int, first: int = 100
-) -> swaps.Swaps | None:
-    """Swaps of the first images of two classes, to show; None where too few are eligible."""
-    chosen = np.concatenate([np.flatnonzero(labels == k)[:first] for k in (of_class, host)])
-    masks = metrics.foreground(images[chosen])
-    try:
-        return swaps.swap(images[chosen], labels[chosen], masks, of_class, host, count)
-    except CifarcamError:  # too few pictures, as in a small sample
-        return None
-
-
-def labels_without(labels: np.ndarray, doubtful: np.ndarray) -> np.ndarray:
-    """Labels with -1, no class, in place of labels in doubt."""
-    clear = labels.copy()
-    clear[doubtful] = -1
-    return clear
-
-
-def _side(effect: Effect) -> int:
+def side(effect: Effect) -> int:
     """1 above zero, -1 below, 0 where the interval holds zero or there are too few seeds."""
     if effect.count < FEWEST_SEEDS or np.isnan(effect.low):
         return 0
     return int(effect.low > 0) - int(effect.high < 0)
 
 
-def _often(effect: Effect) -> str:
-    return {1: "more often", -1: "less often", 0: "neither clearly more nor clearly less often"}[
-        _side(effect)
-    ]
-
-
-def _signed(effect: Effect) -> str:
+def signed(effect: Effect) -> str:
+    """An effect's value in words: ``+1.2 points``."""
     return f"{effect.value:+.1f} points".replace("-", "−")

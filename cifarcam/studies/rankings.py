@@ -163,58 +163,67 @@ def recommended(seeds: Sequence[Values], milliseconds: Mapping[str, float]) -> R
     """
     names = methods(list(seeds[0]))
     means = {name: np.array([np.nanmean(values[name]) for values in seeds]) for name in names}
-    order = sorted(names, key=lambda name: -means[name].mean())
-    best, following = order[:2]
+    best, following, *others = sorted(names, key=lambda name: -means[name].mean())
     # Pairs of the same images: a slow method was measured on fewer.
     effects = {
         name: inference.over_seeds(
             [paired(values[best], values[name]).value for values in seeds], ""
         )
-        for name in order[1:]
+        for name in (following, *others)
     }
-    effect = effects[following]
-    decided = effect.count >= FEWEST_SEEDS and effect.low > 0
-    alike = [
-        name
-        for name in order[1:]
-        if not (effects[name].count >= FEWEST_SEEDS and effects[name].low > 0)
-    ]
+    alike = [name for name, effect in effects.items() if not _is_above(effect)]
     cheapest = min([best, *alike], key=lambda name: milliseconds[name])
-    gap = f"{effect.value:+.3f} [{effect.low:.3f}, {effect.high:.3f}]".replace("-", "−")
+    return Recommendation(
+        best=title(best),
+        following=title(following),
+        best_name=best,
+        effect=effects[following],
+        decided=_is_above(effects[following]),
+        cheapest=title(cheapest),
+        cheapest_name=cheapest,
+        cheapest_milliseconds=milliseconds[cheapest],
+        best_milliseconds=milliseconds[best],
+        sentence=_recommendation(title(best), title(following), effects[following]),
+        cheap=_cheapest(best, cheapest, milliseconds),
+    )
+
+
+def _is_above(effect: Effect) -> bool:
+    """Whether seeds tell the difference from zero, and it is positive."""
+    return effect.count >= FEWEST_SEEDS and effect.low > 0
+
+
+def _recommendation(best: str, following: str, effect: Effect) -> str:
+    """Whether the best method is recommended; both by their titles."""
+    seeds = seeds_text(effect.count)
     if effect.count < FEWEST_SEEDS:
-        sentence = (
-            f"{capital(title(best))} has the highest ROAD, but {seeds_text(effect.count)} "
+        return (
+            f"{capital(best)} has the highest ROAD, but {seeds} "
             f"{'is' if effect.count == 1 else 'are'} too few for a recommendation."
         )
-    elif decided:
-        sentence = (
-            f"We recommend {title(best)} for this network: its ROAD is higher than that of "
-            f"{title(following)}, which follows ({gap} over {seeds_text(effect.count)})."
+    gap = f"{effect.value:+.3f} [{effect.low:.3f}, {effect.high:.3f}]".replace("-", "−")
+    if _is_above(effect):
+        return (
+            f"We recommend {best} for this network: its ROAD is higher than that of {following}, "
+            f"which follows ({gap} over {seeds})."
         )
-    else:
-        sentence = (
-            f"The recommendation is undecided: {title(best)} has the highest ROAD, and seeds do not "
-            f"tell it from {title(following)} ({gap} over {seeds_text(effect.count)})."
+    return (
+        f"The recommendation is undecided: {best} has the highest ROAD, and seeds do not tell it "
+        f"from {following} ({gap} over {seeds})."
+    )
+
+
+def _cheapest(best: str, cheapest: str, milliseconds: Mapping[str, float]) -> str:
+    """Which of the methods that seeds do not tell from the best takes the least time."""
+    if cheapest == best:
+        return (
+            f"{capital(title(best))} is also the cheapest of the methods that seeds do not tell "
+            "from it."
         )
     times = f"{milliseconds[cheapest]:.1f} against {milliseconds[best]:.1f} ms an image"
-    cheap = (
-        f"{capital(title(best))} is also the cheapest of the methods that seeds do not tell from it."
-        if cheapest == best
-        else f"Of the methods that seeds do not tell from {title(best)}, {title(cheapest)} is the "
+    return (
+        f"Of the methods that seeds do not tell from {title(best)}, {title(cheapest)} is the "
         f"cheapest ({times})."
-    )
-    return Recommendation(
-        title(best),
-        title(following),
-        best,
-        effect,
-        decided,
-        title(cheapest),
-        cheapest,
-        milliseconds[cheapest],
-        milliseconds[best],
-        sentence,
-        cheap,
     )
 
 

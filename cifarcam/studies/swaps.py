@@ -8,12 +8,16 @@ class's usual surroundings.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
+from cifarcam import explain
 from cifarcam.errors import CifarcamError
+from cifarcam.studies.summaries import by_group, summary
 
 LEAST, MOST = 0.1, 0.6  # share of the image that the estimated foreground of a picture covers
 
@@ -71,8 +75,11 @@ def swap(
     hosts: int | None,
     count: int,
     seed: int = 0,
-) -> Swaps:
+) -> Swaps | None:
     """Swaps of pictures of one class; the seed decides pictures and backgrounds.
+
+    None where fewer than two pictures of the class, or none of the hosts, are eligible, as in a
+    small sample.
 
     Parameters
     ----------
@@ -86,21 +93,13 @@ def swap(
         The number of pictures; all that there are where fewer are eligible.
     seed
         Seed of the random draws.
-
-    Raises
-    ------
-    CifarcamError
-        When fewer than two pictures of the class, or none of the hosts, are eligible.
     """
     usable = eligible(masks)
     mine = np.flatnonzero(usable & (labels == of_class))
     is_host = labels != of_class if hosts is None else labels == hosts
     others = np.flatnonzero(usable & is_host)
     if len(mine) < 2 or not len(others):
-        raise CifarcamError(
-            f"{len(mine)} pictures of class {of_class} and {len(others)} backgrounds are eligible; "
-            "give at least two and one"
-        )
+        return None
     rng = np.random.default_rng([seed, of_class, -1 % 2**16 if hosts is None else hosts])
     indices = rng.permutation(mine)[:count]
     foreign_hosts = rng.choice(others, len(indices))
@@ -117,3 +116,42 @@ def swap(
         ),
         np.stack([pasted(images, masks, *pair) for pair in zip(indices, own_hosts, strict=True)]),
     )
+
+
+def costs(
+    classifier: explain.Classifier, by_class: Sequence[Swaps], by_pair: Mapping[str, Swaps]
+) -> dict[str, Any]:
+    """Accuracy and probability of the true class with a background of its own or another class.
+
+    `accuracy_lost` and `probability_lost` compare the same objects: with the background of another
+    picture of the class, minus with the background of another class. `host_gained` is what the
+    class of the foreign background gains in probability.
+    """
+    measured = [_swapped(classifier, each) for each in by_class]
+    labels = np.concatenate([each.labels for each in by_class]) if by_class else np.array([], int)
+    return {
+        "by_class": {
+            name: by_group(np.concatenate([values[name] for values in measured]), labels)
+            for name in ("accuracy_own", "accuracy_lost", "probability_own", "probability_lost")
+            if measured
+        },
+        "by_pair": {
+            name: {key: summary(values) for key, values in _swapped(classifier, each).items()}
+            for name, each in by_pair.items()
+        },
+    }
+
+
+def _swapped(classifier: explain.Classifier, pictures: Swaps) -> dict[str, np.ndarray]:
+    """Values of each object, percent or points, N each."""
+    own, foreign = (classifier.probabilities(each) for each in (pictures.own, pictures.foreign))
+    rows = np.arange(len(pictures.labels))
+    of_true = [100 * each[rows, pictures.labels] for each in (own, foreign)]
+    right = [100.0 * (each.argmax(axis=1) == pictures.labels) for each in (own, foreign)]
+    return {
+        "probability_own": of_true[0],
+        "probability_lost": of_true[0] - of_true[1],
+        "host_gained": 100 * (foreign - own)[rows, pictures.hosts],
+        "accuracy_own": right[0],
+        "accuracy_lost": right[0] - right[1],
+    }

@@ -5,9 +5,13 @@ from __future__ import annotations
 from cifarcam.errors import CifarcamError
 from cifarcam.studies.claims import (
     accuracy,
+    attention,
+    backgrounds,
+    classical,
     confusion,
+    depth,
     explanations,
-    heatmaps,
+    faces,
     networks,
     scores,
     training,
@@ -31,11 +35,15 @@ CLAIMS: tuple[Claim, ...] = (
     *accuracy.CLAIMS,
     *confusion.CLAIMS,
     *scores.CLAIMS,
-    *heatmaps.BACKGROUND,
+    *backgrounds.CLAIMS,
+    faces.CLAIM,
     training.DROPOUT,
-    *networks.CLAIMS,
+    networks.OVER_90,
+    depth.CLAIM,
+    classical.CLAIM,
+    networks.DENSENET_OVER_RESNET,
     training.AUGMENTATION,
-    *heatmaps.ATTENTION,
+    attention.CLAIM,
     *explanations.CLAIMS,
 )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from cifarcam.runs import Run
 from cifarcam.studies import inference
+from cifarcam.studies.claims import phrases
 from cifarcam.studies.claims.base import (
     FEWEST_SEEDS,
     Claim,
@@ -17,10 +18,12 @@ from cifarcam.studies.claims.base import (
     Finding,
     Timing,
     Verdict,
+    sentence_of,
     verdict_of,
     verdict_of_range,
 )
 from cifarcam.studies.claims.sources import Sources
+from cifarcam.studies.wording import seeds_text
 
 TOLERANCE_POINTS = 2.0  # from an accuracy of the original's text
 FINAL_PERCENT: Mapping[str, float] = {"training": 94.9, "test": 71.5}
@@ -87,17 +90,15 @@ def table(split: str, percent: Sequence[float]) -> Finding:
     least, most = TABLE_PERCENT[split]
     effect = replace(inference.over_seeds(percent, "%", null=(least + most) / 2), p=math.nan)
     verdict = verdict_of_range(effect, least, most)
-    place = {
-        Verdict.REPRODUCED: f"lies between the original's {least:g} and {most:g}%",
-        Verdict.CONTRADICTED: f"lies outside the original's {least:g} to {most:g}%",
-    }
-    if verdict in place:
-        sentence = f"With early stopping the {split} accuracy {place[verdict]} ({_spread(effect)})."
-    else:
-        sentence = (
-            f"Whether the {split} accuracy with early stopping lies between {least:g} and {most:g}% "
-            f"is undecided, {_why_open(effect)} ({_spread(effect)})."
-        )
+    sentence = sentence_of(
+        verdict,
+        reproduced=f"With early stopping the {split} accuracy lies between the original's "
+        f"{least:g} and {most:g}% ({_spread(effect)}).",
+        contradicted=f"With early stopping the {split} accuracy lies outside the original's "
+        f"{least:g} to {most:g}% ({_spread(effect)}).",
+        undecided=f"Whether the {split} accuracy with early stopping lies between {least:g} and "
+        f"{most:g}% is undecided, {_why_open(effect)} ({_spread(effect)}).",
+    )
     return Finding(
         verdict,
         sentence,
@@ -118,17 +119,14 @@ def plateau_rises(validation: Sequence[np.ndarray]) -> Finding:
     rises = [100 * float(_late(curve).mean() - curve[0]) for curve in validation]
     effect = inference.over_seeds(rises, "points", null=RISE_POINTS)
     verdict = verdict_of(effect)
-    amount = f"({effect.value:+.1f} points from the first epoch to the last fifth)".replace(
-        "-", "−"
+    amount = f"({phrases.signed(effect.value)} points from the first epoch to the last fifth)"
+    sentence = sentence_of(
+        verdict,
+        reproduced=f"The validation accuracy rises {amount}.",
+        contradicted=f"The validation accuracy does not rise {amount}.",
+        undecided="Whether the validation accuracy rises is undecided, "
+        f"{_why_open(effect)} {amount}.",
     )
-    if verdict is Verdict.REPRODUCED:
-        sentence = f"The validation accuracy rises {amount}."
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = f"The validation accuracy does not rise {amount}."
-    else:
-        sentence = (
-            f"Whether the validation accuracy rises is undecided, {_why_open(effect)} {amount}."
-        )
     return Finding(verdict, sentence, _seeds(effect.count, "the baseline"), effect, tuple(rises))
 
 
@@ -145,12 +143,12 @@ def plateau_level(validation: Sequence[np.ndarray]) -> Finding:
     verdict = verdict_of_range(effect, 0.0, LEVEL_POINTS)
     epochs = len(_late(validation[0]))
     amount = f"over the last {epochs} epochs it varies by {effect.value:.1f} points"
-    if verdict is Verdict.REPRODUCED:
-        sentence = f"The validation accuracy then stays level: {amount}."
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = f"The validation accuracy does not stay level: {amount}."
-    else:
-        sentence = f"Whether the validation accuracy stays level is undecided: {amount}."
+    sentence = sentence_of(
+        verdict,
+        reproduced=f"The validation accuracy then stays level: {amount}.",
+        contradicted=f"The validation accuracy does not stay level: {amount}.",
+        undecided=f"Whether the validation accuracy stays level is undecided: {amount}.",
+    )
     return Finding(verdict, sentence, _seeds(effect.count, "the baseline"), effect, tuple(spreads))
 
 
@@ -179,12 +177,12 @@ def plateau_below(baseline: Sequence[float], deep: Mapping[str, Sequence[float]]
         )
         return Finding(Verdict.UNDECIDED, sentence, basis, effect)
     verdict = verdict_of(effect, claimed="below")
-    if verdict is Verdict.REPRODUCED:
-        sentence = f"The plateau lies well below deep networks {amount}."
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = f"The plateau does not lie well below deep networks {amount}."
-    else:
-        sentence = f"Whether the plateau lies well below deep networks is undecided {amount}."
+    sentence = sentence_of(
+        verdict,
+        reproduced=f"The plateau lies well below deep networks {amount}.",
+        contradicted=f"The plateau does not lie well below deep networks {amount}.",
+        undecided=f"Whether the plateau lies well below deep networks is undecided {amount}.",
+    )
     return Finding(verdict, sentence, basis, effect)
 
 
@@ -194,7 +192,7 @@ def _late(curve: np.ndarray) -> np.ndarray:
 
 
 def _seeds(count: int, network: str) -> str:
-    return f"{count} seed{'' if count == 1 else 's'} of {network}"
+    return f"{seeds_text(count)} of {network}"
 
 
 def _spread(effect: inference.Effect) -> str:

@@ -1,4 +1,4 @@
-"""What a claim, its conditions and a finding are, and the two rules that verdicts share."""
+"""What a claim, its conditions and a finding are, and what rules share: verdicts and sentences."""
 
 from __future__ import annotations
 
@@ -167,3 +167,13 @@ def verdict_by_seed(holds: Sequence[bool]) -> Verdict:
     if len(holds) < FEWEST_SEEDS or len(set(map(bool, holds))) > 1:
         return Verdict.UNDECIDED
     return Verdict.REPRODUCED if holds[0] else Verdict.CONTRADICTED
+
+
+def sentence_of(verdict: Verdict, *, reproduced: str, contradicted: str, undecided: str) -> str:
+    """The sentence for a verdict that `verdict_of` or its siblings gave."""
+    sentences = {
+        Verdict.REPRODUCED: reproduced,
+        Verdict.CONTRADICTED: contradicted,
+        Verdict.UNDECIDED: undecided,
+    }
+    return sentences[verdict]

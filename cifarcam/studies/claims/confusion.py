@@ -18,10 +18,12 @@ from cifarcam.studies.claims.base import (
     Finding,
     Timing,
     Verdict,
+    sentence_of,
     verdict_by_seed,
     verdict_of,
 )
 from cifarcam.studies.claims.sources import Sources
+from cifarcam.studies.wording import capital, seeds_text
 
 OFTEN_RANK = 5  # a pair that is often confused ranks at least here
 OFTEN_SHARES = 2  # and takes more than this many even shares of the mistakes
@@ -58,7 +60,7 @@ def pair_rank(
         sentence = f"The network confuses {both} {which}, with every seed ({seen})."
     else:
         rank = "rank" if verdict is Verdict.REPRODUCED else "do not rank"
-        sentence = f"{_capital(both)} {rank} among the {worst} pairs confused most, with every seed ({seen})."
+        sentence = f"{capital(both)} {rank} among the {worst} pairs confused most, with every seed ({seen})."
     return Finding(verdict, sentence, basis(len(ranks)), effect, tuple(map(float, ranks)))
 
 
@@ -76,20 +78,21 @@ def pair_share(
     pairs = len(names) * (len(names) - 1) // 2
     effect = inference.over_seeds(shares, "% of the mistakes", null=100 * OFTEN_SHARES / pairs)
     verdict = verdict_of(effect)
-    both = f"{_capital(pair[0])} and {pair[1]}"
+    both = f"{pair[0]} and {pair[1]}"
     amount = (
         f"({effect.value:.1f}% of the mistakes, where twice an even share is {effect.null:.1f}%)"
     )
     if effect.count < FEWEST_SEEDS:
-        sentence = f"Too few seeds are at hand for the share of {pair[0]} and {pair[1]} {amount}."
-    elif verdict is Verdict.REPRODUCED:
-        sentence = f"{both} take more than twice an even share of the mistakes {amount}."
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = f"{both} take less than twice an even share of the mistakes {amount}."
+        sentence = f"Too few seeds are at hand for the share of {both} {amount}."
     else:
-        sentence = (
-            f"Whether {pair[0]} and {pair[1]} take more than twice an even share of the mistakes "
-            f"is undecided {amount}."
+        sentence = sentence_of(
+            verdict,
+            reproduced=f"{capital(both)} take more than twice an even share of the mistakes "
+            f"{amount}.",
+            contradicted=f"{capital(both)} take less than twice an even share of the mistakes "
+            f"{amount}.",
+            undecided=f"Whether {both} take more than twice an even share of the mistakes is "
+            f"undecided {amount}.",
         )
     return Finding(verdict, sentence, basis(effect.count), effect, tuple(shares))
 
@@ -110,13 +113,9 @@ def shown_ranks(ranks: Sequence[int]) -> str:
     return f"rank {low}" if low == high else f"rank {low} to {high}"
 
 
-def _capital(word: str) -> str:
-    return word[:1].upper() + word[1:]
-
-
 def basis(seeds: int) -> str:
     """What a finding on the baseline's test predictions rests on."""
-    return f"{seeds} seed{'' if seeds == 1 else 's'} of the baseline, all test images"
+    return f"{seeds_text(seeds)} of the baseline, all test images"
 
 
 def _confusions(sources: Sources) -> tuple[list[np.ndarray], tuple[str, ...]]:
@@ -142,7 +141,7 @@ def _share_condition(id: str, pair: tuple[str, str]) -> Condition:
     return condition(
         id,
         f"{both} above twice an even share",
-        f"{_capital(both)} take more than twice an even share of all mistakes (interval over seeds).",
+        f"{capital(both)} take more than twice an even share of all mistakes (interval over seeds).",
         pair_share,
         lambda sources: (*_confusions(sources), pair),
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cifarcam.studies import comparison, inference
+from cifarcam.studies.claims import phrases
 from cifarcam.studies.claims.base import (
     FEWEST_SEEDS,
     Claim,
@@ -14,6 +15,7 @@ from cifarcam.studies.claims.base import (
     Finding,
     Timing,
     Verdict,
+    sentence_of,
     verdict_of,
 )
 from cifarcam.studies.claims.sources import Sources
@@ -38,26 +40,21 @@ def complement(road: Sequence[Mapping[str, np.ndarray]], other: str) -> Finding:
         return Finding(Verdict.NOT_TESTED, sentence, "no measurement")
     gains = [_gain(values, both, other) for values in seeds]
     effect = inference.over_seeds(gains, "ROAD")
-    verdict = verdict_of(effect, claimed="above")
-    number = f"({effect.value:+.3f} in ROAD)".replace("-", "−")
-    if verdict is Verdict.REPRODUCED:
-        sentence = (
-            f"{name} complements Grad-CAM: the mean of both maps follows the network better than "
-            f"the better of the two alone {number}."
-        )
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = (
-            f"{name} does not complement Grad-CAM: the mean of both maps follows the network less "
-            f"well than the better of the two alone {number}."
-        )
-    elif effect.count < FEWEST_SEEDS:
+    verdict = verdict_of(effect)
+    number = f"({phrases.signed(effect.value, 3)} in ROAD)"
+    if effect.count < FEWEST_SEEDS:
         sentence = (
             f"Too few seeds are measured to say whether {name} complements Grad-CAM {number}."
         )
     else:
-        sentence = (
-            f"Whether {name} complements Grad-CAM is open: seeds do not tell the mean of both maps "
-            f"from the better of the two alone {number}."
+        sentence = sentence_of(
+            verdict,
+            reproduced=f"{name} complements Grad-CAM: the mean of both maps follows the network "
+            f"better than the better of the two alone {number}.",
+            contradicted=f"{name} does not complement Grad-CAM: the mean of both maps follows the "
+            f"network less well than the better of the two alone {number}.",
+            undecided=f"Whether {name} complements Grad-CAM is open: seeds do not tell the mean of "
+            f"both maps from the better of the two alone {number}.",
         )
     images = min(len(values[both]) for values in seeds)
     basis = f"{len(seeds)} seeds of the baseline, {images} test images each"

@@ -13,7 +13,7 @@ from cifarcam.studies.claims.base import (
     Claim,
     Condition,
     Finding,
-    Verdict,
+    sentence_of,
     verdict_by_seed,
     verdict_of,
 )
@@ -45,12 +45,14 @@ def high_precision(scores: np.ndarray, names: Sequence[str], name: str) -> Findi
     amount = f"({one.mean():.1f}% against {100 * scores.mean():.1f}%; {shown_ranks(ranks)} of {len(names)})"
     if effect.count < FEWEST_SEEDS:
         sentence = f"Too few seeds are at hand to judge the precision of {name} {amount}."
-    elif verdict is Verdict.REPRODUCED:
-        sentence = f"The precision of {name} lies above the mean of all classes {amount}."
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = f"The precision of {name} lies below the mean of all classes {amount}."
     else:
-        sentence = f"The precision of {name} cannot be distinguished from the mean of all classes {amount}."
+        sentence = sentence_of(
+            verdict,
+            reproduced=f"The precision of {name} lies above the mean of all classes {amount}.",
+            contradicted=f"The precision of {name} lies below the mean of all classes {amount}.",
+            undecided=f"The precision of {name} cannot be distinguished from the mean of all "
+            f"classes {amount}.",
+        )
     return Finding(verdict, sentence, basis(effect.count), effect, tuple(above.tolist()))
 
 
@@ -78,16 +80,16 @@ def low_recall(scores: np.ndarray, names: Sequence[str], name: str) -> Finding:
     amount = f"({100 * scores[:, index].mean():.1f}%; {shown_ranks(ranks)} of {len(names)})"
     if effect.count < FEWEST_SEEDS:
         sentence = f"Too few seeds are at hand to judge the recall of {name} {amount}."
-    elif verdict is Verdict.REPRODUCED:
-        sentence = f"The recall of {name} is among the {lowest} lowest with every seed {amount}."
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = f"The recall of {name} is not among the {lowest} lowest with any seed {amount}."
     else:
-        sentence = (
-            f"The recall of {name} is among the {lowest} lowest with some seeds and not with others "
-            f"{amount}."
+        sentence = sentence_of(
+            verdict,
+            reproduced=f"The recall of {name} is among the {lowest} lowest with every seed "
+            f"{amount}.",
+            contradicted=f"The recall of {name} is not among the {lowest} lowest with any seed "
+            f"{amount}.",
+            undecided=f"The recall of {name} is among the {lowest} lowest with some seeds and not "
+            f"with others {amount}.",
         )
-    if effect.count >= FEWEST_SEEDS:
         sentence += _neighbour(scores, names, index)
     return Finding(verdict, sentence, basis(effect.count), effect, tuple(below.tolist()))
 
@@ -113,12 +115,13 @@ def uneven(scores: np.ndarray, names: Sequence[str]) -> Finding:
     )
     if effect.count < FEWEST_SEEDS:
         sentence = f"Too few seeds are at hand to say how uneven the classes are {amount}."
-    elif verdict is Verdict.REPRODUCED:
-        sentence = f"Performance is uneven over the classes {amount}."
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = f"Performance is even over the classes {amount}."
     else:
-        sentence = f"Whether performance is uneven over the classes is undecided {amount}."
+        sentence = sentence_of(
+            verdict,
+            reproduced=f"Performance is uneven over the classes {amount}.",
+            contradicted=f"Performance is even over the classes {amount}.",
+            undecided=f"Whether performance is uneven over the classes is undecided {amount}.",
+        )
     return Finding(verdict, sentence, basis(effect.count), effect, tuple(spreads.tolist()))
 
 

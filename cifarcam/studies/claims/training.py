@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from cifarcam.studies import inference, ingredients
+from cifarcam.studies.claims import phrases
 from cifarcam.studies.claims.base import (
     Claim,
     Condition,
     Finding,
     Timing,
     Verdict,
+    sentence_of,
     verdict_of,
 )
 from cifarcam.studies.claims.sources import Sources
@@ -30,15 +32,13 @@ def dropout_gap(with_dropout: np.ndarray, without: np.ndarray, epochs: int) -> F
     effect = inference.paired_over_seeds(with_dropout, without, "points")
     verdict = verdict_of(effect, claimed="below")
     numbers = f"({_signed(effect)} points after {epochs} epochs)"
-    if verdict is Verdict.REPRODUCED:
-        sentence = f"Dropout narrows the gap between training and validation accuracy {numbers}."
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = f"Dropout widens the gap between training and validation accuracy {numbers}."
-    else:
-        sentence = (
-            "Whether dropout narrows the gap between training and validation accuracy is open "
-            f"{numbers}."
-        )
+    sentence = sentence_of(
+        verdict,
+        reproduced=f"Dropout narrows the gap between training and validation accuracy {numbers}.",
+        contradicted=f"Dropout widens the gap between training and validation accuracy {numbers}.",
+        undecided="Whether dropout narrows the gap between training and validation accuracy is "
+        f"open {numbers}.",
+    )
     return _finding(verdict, sentence, effect, with_dropout - without)
 
 
@@ -55,14 +55,13 @@ def dropout_loss(with_dropout: np.ndarray, without: np.ndarray, epochs: int) -> 
     effect = inference.paired_over_seeds(with_dropout, without, "nats")
     verdict = verdict_of(effect, claimed="below")
     numbers = f"({_signed(effect, 2)} nats)"
-    if verdict is Verdict.REPRODUCED:
-        sentence = f"Dropout lowers the validation loss after {epochs} epochs {numbers}."
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = f"Dropout raises the validation loss after {epochs} epochs {numbers}."
-    else:
-        sentence = (
-            f"Whether dropout lowers the validation loss after {epochs} epochs is open {numbers}."
-        )
+    sentence = sentence_of(
+        verdict,
+        reproduced=f"Dropout lowers the validation loss after {epochs} epochs {numbers}.",
+        contradicted=f"Dropout raises the validation loss after {epochs} epochs {numbers}.",
+        undecided=f"Whether dropout lowers the validation loss after {epochs} epochs is open "
+        f"{numbers}.",
+    )
     return _finding(verdict, sentence, effect, with_dropout - without)
 
 
@@ -80,15 +79,15 @@ def augmentation_shifts(augmented: np.ndarray, plain: np.ndarray, epochs: int) -
     effect = inference.paired_over_seeds(augmented, plain, "points")
     verdict = verdict_of(effect, claimed="below")
     numbers = f"({_signed(effect)} points, {epochs} epochs)"
-    if verdict is Verdict.REPRODUCED:
-        sentence = f"Augmentation makes the network lose less accuracy on shifted images {numbers}."
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = f"Augmentation makes the network lose more accuracy on shifted images {numbers}."
-    else:
-        sentence = (
-            "Whether augmentation makes the network lose less accuracy on shifted images is open "
-            f"{numbers}."
-        )
+    sentence = sentence_of(
+        verdict,
+        reproduced="Augmentation makes the network lose less accuracy on shifted images "
+        f"{numbers}.",
+        contradicted="Augmentation makes the network lose more accuracy on shifted images "
+        f"{numbers}.",
+        undecided="Whether augmentation makes the network lose less accuracy on shifted images is "
+        f"open {numbers}.",
+    )
     return _finding(verdict, sentence, effect, augmented - plain)
 
 
@@ -106,19 +105,15 @@ def augmentation_gap(augmented: np.ndarray, plain: np.ndarray, epochs: int) -> F
     effect = inference.paired_over_seeds(augmented, plain, "points")
     verdict = verdict_of(effect, claimed="below")
     numbers = f"({_signed(effect)} points after {epochs} epochs)"
-    if verdict is Verdict.REPRODUCED:
-        sentence = (
-            f"Augmentation narrows the gap between training and validation accuracy {numbers}."
-        )
-    elif verdict is Verdict.CONTRADICTED:
-        sentence = (
-            f"Augmentation widens the gap between training and validation accuracy {numbers}."
-        )
-    else:
-        sentence = (
-            "Whether augmentation narrows the gap between training and validation accuracy is "
-            f"open {numbers}."
-        )
+    sentence = sentence_of(
+        verdict,
+        reproduced="Augmentation narrows the gap between training and validation accuracy "
+        f"{numbers}.",
+        contradicted="Augmentation widens the gap between training and validation accuracy "
+        f"{numbers}.",
+        undecided="Whether augmentation narrows the gap between training and validation accuracy "
+        f"is open {numbers}.",
+    )
     return _finding(verdict, sentence, effect, augmented - plain)
 
 
@@ -141,8 +136,7 @@ def augmentation_rotation(augmented: np.ndarray, plain: np.ndarray) -> Finding:
 
 
 def _finding(verdict: Verdict, sentence: str, effect: Effect, by_seed: np.ndarray) -> Finding:
-    seeds = "one seed" if effect.count == 1 else f"{effect.count} seeds"
-    basis = f"{seeds} with and without it, in pairs; validation images"
+    basis = f"{phrases.seeds(effect.count)} with and without it, in pairs; validation images"
     return Finding(verdict, sentence, basis, effect, tuple(by_seed.tolist()))
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from cifarcam.errors import CifarcamError
 from cifarcam.explain.classifier import Classifier
-from cifarcam.explain.metrics.localisation.scenes import energy_inside
 
 
 @dataclass(frozen=True)
@@ -96,31 +95,3 @@ def recognised(classifier: Classifier, grids: Grids) -> np.ndarray:
     tiles = grids.classes.shape[1]
     highest = np.argsort(-classifier.scores(grids.images), axis=1, kind="stable")[:, :tiles]
     return (np.sort(highest, axis=1) == np.sort(grids.classes, axis=1)).all(axis=1)
-
-
-def pointing(heatmaps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Whether the maximum of each heatmap lies inside its mask: 1, or 0, or a share.
-
-    The pointing game of Zhang et al. (2018), Top-down Neural Attention by Excitation Backprop,
-    Section 4.2. Where several pixels share the maximum, it is the share of them inside.
-
-    Parameters
-    ----------
-    heatmaps
-        N x H x W, finite, at least 0.
-    masks
-        N x H x W, bool.
-
-    Returns
-    -------
-    numpy.ndarray
-        N, 0-1; NaN for a zero heatmap.
-
-    Raises
-    ------
-    CifarcamError
-        As `energy_inside` does.
-    """
-    maps = np.asarray(heatmaps)
-    peaks = maps.max(axis=(1, 2), keepdims=True) if maps.ndim == 3 else maps
-    return energy_inside(np.where(maps == peaks, maps, 0), masks)

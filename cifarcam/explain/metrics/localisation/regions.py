@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from cifarcam.errors import CifarcamError, require
 from cifarcam.explain.metrics._checks import checked_maps
-from cifarcam.explain.metrics.localisation.scenes import energy_inside
+from cifarcam.explain.metrics.localisation.energy import energy_inside
 
 
 def foreground(images: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Rules on heatmaps: hand-made arrays on both sides of each threshold, and too few seeds."""
+"""What the record of places says: effects, sentences, rows, examples and the claims' evidence."""
 
 import math
 
@@ -9,141 +9,8 @@ from cifarcam import figures
 from cifarcam.errors import CifarcamError
 from cifarcam.report import where as rows
 from cifarcam.report.examples import Example
-from cifarcam.studies import inference, places
-from cifarcam.studies.claims import heatmaps
-from cifarcam.studies.claims.base import Verdict
-
-UP, DOWN, MIXED, FEW = [1.0, 1.2, 1.4], [-1.0, -1.2, -1.4], [-1.0, 0.2, 1.4], [1.0, 1.2]
-OUTCOMES = [
-    (UP, Verdict.REPRODUCED),
-    (DOWN, Verdict.CONTRADICTED),
-    (MIXED, Verdict.UNDECIDED),
-    (FEW, Verdict.UNDECIDED),
-    ([3.0], Verdict.UNDECIDED),
-]
-
-
-def excess(values, others=0.5):
-    """Seeds x 3 classes, the class of index 1 with the values given."""
-    return np.stack([np.array([others, value, -9.0]) for value in values])
-
-
-@pytest.mark.parametrize(("values", "verdict"), OUTCOMES)
-def test_background_energy_is_judged_by_its_interval_over_seeds(values, verdict):
-    found = heatmaps.background_energy(excess(values), 1, "airplane", "the baseline")
-    assert found.verdict is verdict
-    assert found.effect.value == pytest.approx(np.mean(values))
-    assert found.by_seed == tuple(values)
-    assert "the airplane maps of the baseline" in found.sentence
-
-
-def test_background_energy_says_in_words_what_the_interval_says():
-    def sentence(values, others=0.5):
-        return heatmaps.background_energy(
-            excess(values, others), 1, "airplane", "the baseline"
-        ).sentence
-
-    assert "holds more of the energy" in sentence(UP)
-    assert "+1.2 points, 95% interval over 3 seeds +0.7 to +1.7" in sentence(UP)
-    assert "holds less of the energy" in sentence(DOWN)
-    assert "is open" in sentence(MIXED)
-    assert "seeds lie on both sides of zero" in sentence(MIXED)
-    assert "both sides" not in sentence(FEW)
-    assert "+3.0 points, one seed" in sentence([3.0])
-
-
-@pytest.mark.parametrize(
-    ("values", "others", "words"),
-    [
-        (UP, 0.5, "airplane ranks first with every seed"),
-        (UP, 1.3, "airplane ranks first to second, depending on the seed"),
-        (UP, 2.0, "airplane ranks second with every seed"),
-        ([1.0], 2.0, "airplane ranks second."),
-    ],
-)
-def test_background_energy_tells_the_rank_among_the_classes(values, others, words):
-    found = heatmaps.background_energy(excess(values, others), 1, "airplane", "the baseline")
-    assert words in found.sentence
-
-
-RULES = {
-    "swap": (lambda v: heatmaps.swap_loss(v, "airplane", "deer"), "keeps less", "keeps more"),
-    "helps": (heatmaps.background_helps, "loses probability", "gains probability"),
-    "misleads": (heatmaps.background_misleads, "fewer objects", "more objects"),
-    "border": (
-        lambda v: heatmaps.border_of_mistakes(np.array(v)[:, np.newaxis]),
-        "take more of their evidence",
-        "take less of their evidence",
-    ),
-    "face": (lambda v: heatmaps.face_energy(v, 120), "holds more", "holds less"),
-    "centre": (
-        lambda v: heatmaps.face_over_centre(v, 120),
-        "The face holds more",
-        "An equal box in",
-    ),
-    "removal": (lambda v: heatmaps.face_removal(v, 120), "loses more", "loses less"),
-}
-
-
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize(("values", "verdict"), OUTCOMES)
-def test_rules_over_seeds_have_a_sentence_for_each_outcome(rule, values, verdict):
-    judge, more, less = RULES[rule]
-    found = judge(values)
-    assert found.verdict is verdict
-    assert found.effect.count == len(values)
-    assert {
-        Verdict.REPRODUCED: more in found.sentence,
-        Verdict.CONTRADICTED: less in found.sentence,
-        Verdict.UNDECIDED: "open" in found.sentence,
-    }[verdict]
-    assert found.sentence.endswith(".")
-
-
-def test_the_border_rule_takes_the_mean_over_classes_and_leaves_empty_classes_out():
-    difference = np.array([[1.0, 3.0, math.nan], [2.0, math.nan, math.nan], [0.0, 2.0, 4.0]])
-    found = heatmaps.border_of_mistakes(difference)
-    assert found.by_seed == (2.0, 2.0, 2.0)
-    assert found.verdict is Verdict.REPRODUCED  # an interval without a width
-
-
-def test_without_marked_faces_the_claim_is_not_tested():
-    for judge in (heatmaps.face_energy, heatmaps.face_over_centre, heatmaps.face_removal):
-        found = judge([], 0)
-        assert found.verdict is Verdict.NOT_TESTED
-        assert found.effect is None
-
-
-@pytest.mark.parametrize(
-    ("difference", "verdict", "words"),
-    [
-        (-5.0, Verdict.REPRODUCED, "lowers"),
-        (5.0, Verdict.CONTRADICTED, "raises"),
-        (-0.1, Verdict.UNDECIDED, "open"),
-    ],
-)
-def test_attention_is_compared_with_the_network_without_it(difference, verdict, words):
-    without = np.array([10.0, 10.5, 11.0])
-    found = heatmaps.attention(without + difference, without, [], "the measure")
-    assert found.verdict is verdict
-    assert words in found.sentence
-    assert found.effect.value == pytest.approx(difference)
-
-
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_attention_with_too_few_seeds_is_open_and_told_against_the_noise_of_seeds(seeds):
-    found = heatmaps.attention([1.0] * seeds, [9.0] * seeds, [20.0, 22.0, 24.0], "the measure")
-    assert found.verdict is Verdict.UNDECIDED
-    assert "−8.0 points" in found.sentence
-    assert "standard deviation of 2.0 points" in found.sentence
-    alone = heatmaps.attention([1.0], [9.0], [20.0], "the measure")
-    assert "standard deviation" not in alone.sentence
-
-
-def test_attention_without_weights_is_not_tested():
-    found = heatmaps.attention([], [1.0, 2.0], [1.0, 2.0], "the measure")
-    assert found.verdict is Verdict.NOT_TESTED
-    assert found.effect is None
+from cifarcam.studies import examples, inference, interventions, places
+from cifarcam.studies.claims import Verdict, attention, backgrounds, faces
 
 
 def group(mean, of_all):
@@ -216,9 +83,9 @@ def test_effects_of_the_record_are_means_over_seeds(record):
     assert found.lost_background.value == 21.0
     assert found.excess.value == -7.0
     assert found.blob.value == 14.0
-    swap = places.swap_effects(record, "baseline")[0]
+    swap = interventions.swap_effects(record, "baseline")[0]
     assert (swap.objects, swap.hosts, swap.lost.value) == ("airplane", "deer", 31.0)
-    turn = places.turn_effects(record, "baseline")[0]
+    turn = interventions.turn_effects(record, "baseline")[0]
     assert (turn.pair, turn.over_random.value) == (("cat", "dog"), 5.0)
     layers = places.layer_effects(record, "baseline")
     assert layers.stages[0].zero.value == 25.0
@@ -230,7 +97,6 @@ def test_border_differences_leave_out_classes_without_wrong_predictions(record):
     np.testing.assert_array_equal(difference[:, 0], [2.0, 3.0, 4.0])
     assert np.isnan(difference[:, 1]).all()
     np.testing.assert_array_equal(places.class_means(difference), [2.0, 3.0, 4.0])
-    np.testing.assert_array_equal(places.seed_means(difference), [3.0, math.nan])
 
 
 class Made:
@@ -247,7 +113,7 @@ class Made:
 def test_conditions_take_their_evidence_from_the_record(record):
     findings = {
         condition.id: condition.finding(Made(record))
-        for claim in heatmaps.CLAIMS
+        for claim in (*backgrounds.CLAIMS, faces.CLAIM, attention.CLAIM)
         for condition in claim.conditions
     }
     assert findings["airplane-background.energy"].by_seed == (1.0, 2.0, 3.0)
@@ -272,7 +138,7 @@ ABOVE, BELOW, OPEN = effect(1, 3), effect(-3, -1), effect(-1, 2)
 
 def test_the_sentence_on_contrast_maps_follows_the_three_intervals():
     def sentence(*effects):
-        return places.turn_sentence(("cat", "dog"), *effects)
+        return interventions.turn_sentence(("cat", "dog"), *effects)
 
     assert sentence(OPEN, ABOVE, BELOW) == (
         "Between cat and dog, removing what the contrast map marks turns the answer more often "
@@ -293,8 +159,8 @@ def test_the_sentence_on_layers_follows_the_interval():
 
 def test_rows_of_the_tables_fit_their_headers(record):
     layers = rows.layer_rows(places.layer_effects(record, "baseline"))
-    swaps = rows.swap_rows(places.swap_effects(record, "baseline"))
-    turns = rows.turn_rows(places.turn_effects(record, "baseline"))
+    swaps = rows.swap_rows(interventions.swap_effects(record, "baseline"))
+    turns = rows.turn_rows(interventions.turn_effects(record, "baseline"))
     for table, header in (
         (layers, rows.LAYER_HEADER),
         (swaps, rows.SWAP_HEADER),
@@ -375,7 +241,7 @@ def test_the_first_images_of_each_class_and_their_cut_out_objects():
 
 def test_labels_in_doubt_belong_to_no_class():
     labels = np.array([3, 1, 3])
-    clear = places.labels_without(labels, np.array([2]))
+    clear = examples.labels_without(labels, np.array([2]))
     np.testing.assert_array_equal(clear, [3, 1, -1])
     np.testing.assert_array_equal(labels, [3, 1, 3])
 

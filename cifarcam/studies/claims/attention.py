@@ -1,0 +1,117 @@
+"""The claim that attention would reduce reliance on the background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cifarcam.studies import inference, places
+from cifarcam.studies.claims import phrases
+from cifarcam.studies.claims.base import (
+    FEWEST_SEEDS,
+    Claim,
+    Condition,
+    Finding,
+    Timing,
+    Verdict,
+    sentence_of,
+    verdict_of,
+)
+from cifarcam.studies.claims.sources import Sources
+
+WITH, WITHOUT = "custom-cnn-attention-long", "custom-cnn-augmented-long"
+SINCE = "2026-11-26"
+
+
+def lowers(
+    with_attention: Sequence[float],
+    without: Sequence[float],
+    baseline: Sequence[float],
+    what: str,
+) -> Finding:
+    """Judge whether attention lowers a measure of reliance on the background.
+
+    Parameters
+    ----------
+    with_attention, without
+        The measure by seed, points.
+    baseline
+        The same measure of the baseline by seed, which shows how much seeds differ.
+    what
+        Words for the measure, such as ``"the energy on the background minus its area"``.
+    """
+    basis = f"{len(with_attention)} and {len(without)} seeds of the custom CNN at equal recipes"
+    if not len(with_attention) or not len(without):
+        return Finding(
+            Verdict.NOT_TESTED,
+            f"Whether attention lowers {what} was not tested, because the weights of networks with "
+            "and without attention are not at hand.",
+            basis,
+        )
+    effect = inference.unpaired_over_seeds(with_attention, without, "points")
+    verdict, numbers = verdict_of(effect, claimed="below"), phrases.points(effect)
+    if effect.count < FEWEST_SEEDS:
+        sentence = (
+            f"Whether attention lowers {what} is open: the weights of only "
+            f"{phrases.seeds(effect.count)} a side are at hand, and their difference is "
+            f"{phrases.signed(effect.value)} points{_noise(baseline)}."
+        )
+    else:
+        sentence = sentence_of(
+            verdict,
+            reproduced=f"Attention lowers {what} {numbers}.",
+            contradicted=f"Attention raises {what} {numbers}.",
+            undecided=f"Whether attention lowers {what} is open {numbers}.",
+        )
+    return Finding(verdict, sentence, basis, effect)
+
+
+def _noise(baseline: Sequence[float]) -> str:
+    """How much the measure varies over seeds of the baseline, as the end of a sentence."""
+    if len(baseline) < 2:
+        return ""
+    deviation = float(np.std(baseline, ddof=1))
+    return (
+        f", while the same measure of the baseline varies from seed to seed with a standard "
+        f"deviation of {deviation:.1f} points"
+    )
+
+
+def _measure(key: str, what: str) -> Callable[[Sources], tuple[Any, ...]]:
+    def collect(sources: Sources) -> tuple[Any, ...]:
+        names = WITH, WITHOUT, "baseline"
+        record = sources.record("where")
+        return *(places.values(record, name, key, "all", "mean") for name in names), what
+
+    return collect
+
+
+CLAIM = Claim(
+    "attention-helps",
+    "Attention would reduce reliance on the background.",
+    "Summary and conclusion, recommendations",
+    (
+        Condition(
+            "attention-helps.energy",
+            "energy on the background with attention",
+            "With attention, the energy on the estimated background minus its area is lower "
+            "than without (interval over seeds below 0).",
+            SINCE,
+            Timing.AFTER,
+            lowers,
+            _measure("excess", "the energy on the background minus its area"),
+        ),
+        Condition(
+            "attention-helps.removal",
+            "probability lost without the background with attention",
+            "With attention, the true class loses less probability without the estimated "
+            "background than without attention (interval over seeds below 0).",
+            SINCE,
+            Timing.AFTER,
+            lowers,
+            _measure("lost_background", "the probability lost without the background"),
+        ),
+    ),
+)

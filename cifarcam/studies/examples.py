@@ -1,0 +1,76 @@
+"""What the chapter on Grad-CAM shows of single images: its grid, and examples chosen by rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cifarcam import explain
+from cifarcam.explain import metrics
+from cifarcam.studies.swaps import Swaps, swap
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The positions of an explained layer.
+
+    Attributes
+    ----------
+    layer
+        The layer's name.
+    map_size
+        Height and width as text, ``"8 × 8"``.
+    positions
+        The number of positions.
+    cell
+        Pixels of the image on a side of one position.
+    """
+
+    layer: str
+    map_size: str
+    positions: int
+    cell: int
+
+
+def grid_of(explainer: explain.Explainer, images: np.ndarray) -> Grid:
+    """The positions of an explainer's layer for images of this size."""
+    height, width = explainer.signed_maps(images[:1]).shape[1:]
+    return Grid(
+        explainer.layer, f"{height} × {width}", height * width, round(images.shape[1] / height)
+    )
+
+
+def opposed_pair(
+    explainer: explain.Explainer, images: np.ndarray, labels: np.ndarray, predicted: np.ndarray
+) -> list[int]:
+    """Of wrong predictions, the images whose maps for both classes agree least and most.
+
+    Images labelled -1, see `labels_without`, are left out. The list is empty where no wrong
+    prediction has two maps.
+    """
+    wrong = np.flatnonzero((predicted != labels) & (labels >= 0))
+    if not wrong.size:
+        return []
+    alike = metrics.rank_correlation(
+        explainer(images[wrong], predicted[wrong]), explainer(images[wrong], labels[wrong])
+    )
+    if np.isnan(alike).all():
+        return []
+    return [int(wrong[np.nanargmin(alike)]), int(wrong[np.nanargmax(alike)])]
+
+
+def swap_examples(
+    images: np.ndarray, labels: np.ndarray, of_class: int, host: int, count: int, first: int = 100
+) -> Swaps | None:
+    """Swaps of the first images of two classes, to show; None where too few are eligible."""
+    chosen = np.concatenate([np.flatnonzero(labels == k)[:first] for k in (of_class, host)])
+    masks = metrics.foreground(images[chosen])
+    return swap(images[chosen], labels[chosen], masks, of_class, host, count)
+
+
+def labels_without(labels: np.ndarray, doubtful: np.ndarray) -> np.ndarray:
+    """Labels with -1, no class, in place of labels in doubt."""
+    clear = labels.copy()
+    clear[doubtful] = -1
+    return clear

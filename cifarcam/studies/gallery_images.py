@@ -1,0 +1,87 @@
+"""The choice of test images for the gallery, by rules and without looking at them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cifarcam import evaluation
+from cifarcam.errors import CifarcamError
+from cifarcam.studies.image_facts import ImageFacts
+
+
+def choose(
+    labels: np.ndarray, probabilities: np.ndarray, *, first: int, mistakes: int
+) -> np.ndarray:
+    """Choose first images and surest mistakes of each class.
+
+    The rule takes the first images of each class in their order. Then it takes, from the other
+    images of the class, those that a classifier gets wrong with the highest confidence, the most
+    confident mistake first.
+
+    Parameters
+    ----------
+    labels
+        True classes, integers, N.
+    probabilities
+        Class probabilities of the classifier, N x classes.
+    first, mistakes
+        How many images and mistakes of each class; fewer if the class has fewer.
+
+    Returns
+    -------
+    numpy.ndarray
+        Indices of the images, int64, class by class.
+
+    Raises
+    ------
+    CifarcamError
+        When the shapes do not fit or a number is negative.
+    """
+    if first < 0:
+        raise CifarcamError(f"gallery: the first {first} images of a class; give 0 or more")
+    evaluation.most_confident_mistakes(probabilities, labels, mistakes)  # checks the arguments
+    indices: list[int] = []
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(labels == label)
+        others = of_class[first:]
+        indices += of_class[:first].tolist()
+        if len(others):
+            wrong = evaluation.most_confident_mistakes(
+                probabilities[others], labels[others], mistakes
+            )
+            indices += others[wrong].tolist()
+    return np.array(indices, np.int64)
+
+
+def add_known(indices: np.ndarray, facts: ImageFacts | None, *, each: int) -> np.ndarray:
+    """Add images of which more is known than the label.
+
+    The rule takes, by their number in the test split, the first images whose label is in doubt, the
+    first with a near twin among the training images, and the first that no published network
+    classifies correctly. It adds those that are not there yet, in this order.
+
+    Parameters
+    ----------
+    indices
+        From `choose`.
+    facts
+        What is known of all test images; None adds nothing.
+    each
+        How many images of each of the three kinds to take; fewer if there are fewer.
+
+    Returns
+    -------
+    numpy.ndarray
+        Indices of the images, int64; those of `indices` first.
+
+    Raises
+    ------
+    CifarcamError
+        When `each` is negative.
+    """
+    if each < 0:
+        raise CifarcamError(f"gallery: {each} images of each kind; give 0 or more")
+    kinds = () if facts is None else (facts.doubtful, facts.twins, facts.missed)
+    first = [np.flatnonzero(kind)[:each] for kind in kinds]
+    together = np.concatenate([indices, *first])
+    return together[np.sort(np.unique(together, return_index=True)[1])].astype(np.int64)

@@ -1,0 +1,321 @@
+"""How networks compare with people, concluded from the record `people` in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cifarcam.studies import inference
+from cifarcam.studies.inference import Effect
+from cifarcam.studies.people_networks import Network
+
+CLEARLY = -0.5  # a rank correlation nearer to 0 is called little
+NORMAL = 1.96  # standard errors that a 95% interval reaches to either side
+
+
+@dataclass(frozen=True)
+class Score:
+    """The most accurate network beside a single person.
+
+    Attributes
+    ----------
+    name
+        The network.
+    accuracy
+        How often it gives the label, %.
+    person
+        How often a person does, on average, %.
+    by_people, pair
+        How often a person would answer as the network, and as another person, %.
+    loss, loss_scaled, entropy
+        The network's cross-entropy against people, the same after one temperature, and the lowest
+        possible, nats.
+    sentence, loss_sentence
+        The results in words.
+    """
+
+    name: str
+    accuracy: Effect
+    person: float
+    by_people: Effect
+    pair: float
+    loss: Effect
+    loss_scaled: Effect
+    entropy: float
+    sentence: str
+    loss_sentence: str
+
+
+def score(found: Sequence[Network], record: Mapping[str, Any]) -> Score:
+    """Whether the most accurate network gives the label as often as one person does.
+
+    Compared with the interval over seeds, or with the single value.
+    """
+    best, facts = found[0], record["facts"]
+    name, value = best.name[:1].upper() + best.name[1:], best.accuracy.value
+    low, high = (
+        (value, value) if math.isnan(best.accuracy.low) else (best.accuracy.low, best.accuracy.high)
+    )
+    numbers = f"({value:.1f}% against {facts['label']:.1f}%)"
+    if low > facts["label"]:
+        sentence = f"{name} gives the label more often than a single person does {numbers}."
+    elif high < facts["label"]:
+        sentence = f"{name} gives the label less often than a single person does {numbers}."
+    else:
+        sentence = f"{name} gives the label about as often as a single person does {numbers}."
+    return Score(
+        best.name,
+        best.accuracy,
+        facts["label"],
+        best.by_people,
+        facts["pair"],
+        best.loss,
+        best.loss_scaled,
+        facts["entropy"],
+        sentence,
+        _loss_sentence(found),
+    )
+
+
+def _loss_sentence(found: Sequence[Network]) -> str:
+    """Whether one temperature brings the networks closer to people, the most accurate first."""
+    changes = [one.loss_scaled.value - one.loss.value for one in found]
+    start = "A temperature that fits the labels brings"
+    if all(change < 0 for change in changes):
+        return f"{start} every network closer to people."
+    if all(change >= 0 for change in changes):
+        return f"{start} no network closer to people."
+    if changes[0] < 0:
+        return f"{start} some networks closer to people, the most accurate among them."
+    return (
+        f"{start} some networks closer to people, but not the most accurate one: what fits the labels "
+        "best does not fit people best."
+    )
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Whether networks confuse the classes that people confuse, and whether accuracy matters.
+
+    Attributes
+    ----------
+    networks
+        Number of networks of this report.
+    lowest, highest
+        Their lowest and highest rank correlation with people.
+    margins_lowest, margins_highest
+        The same of the mistakes that the classes alone would give.
+    beyond_lowest, beyond_highest
+        The same of what the classes alone leave.
+    seeds
+        Mean rank correlation between two seeds of the most accurate network.
+    published
+        Number of published networks.
+    accuracy, accuracy_equal
+        Over published networks, rank correlation of their accuracy with their likeness to people:
+        with all their mistakes, and with equally many mistakes of each.
+    sentence, accuracy_sentence
+        The results in words.
+    """
+
+    networks: int
+    lowest: float
+    highest: float
+    margins_lowest: float
+    margins_highest: float
+    beyond_lowest: float
+    beyond_highest: float
+    seeds: float
+    published: int
+    accuracy: Effect
+    accuracy_equal: Effect
+    sentence: str
+    accuracy_sentence: str
+
+
+def confusion(found: Sequence[Network], record: Mapping[str, Any]) -> Confusion:
+    """Compare the networks' confusions with people's and with what the classes alone would give.
+
+    A network confuses what people confuse beyond its classes when its rank correlation minus 1.96
+    standard errors over images lies above that of the expected mistakes.
+    """
+    observed, margins, beyond = (
+        [getattr(one, field).value for one in found]
+        for field in ("observed", "by_margins", "beyond")
+    )
+    above = [one.observed.value - NORMAL * one.error > one.by_margins.value for one in found]
+    values = f"the rank correlation over the 45 pairs is {_span(observed)}"
+    alone = (
+        "how often each class is missed and how often it is answered wrongly would by itself give "
+        f"{_span(margins)}"
+    )
+    if all(above):
+        sentence = (
+            f"Every network confuses the classes that people confuse: {values}, while {alone}."
+        )
+    elif any(above):
+        sentence = (
+            f"{sum(above)} of {len(found)} networks confuse the classes that people confuse, beyond "
+            f"what their classes explain: {values}, and {alone}."
+        )
+    else:
+        sentence = (
+            "The networks confuse what people confuse no more than their classes explain: "
+            f"{values}, and {alone}."
+        )
+    entries = list(record["published"].values())
+    accuracy = [one["accuracy"] for one in entries]
+    effects = [
+        inference.rank_correlation(accuracy, [one["likeness"][field] for one in entries])
+        for field in ("observed", "equal")
+    ]
+    return Confusion(
+        len(found),
+        min(observed),
+        max(observed),
+        min(margins),
+        max(margins),
+        min(beyond),
+        max(beyond),
+        found[0].seeds,
+        len(entries),
+        effects[0],
+        effects[1],
+        sentence,
+        _accuracy_sentence(*effects),
+    )
+
+
+def _accuracy_sentence(plain: Effect, equal: Effect) -> str:
+    """Whether more accurate published networks are more like people."""
+    one, other = _signed(plain.value), _signed(equal.value)
+    if plain.high < 0 < equal.low:
+        return (
+            "More accurate published networks seem less like people when all their mistakes are "
+            f"counted (rank correlation {one}). That is because they make fewer mistakes: compared "
+            f"by equally many, they are more like people ({other})."
+        )
+    if plain.high < 0 <= equal.high:
+        return (
+            "More accurate published networks seem less like people when all their mistakes are "
+            f"counted (rank correlation {one}). Compared by equally many mistakes, nothing of this "
+            f"remains beyond chance ({other})."
+        )
+    if equal.high < 0:
+        return (
+            "Compared by equally many mistakes, more accurate published networks are less like "
+            f"people (rank correlation {other})."
+        )
+    if equal.low > 0:
+        return (
+            "Compared by equally many mistakes, more accurate published networks are more like "
+            f"people (rank correlation {other})."
+        )
+    return (
+        "The accuracy of a published network does not tell how much it is like people (rank "
+        f"correlation {other}, compared by equally many mistakes)."
+    )
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """Whether networks are less sure where people disagree.
+
+    Attributes
+    ----------
+    weakest, strongest
+        Rank correlation over images of a network's probability with people's entropy: the one
+        nearest to 0 or above it, and the lowest.
+    weakest_name, strongest_name
+        Their networks.
+    right_weakest, right_strongest
+        The range of the same over each network's right predictions.
+    best
+        The most accurate network.
+    agreed, disputed
+        Its mean probability where everyone agrees, and where no class has half of people, %.
+    agreed_right, disputed_right
+        Its accuracy there, %.
+    disputed_images
+        Number of images on which no class has half of people.
+    sentence, fall_sentence
+        The results in words; the second compares how far the best network's accuracy and its
+        probability fall from where everyone agrees.
+    """
+
+    weakest: float
+    weakest_name: str
+    strongest: float
+    strongest_name: str
+    right_weakest: float
+    right_strongest: float
+    best: str
+    agreed: float
+    disputed: float
+    agreed_right: float
+    disputed_right: float
+    disputed_images: int
+    sentence: str
+    fall_sentence: str
+
+
+def sureness(found: Sequence[Network], record: Mapping[str, Any]) -> Sureness:
+    """Whether each network is less sure where people disagree.
+
+    A network is when its rank correlation lies below -1.96 standard errors over independent images.
+    """
+    bound = -NORMAL / math.sqrt(record["facts"]["images"] - 1)
+    order = sorted(found, key=lambda one: -one.entropy.value)
+    weakest, strongest, best = order[0], order[-1], found[0]
+    less = [one.entropy.value < bound for one in found]
+    if all(less) and strongest.entropy.value > CLEARLY:
+        sentence = "Every network is less sure where people disagree, but only a little: the rank "
+    elif all(less):
+        sentence = "Every network is less sure where people disagree: the rank "
+    elif any(less):
+        sentence = (
+            f"{sum(less)} of {len(found)} networks are less sure where people disagree: the rank "
+        )
+    else:
+        sentence = "No network is measurably less sure where people disagree: the rank "
+    ends = f"{_signed(strongest.entropy.value)} to {_signed(weakest.entropy.value)}"
+    sentence += f"correlation of its probability with the entropy of people's answers is {ends}."
+    return Sureness(
+        weakest.entropy.value,
+        weakest.name,
+        strongest.entropy.value,
+        strongest.name,
+        max(one.entropy_right.value for one in found),
+        min(one.entropy_right.value for one in found),
+        best.name,
+        float(best.confidence[-1]),
+        float(best.confidence[0]),
+        float(best.right[-1]),
+        float(best.right[0]),
+        record["bins"]["count"][0],
+        sentence,
+        _fall_sentence(
+            float(best.right[-1] - best.right[0]), float(best.confidence[-1] - best.confidence[0])
+        ),
+    )
+
+
+def _fall_sentence(accuracy: float, probability: float) -> str:
+    """How far accuracy and probability fall, in points, where people disagree."""
+    if math.isnan(accuracy - probability):
+        return "People agree or disagree on too few images to compare the two."
+    numbers = f"({accuracy:.0f} and {probability:.0f} points)".replace("-", "−")
+    if accuracy > probability:
+        return f"From one to the other its accuracy falls further than its probability {numbers}."
+    return f"From one to the other its accuracy falls no further than its probability {numbers}."
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = _signed(min(values)), _signed(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:z.2f}".replace("-", "−")

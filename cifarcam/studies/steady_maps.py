@@ -1,0 +1,96 @@
+"""What the record ``corruptions`` says of heatmaps: how much of them stays under corruption."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cifarcam.studies.comparison import mean_over_images, title
+from cifarcam.studies.corruption_findings import NOT_YET, called
+from cifarcam.studies.corruptions import HEATMAP_SEVERITIES
+from cifarcam.studies.inference import Effect
+from cifarcam.studies.packing import unpacked
+from cifarcam.studies.wording import listed
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """How much of a heatmap stays when its image is corrupted, for one network and method.
+
+    Attributes
+    ----------
+    network, method
+        Names; the method's as in `cifarcam.explain.METHODS`.
+    severities
+        Mean rank correlation with the clean image's heatmap by severity, intervals over images.
+    control
+        The same with the heatmap of another image.
+    kept, changed
+        By severity, the mean over copies whose predicted class stays, or changes; NaN where none.
+    kinds
+        Means over images, float64, 15 kinds x severities.
+    """
+
+    network: str
+    method: str
+    severities: Mapping[int, Effect]
+    control: Effect
+    kept: tuple[float, ...]
+    changed: tuple[float, ...]
+    kinds: np.ndarray
+
+    @property
+    def hardest(self) -> Effect:
+        """At the highest severity measured."""
+        return self.severities[max(self.severities)]
+
+
+def steadiness(record: Mapping[str, Any] | None) -> list[Steadiness]:
+    """The heatmaps of a record, network by network and method by method."""
+    parts = record["heatmaps"] if record else {}
+    return [
+        Steadiness(
+            network,
+            method,
+            {
+                severity: mean_over_images(unpacked(text))
+                for severity, text in zip(HEATMAP_SEVERITIES, one["images"], strict=True)
+            },
+            mean_over_images(unpacked(one["control"])),
+            tuple(np.array(one["kept"], float)),
+            tuple(np.array(one["changed"], float)),
+            np.array(one["kinds"], float),
+        )
+        for network, methods in parts.items()
+        for method, one in methods.items()
+    ]
+
+
+def sentence(maps: Sequence[Steadiness]) -> str:
+    """Whether heatmaps of the first network stay more than those of two different images agree."""
+    if not maps:
+        return NOT_YET
+    network = maps[0].network
+    own = sorted(
+        (one for one in maps if one.network == network), key=lambda one: -one.hardest.value
+    )
+    best, least = own[0], own[-1]
+    numbers = ", ".join(f"{title(one.method)} {one.hardest.value:.2f}" for one in own)
+    above = [one for one in own if one.hardest.low > one.control.high]
+    if len(above) == len(own):
+        end = "For every method this is more than the heatmaps of two different images agree"
+    elif above:
+        names = listed([title(one.method) for one in above])
+        end = f"This is more than the heatmaps of two different images agree for {names} only"
+    else:
+        end = "For no method is this more than the heatmaps of two different images agree"
+    controls = ", ".join(f"{title(one.method)} {one.control.value:.2f}" for one in own)
+    stays = (
+        f"Under corruption of severity {max(best.severities)}, heatmaps of {title(best.method)} "
+        f"stay the most and those of {title(least.method)} the least, for {called(network)} "
+        f"(rank correlation with the clean image's heatmap: {numbers})."
+    )
+    return f"{stays} {end} ({controls.replace('-', '−')})."
