@@ -116,7 +116,7 @@ def test_networks_that_follow_the_suggested_class():
     assert one.difference.over == "test images"
     summary = relabelled.following([one], JUDGED)
     assert (summary.doubtful, summary.corrected, summary.confirmed) == (75, 100, 25)
-    assert summary.sentence.startswith("No network")
+    assert summary.sentence.startswith("After Holm's correction")
     with pytest.raises(CifarcamError, match="at least one of each"):
         relabelled.followed({"one": seeds}, votes([(0, 5, 0, 0, 0)]))
 
@@ -137,7 +137,7 @@ def test_following_has_a_sentence_for_each_outcome():
     for networks, opening in (
         ({"a": strong, "b": strong}, "Every network leaves"),
         ({"a": strong, "b": weak}, "1 of 2 networks leave"),
-        ({"a": weak}, "No network taken by itself"),
+        ({"a": weak}, "After Holm's correction, no single"),
     ):
         result = relabelled.following(relabelled.followed(networks, judged), judged)
         assert result.sentence.startswith(opening)

@@ -270,7 +270,7 @@ def test_bars_and_rows_begin_with_chance():
     assert bars["one"] == [5, 35, 60, 0]
     table = rows.sorted_rows(networks, CHANCE)
     assert table[0] == ["Any image, any wrong class", "–", "1.0", "10.0", "8.0", "81.0"]
-    assert table[1][:3] == ["One", "10", "5.0 [4.0, 6.0]"]
+    assert table[1][:3] == ["One", "10", "5.0 ± 1.0"]
     assert rows.largest_deviation(networks) == 3
 
 

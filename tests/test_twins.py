@@ -380,8 +380,8 @@ def test_labelled_pairs_are_the_listed_and_the_confirmed():
 
 def test_rows_and_marks_of_hand_made_gaps():
     found = twins.gaps({"net": answers("1111" + "111000", "1110" + "110000")}, np.arange(4))
-    ((name, seeds, inside, outside, *_, fall),) = rows.gap_rows(found)
-    assert (name, seeds, inside, outside) == ("Net", 2, "87.5", "41.7")
+    ((name, inside, outside, *_, fall),) = rows.gap_rows(found)
+    assert (name, inside, outside) == ("Net", "87.5", "41.7")
     assert fall.startswith("18.33 [")
     ((*_, over_seeds, _),) = rows.gap_rows(twins.gaps({"net": answers("1100")}, np.arange(2)))
     assert over_seeds == "–"

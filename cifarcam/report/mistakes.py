@@ -77,7 +77,7 @@ def sorted_rows(rows: Sequence[Sorted], chance: np.ndarray) -> list[list[str]]:
             [
                 _capital(row.name),
                 f"{row.mistakes:,.0f}",
-                *(interval(effect, 1, signed=False) for effect in row.shares),
+                *(f"{one.value:.1f} ± {(one.high - one.low) / 2:.1f}" for one in row.shares),
             ]
             for row in rows
         ),

@@ -14,7 +14,7 @@ from cifarcam.explain import Explainer
 from cifarcam.report.page import interval
 from cifarcam.runs import Run
 from cifarcam.studies import people, people_table
-from cifarcam.studies.people_networks import Network
+from cifarcam.studies.people_networks import AgainstPeople
 
 SCORE_HEADER = (
     "Network",
@@ -36,7 +36,7 @@ MOST = 6  # pictures of each list
 OBSERVED, EQUAL, MARGINS = "all mistakes", "equally many mistakes", "from the classes alone"
 
 
-def score_rows(found: Sequence[Network]) -> list[list[Any]]:
+def score_rows(found: Sequence[AgainstPeople]) -> list[list[Any]]:
     """Rows under `SCORE_HEADER`: accuracy by three measures, and cross-entropy against people."""
     return [
         [
@@ -51,7 +51,7 @@ def score_rows(found: Sequence[Network]) -> list[list[Any]]:
     ]
 
 
-def confusion_rows(found: Sequence[Network]) -> list[list[Any]]:
+def confusion_rows(found: Sequence[AgainstPeople]) -> list[list[Any]]:
     """Rows under `CONFUSION_HEADER`: rank correlations of confusions with people's."""
     return [
         [
@@ -67,7 +67,7 @@ def confusion_rows(found: Sequence[Network]) -> list[list[Any]]:
 
 
 def confusion_points(
-    found: Sequence[Network], record: Mapping[str, Any], names: Sequence[str]
+    found: Sequence[AgainstPeople], record: Mapping[str, Any], names: Sequence[str]
 ) -> dict[str, Any]:
     """Arguments of `figures.confusions_beside_people` for the networks of these names."""
     return {
@@ -77,7 +77,7 @@ def confusion_points(
     }
 
 
-def likeness_points(found: Sequence[Network], record: Mapping[str, Any]) -> dict[str, Any]:
+def likeness_points(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `figures.likeness_by_accuracy`: published networks, then ours."""
     published = list(record["published"].values())
     fields = {OBSERVED: "observed", EQUAL: "equal", MARGINS: "by_margins"}
@@ -96,7 +96,7 @@ def likeness_points(found: Sequence[Network], record: Mapping[str, Any]) -> dict
     }
 
 
-def sureness_points(found: Sequence[Network], record: Mapping[str, Any]) -> dict[str, Any]:
+def sureness_points(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `figures.sureness_by_agreement`."""
     return {
         "share": np.array(record["bins"]["share"], np.float64),

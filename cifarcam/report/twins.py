@@ -23,7 +23,6 @@ from cifarcam.studies.twins import Gap, interval_of
 
 GAP_HEADER = (
     "Network",
-    "Seeds",
     "With a twin (%)",
     "Others (%)",
     "Difference, over images (points)",
@@ -82,7 +81,6 @@ def gap_rows(found: Sequence[Gap]) -> list[list[Any]]:
     return [
         [
             gap.name[:1].upper() + gap.name[1:],
-            gap.seeds,
             f"{gap.twins:.1f}",
             f"{gap.others:.1f}",
             interval(gap.over_images, 1),

@@ -109,7 +109,7 @@ def rank_correlations(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Likeness:
+class PeopleLikeness:
     """How alike a network and people confuse the pairs of classes: rank correlations over pairs.
 
     Attributes
@@ -137,7 +137,7 @@ class Likeness:
 
 def likeness(
     predictions: Mapping[str, np.ndarray], people: np.ndarray, labels: np.ndarray, seed: int = 0
-) -> dict[str, Likeness]:
+) -> dict[str, PeopleLikeness]:
     """Compare the confusions of several networks with people's.
 
     Parameters
@@ -156,7 +156,7 @@ def likeness(
     fewest = min((int(both_ways(one).sum()) for one in matrices.values()), default=0)
     errors = standard_errors(predictions, people, labels, seed=seed)
     return {
-        name: Likeness(
+        name: PeopleLikeness(
             rank_correlation(both_ways(one), both_ways(theirs)),
             rank_correlation(both_ways(expected(one)), both_ways(theirs)),
             rank_correlation(residuals(one), residuals(theirs)),

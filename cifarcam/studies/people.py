@@ -20,7 +20,7 @@ from cifarcam.evaluation import SMALLEST_PROBABILITY
 from cifarcam.runs import Run
 from cifarcam.studies import calibration, confusion_pairs, people_table, records
 from cifarcam.studies.agreement import GOOD_ACCURACY
-from cifarcam.studies.confusion_pairs import Likeness
+from cifarcam.studies.confusion_pairs import PeopleLikeness
 
 RECORD = "people"
 SOURCE = (
@@ -51,7 +51,7 @@ class Answers:
     by_majority: float
     by_people: float
     mistakes: tuple[int, ...]
-    likeness: Likeness
+    likeness: PeopleLikeness
 
 
 @dataclass(frozen=True)

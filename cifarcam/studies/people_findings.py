@@ -9,7 +9,7 @@ from typing import Any
 
 from cifarcam.studies import inference
 from cifarcam.studies.inference import Effect
-from cifarcam.studies.people_networks import Network
+from cifarcam.studies.people_networks import AgainstPeople
 
 CLEARLY = -0.5  # a rank correlation nearer to 0 is called little
 NORMAL = 1.96  # standard errors that a 95% interval reaches to either side
@@ -48,7 +48,7 @@ class Score:
     loss_sentence: str
 
 
-def score(found: Sequence[Network], record: Mapping[str, Any]) -> Score:
+def score(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Score:
     """Whether the most accurate network gives the label as often as one person does.
 
     Compared with the interval over seeds, or with the single value.
@@ -79,7 +79,7 @@ def score(found: Sequence[Network], record: Mapping[str, Any]) -> Score:
     )
 
 
-def _loss_sentence(found: Sequence[Network]) -> str:
+def _loss_sentence(found: Sequence[AgainstPeople]) -> str:
     """Whether one temperature brings the networks closer to people, the most accurate first."""
     changes = [one.loss_scaled.value - one.loss.value for one in found]
     start = "A temperature that fits the labels brings"
@@ -135,7 +135,7 @@ class Confusion:
     accuracy_sentence: str
 
 
-def confusion(found: Sequence[Network], record: Mapping[str, Any]) -> Confusion:
+def confusion(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Confusion:
     """Compare the networks' confusions with people's and with what the classes alone would give.
 
     A network confuses what people confuse beyond its classes when its rank correlation minus 1.96
@@ -261,7 +261,7 @@ class Sureness:
     fall_sentence: str
 
 
-def sureness(found: Sequence[Network], record: Mapping[str, Any]) -> Sureness:
+def sureness(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Sureness:
     """Whether each network is less sure where people disagree.
 
     A network is when its rank correlation lies below -1.96 standard errors over independent images.

@@ -23,7 +23,7 @@ NETWORKS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Network:
+class AgainstPeople:
     """A network beside people, over its seeds.
 
     Attributes
@@ -33,7 +33,7 @@ class Network:
     accuracy, by_majority, by_people, loss, loss_scaled, entropy, entropy_right
         As in `people.Answers` and `people.Certainty`, means over seeds.
     observed, by_margins, beyond, equal
-        As in `confusion_pairs.Likeness`, means over seeds.
+        As in `confusion_pairs.PeopleLikeness`, means over seeds.
     error
         Standard error of `observed` over test images, mean over seeds.
     seeds
@@ -65,7 +65,7 @@ class Network:
     right: np.ndarray
 
 
-def of_record(record: Mapping[str, Any]) -> tuple[Network, ...]:
+def of_record(record: Mapping[str, Any]) -> tuple[AgainstPeople, ...]:
     """The networks of `NETWORKS` that the record holds, from the most accurate on."""
     entries = {
         name: [run for run in record["runs"] if run["experiment"] == experiment]
@@ -75,7 +75,7 @@ def of_record(record: Mapping[str, Any]) -> tuple[Network, ...]:
     return tuple(sorted(found, key=lambda one: -one.accuracy.value))
 
 
-def _network(name: str, entries: Sequence[Mapping[str, Any]]) -> Network:
+def _network(name: str, entries: Sequence[Mapping[str, Any]]) -> AgainstPeople:
     answers = [entry["answers"] for entry in entries]
     certainty = [entry["certainty"] for entry in entries]
     alike = [one["likeness"] for one in answers]
@@ -93,7 +93,7 @@ def _network(name: str, entries: Sequence[Mapping[str, Any]]) -> Network:
         return np.array([part[field] for part in certainty], np.float64).mean(axis=0)
 
     mistakes = np.array([part["mistakes"] for part in answers], np.float64)
-    return Network(
+    return AgainstPeople(
         name=name,
         accuracy=percent("accuracy"),
         by_majority=percent("by_majority"),

@@ -126,8 +126,8 @@ def following(networks: Sequence[Followed], votes: LabelVotes) -> Following:
         )
     else:
         sentence = (
-            "No network taken by itself leaves a label for the suggested class measurably more often "
-            f"where people doubt the label than where they confirm it {numbers}."
+            "After Holm's correction, no single network leaves a label for the suggested class "
+            f"measurably more often where people doubt the label than where they confirm it {numbers}."
         )
     return Following(len(networks), beyond, doubtful, corrected, confirmed, sentence)
 
