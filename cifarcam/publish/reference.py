@@ -20,7 +20,9 @@ PACKAGE = "cifarcam"
 FOLDER = Path("book") / "reference"
 # Modules with a page, below the package. A star stands for all public modules of a package.
 MODULES = (
-    *("errors", "data", "models", "models.*", "explain", "explain.metrics", "explain.metrics.*"),
+    *("errors", "data", "data.corruptions", "data.duplicates", "data.evidence", "data.others"),
+    *("data.people", "data.quality", "models", "models.*"),
+    *("explain", "explain.metrics", "explain.metrics.*"),
     *("evaluation", "training", "runs", "figures", "studies.*", "report"),
 )
 # The name of each explanation method in text, and its paper's key in ``book/references.bib``.
