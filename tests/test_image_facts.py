@@ -34,7 +34,7 @@ def votes_of(*rows):
 )
 def test_votes_sentence_counts_five_answers(votes, said, verdict):
     sentence = image_facts.votes_sentence(votes_of((7, 0, 1, *votes)), 0, NAMES)
-    assert sentence == f"Five people were asked whether this is cat or frog: {said}. {verdict}"
+    assert sentence == f"Five people were asked whether this is a cat or a frog: {said}. {verdict}"
 
 
 def gathered(**changes):
@@ -69,7 +69,7 @@ def test_gather_marks_images_and_says_each_fact():
             "All 2 published networks predict the label.",
         ),
         (
-            "Five people were asked whether this is ship or cat: 5 say cat. "
+            "Five people were asked whether this is a ship or a cat: 5 say cat. "
             "A majority corrects the label ship to cat.",
             image_facts.PEOPLE[3],
             image_facts.DOUBT,
@@ -103,7 +103,7 @@ def test_facts_of_cifar10_are_those_that_were_published():
     assert int((facts.people == 3).sum()) == 122
     # A frog that is labelled cat.
     assert facts.sentences[2405] == (
-        "Five people were asked whether this is cat or frog: 5 say frog. "
+        "Five people were asked whether this is a cat or a frog: 5 say frog. "
         "A majority corrects the label cat to frog.",
         image_facts.PEOPLE[3],
         image_facts.DOUBT,

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from helpers import failing, left_in, serving
 
-from cifarcam import _files, _store
+from cifarcam import _files, _store, cli
 from cifarcam.data import evidence, others
 from cifarcam.data.publication import obtain_all
 from cifarcam.errors import CifarcamError
@@ -105,6 +106,7 @@ def test_damage_in_the_cache_is_noticed_and_mended(publish):
     path = _files.cache_dir() / "cifar-10.1" / "cifar10.1_v6_data.npy"
     path.write_bytes(path.read_bytes()[:-1])
     assert not others.is_at_hand("cifar10.1-v6")
+    assert not path.exists()  # a chapter that asked is stale once the file is there again
     assert np.array_equal(others.load("cifar10.1-v6").images, IMAGES)
 
 
@@ -119,6 +121,35 @@ def test_files_can_be_given_in_a_folder(publish, tmp_path):
     with pytest.raises(CifarcamError, match=r"not the images of CIFAR-10\.1 v6"):
         obtain_all(others.FILES["cifar10.1-v6"], tmp_path)
     assert len(others.load("cifar10.1-v6")) == 5  # what was there stays
+
+
+def test_one_file_or_a_folder_of_one_is_refused_for_a_dataset_of_two(publish, tmp_path):
+    publish("cifar10.1-v6", saved(IMAGES), saved(LABELS))
+    files = others.FILES["cifar10.1-v6"]
+    alone = tmp_path / "cifar10.1_v6_data.npy"
+    alone.write_bytes(saved(IMAGES))
+    with pytest.raises(CifarcamError, match=r"one file; give a folder that holds .*labels\.npy"):
+        obtain_all(files, alone)
+    with pytest.raises(CifarcamError, match=r"holds no cifar10\.1_v6_labels\.npy; download http"):
+        obtain_all(files, tmp_path)
+    with pytest.raises(CifarcamError, match="no such file"):
+        obtain_all(files, tmp_path / "none")
+    assert not others.is_at_hand("cifar10.1-v6")
+    assert not any(file.path.exists() for file in files.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dataset", "cifar11"], "'cifar11' is not one of cifar10, sample, cifar10.1-v4"),
+        (["--dataset", "cifar11", "--from", "x"], "'cifar11' is not one of"),
+        (["--dataset", "sample", "--from", "x"], "leave out --from"),
+    ],
+)
+def test_command_refuses_other_names_before_it_reads_anything(arguments, words):
+    done = CliRunner().invoke(cli.main, ["data", *arguments])
+    assert done.exit_code == 1
+    assert words in done.output
 
 
 @pytest.mark.parametrize(
@@ -222,7 +253,7 @@ def test_published_falls_in_words_on_each_side():
     assert not better_lose_more.same_order
     assert "loses no less" in better_lose_more.sentence
     gain = other_images.published_falls({"a": (90, 0, 91), "b": (80, 0, 75)})
-    assert gain.sentence.startswith("Not every published network")
+    assert gain.sentence.startswith("Not every network that we cite")
 
 
 def test_confidence_in_unknown_classes_by_hand():

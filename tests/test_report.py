@@ -235,7 +235,7 @@ def test_computed_from_lists_what_was_handed_out(displayed, monkeypatch):
         f"Run baseline: fingerprint {'f' * 16}, trained 2026-01-02",
         f"Record people: fingerprint {'a' * 16}",
         f"Record ablation: fingerprint {'b' * 16}, made by other code",
-        f"Weights weights.h5: SHA-256 {'c' * 16}",
+        f"Published file weights.h5: SHA-256 {'c' * 16}",
     ]
     assert [line.split(":")[0] for line in lines[5:]] == ["Software", "Device", "Executed"]
     assert metadata[_store.USED]["cached"]["absent.h5"] == {"digest": None}

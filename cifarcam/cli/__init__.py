@@ -29,22 +29,30 @@ main.add_command(explain)
     "--dataset",
     default="cifar10",
     show_default=True,
-    help="cifar10 or sample; or what some sections of the report use beside them: cifar10.1-v4, "
+    help="cifar10 or sample; or what some sections and measurements use besides: cifar10.1-v4, "
     "cifar10.1-v6, cifar100, cifar10h (people's labels).",
 )
 @click.option(
     "--from",
     "local",
     type=FilePath(),
-    help="A downloaded archive of CIFAR-10, or the folder unpacked from it; of another dataset its "
-    "published file, or a folder of its files.",
+    help="A downloaded archive of CIFAR-10, or the folder unpacked from it. Of CIFAR-10.1 a folder "
+    "with its two files; of CIFAR-100 and CIFAR-10H the published file, or its folder.",
 )
 def data_command(dataset: str, local: Path | None) -> None:
-    """Download and verify CIFAR-10, and print how many images each split has."""
+    """Download and verify a dataset.
+
+    Prints how many images each split has, or the SHA-256 of each file of the other datasets.
+    """
     from cifarcam import data
     from cifarcam.data import others, people, publication
 
     files = {**others.FILES, "cifar10h": {people.TABLE.path.name: people.TABLE}}
+    names = ("cifar10", "sample", *files)
+    if dataset not in names:
+        raise CifarcamError(f"dataset {dataset!r} is not one of {', '.join(names)}")
+    if dataset == "sample" and local is not None:
+        raise CifarcamError("the sample comes with the package; leave out --from")
     if dataset in files:
         publication.obtain_all(files[dataset], local)
         for name, file in files[dataset].items():

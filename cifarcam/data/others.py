@@ -26,7 +26,10 @@ _CIFAR100_ROW = 1 + 1 + 32 * 32 * 3  # coarse label, fine label, pixels by chann
 
 
 def _remedy(name: str) -> str:
-    return f"download it elsewhere and run `cifarcam data --dataset {name} --from PATH`"
+    return (
+        "download its files elsewhere into one folder and run "
+        f"`cifarcam data --dataset {name} --from FOLDER`"
+    )
 
 
 def _of_version(

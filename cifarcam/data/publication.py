@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from filelock import FileLock
 
 from cifarcam import _files, _store
 from cifarcam.data import transfer
-from cifarcam.errors import CifarcamError, check_readable, unreadable
+from cifarcam.errors import CifarcamError, check_readable, file_mode, unreadable
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,18 @@ class Publication:
         return _files.cache_dir() / self.name
 
     def is_at_hand(self) -> bool:
-        """Whether the cache holds the file, undamaged; a chapter that asks depends on it."""
+        """Whether the cache holds the file; a chapter that asks depends on it.
+
+        A damaged file is removed from the cache.
+        """
         try:
             at_hand = _files.sha256(self.path) == self.sha256
         except OSError:
             at_hand = False
+        else:
+            if not at_hand:
+                with suppress(OSError):
+                    self.path.unlink()
         _store.hand_out("cached", self.name, digest=self.sha256 if at_hand else None)
         return at_hand
 
@@ -76,20 +86,20 @@ class Publication:
                 self._copy(local)
             elif not self.is_at_hand():
                 self._fetch()
-        self.is_at_hand()
+        if not self.is_at_hand():
+            raise CifarcamError(f"{self.path}: changed while it was written; try again")
         return self.path
 
     def _copy(self, local: Path) -> None:
         check_readable(local)
         try:
-            published = local.stat().st_size <= self.size and _files.sha256(local) == self.sha256
-            content = local.read_bytes() if published else b""
+            content = local.read_bytes() if local.stat().st_size <= self.size else b""
         except OSError as error:
             raise unreadable(local, error) from error
-        if not published:
+        if hashlib.sha256(content).hexdigest() != self.sha256:
             raise CifarcamError(
-                f"{local}: not {self.title} (its SHA-256 is not {self.sha256[:12]}…); download "
-                f"{self.url} and give that file"
+                f"{local}: not {self.title} (its length or SHA-256 differs from the published); "
+                f"download {self.url} and give that file"
             )
         with _files.atomic_file(self.path) as temporary:
             temporary.write_bytes(content)
@@ -124,11 +134,24 @@ def obtain_all(files: Mapping[str, Publication], local: Path | None = None) -> N
         By the names under which they are published.
     local
         A folder of these files, or the file where there is only one, to use instead of the network.
+        Nothing is kept unless the folder holds all of them.
 
     Raises
     ------
     CifarcamError
         When a file cannot be fetched, or is not the published file.
     """
+    mode = None if local is None else file_mode(local)
+    if local is None or mode is None or (len(files) == 1 and not stat.S_ISDIR(mode)):
+        for file in files.values():
+            file.obtain(local)
+        return
+    if not stat.S_ISDIR(mode):
+        raise CifarcamError(f"{local}: one file; give a folder that holds {' and '.join(files)}")
+    for name in files:
+        if file_mode(local / name) is None:
+            raise CifarcamError(
+                f"{local}: the folder holds no {name}; download {files[name].url} into it"
+            )
     for name, file in files.items():
-        file.obtain(local / name if local is not None and local.is_dir() else local)
+        file.obtain(local / name)

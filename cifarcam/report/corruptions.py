@@ -11,7 +11,7 @@ from cifarcam.data import Dataset
 from cifarcam.data.corruptions import KINDS, SEVERITIES, corrupt
 from cifarcam.report.page import NO_EFFECT, interval
 from cifarcam.studies.comparison import title
-from cifarcam.studies.corruption_findings import PUBLISHED, Corrupted, Gains
+from cifarcam.studies.corruption_findings import PUBLISHED, Corrupted, Gains, noun
 from cifarcam.studies.corruptions import SEED
 from cifarcam.studies.steady_maps import Steadiness
 from cifarcam.studies.wording import capital
@@ -100,7 +100,7 @@ def gain_rows(gains: Gains | None) -> list[list[Any]]:
     """Rows under `GAIN_HEADER`, two kinds in each; dashes where nothing is measured yet."""
     if gains is None:
         return [[NO_EFFECT] * len(GAIN_HEADER)]
-    cells = [[capital(kind), interval(effect)] for kind, effect in gains.kinds.items()]
+    cells = [[capital(noun(kind)), interval(effect)] for kind, effect in gains.kinds.items()]
     half = -(-len(cells) // 2)
     right = [*cells[half:], ["**All kinds**", interval(gains.mean)]]
     return [one + other for one, other in zip(cells[:half], right, strict=True)]

@@ -109,7 +109,8 @@ def unknown_classes(asked: Mapping[str, Run]) -> None:
         ],
         header=UNKNOWN_HEADER,
         caption="Confidence in the test images of CIFAR-10 and in those of CIFAR-100, whose "
-        "classes the networks never saw. Sure: share of CIFAR-100's images that get more than 90%. "
+        f"classes the networks never saw. Sure: share of CIFAR-100's images that get more than "
+        f"{100 * other_images.SURE:.0f}%. "
         "AUROC: how often, of one image of each dataset, CIFAR-10's gets the higher confidence.",
         name="tab-shifts-unknown",
     )

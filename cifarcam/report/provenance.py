@@ -55,5 +55,5 @@ def _sources(used: Mapping[str, Mapping[str, Any]]) -> list[str]:
         lines.append(f"Record `{name}`: fingerprint `{record['fingerprint'][:16]}`{state}")
     for name, cached in used["cached"].items():
         if cached["digest"] is not None:
-            lines.append(f"Weights `{name}`: SHA-256 `{cached['digest'][:16]}`")
+            lines.append(f"Published file `{name}`: SHA-256 `{cached['digest'][:16]}`")
     return lines

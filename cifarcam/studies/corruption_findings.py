@@ -17,6 +17,12 @@ from cifarcam.studies.inference import Effect
 from cifarcam.studies.wording import capital, listed
 
 NOT_YET = "The measurement has not come so far yet."
+NOUNS = {  # what a kind does, where its name is no noun
+    "contrast": "low contrast",
+    "elastic": "elastic distortion",
+    "pixelate": "pixelation",
+    "JPEG": "JPEG compression",
+}
 STRONG, WEAK = 0.8, 0.5  # rank correlations from which networks agree, and agree in part
 
 
@@ -119,6 +125,11 @@ def called(name: str) -> str:
     return name if name[:1].isupper() else f"the {name}"
 
 
+def noun(kind: str) -> str:
+    """A kind of corruption as a sentence has it."""
+    return NOUNS.get(kind, kind)
+
+
 def networks(record: Mapping[str, Any] | None) -> list[Corrupted]:
     """The networks of a record of which all kinds are measured, in the record's order."""
     entries = record["networks"] if record else {}
@@ -161,14 +172,16 @@ class Overview:
     count
         Number of networks.
     best, best_clean, best_mean, fall
-        The network with the highest mean over the 75 sets, its accuracies in percent, and the
-        difference in points.
+        The network with the highest mean accuracy over the 75 sets, its accuracies in percent, and
+        the difference in points.
     hardest, mildest
         The kinds with the lowest and the highest accuracy, mean over networks and severities.
     hardest_accuracy, mildest_accuracy
         That mean, percent.
     agreement
         Mean rank correlation of the order of the kinds over all pairs of networks; NaN for one.
+    short
+        What the corruptions cost the best network, or nothing where no network is measured.
     sentence
         What the corruptions cost; whether networks with a higher clean accuracy have a higher
         corrupted accuracy; whether networks find the same kinds hard.
@@ -184,6 +197,7 @@ class Overview:
     hardest_accuracy: float
     mildest_accuracy: float
     agreement: float
+    short: str
     sentence: str
 
 
@@ -191,17 +205,29 @@ def overview(measured: Sequence[Corrupted]) -> Overview:
     """Summarise networks; without any, the sentence says that nothing is measured yet."""
     nan = float("nan")
     if not measured:
-        return Overview(0, "–", nan, nan, nan, "–", "–", nan, nan, nan, NOT_YET)
+        return Overview(0, "–", nan, nan, nan, "–", "–", nan, nan, nan, "", NOT_YET)
     best = max(measured, key=lambda one: float(one.shared.mean()))
     best_mean = float(best.shared.mean())
     by_kind = np.mean([one.shared for one in measured], axis=0)
     worst, top = int(by_kind.argmin()), int(by_kind.argmax())
     hardest, mildest = KINDS[worst], KINDS[top]
+    sets = f"mean over the {len(KINDS) * len(SEVERITIES)} sets"
+    numbers = f"from {best.clean_shared:.1f}% to {best_mean:.1f}%"
+    name = called(best.name)
+    if len(measured) == 1:
+        cost = f"The accuracy of {name} falls {numbers} ({sets}, {best.right.shape[-1]:,} images)."
+        loser = name
+    else:
+        cost = (
+            f"On corrupted images {name} is the most accurate network: its accuracy falls {numbers} "
+            f"({sets}, on the {best.right.shape[-1]:,} images that all networks classify)."
+        )
+        loser = f"the most accurate of our networks ({best.name})"
+    fall = best.clean_shared - best_mean
     sentences = (
-        f"{capital(called(best.name))} keeps the most: its accuracy falls from "
-        f"{best.clean_shared:.1f}% to {best_mean:.1f}%, the mean over the {len(KINDS) * len(SEVERITIES)} sets. "
-        f"{capital(hardest)} costs the most (mean over networks and severities "
-        f"{by_kind[worst]:.1f}%), {mildest} the least ({by_kind[top]:.1f}%).",
+        cost,
+        f"Accuracy is lowest under {noun(hardest)} ({by_kind[worst]:.1f}%, mean over networks and "
+        f"severities) and highest under {noun(mildest)} ({by_kind[top]:.1f}%).",
         _order_sentence(measured),
         _agreement_sentence(agreement(measured)),
     )
@@ -210,12 +236,13 @@ def overview(measured: Sequence[Corrupted]) -> Overview:
         best.name,
         best.clean_shared,
         best_mean,
-        best.clean_shared - best_mean,
+        fall,
         hardest,
         mildest,
         float(by_kind[worst]),
         float(by_kind[top]),
         agreement(measured),
+        f"On corrupted images {loser} loses {fall:.0f} points of accuracy.",
         " ".join(filter(None, sentences)),
     )
 
@@ -229,7 +256,9 @@ def agreement(measured: Sequence[Corrupted]) -> float:
 
 
 def _agreement_sentence(value: float) -> str:
-    numbers = f"(mean rank correlation of the kinds over pairs of networks {value:.2f})"
+    numbers = f"(mean rank correlation of the kinds over pairs of networks {value:.2f})".replace(
+        "-", "−"
+    )
     if np.isnan(value):
         return ""
     if value >= STRONG:
@@ -243,15 +272,21 @@ def _order_sentence(measured: Sequence[Corrupted]) -> str:
     clean = [one.clean_shared for one in measured]
     mean = [float(one.shared.mean()) for one in measured]
     if len(measured) < 4:
-        return "The networks measured so far are too few to order them by accuracy."
+        return (
+            "Too few networks are measured to say whether a network that is better on clean images "
+            "is better on corrupted images."
+        )
     effect = inference.rank_correlation(clean, mean)
-    numbers = (
-        f"rank correlation {effect.value:.2f} over {effect.count} networks, p = {effect.p:.2f}"
-    ).replace("-", "−")
-    if effect.value > 0 and effect.p < 0.05:
-        return f"A network that is better on clean images is better on corrupted ones ({numbers})."
-    if effect.value < 0 and effect.p < 0.05:
-        return f"A network that is better on clean images is worse on corrupted ones ({numbers})."
+    p = "p < 0.01" if effect.p < 0.005 else f"p = {effect.p:.2f}"
+    numbers = (f"rank correlation {effect.value:.2f} over {effect.count} networks, {p}").replace(
+        "-", "−"
+    )
+    if effect.p < 0.05:
+        tend = "better" if effect.value > 0 else "worse"
+        return (
+            f"Networks that are better on clean images tend to be {tend} on corrupted images "
+            f"({numbers})."
+        )
     return (
         "Whether a network that is better on clean images is better on corrupted ones too, these "
         f"networks cannot tell ({numbers})."
@@ -321,7 +356,8 @@ def _gain_sentence(
     most = max(kinds, key=lambda kind: kinds[kind].value)
     least = min(kinds, key=lambda kind: kinds[kind].value)
     ends = (
-        f"The difference is largest for {most} ({_points(kinds[most])}) and smallest for {least} "
+        f"The difference is highest for {noun(most)} ({_points(kinds[most])}) and lowest for "
+        f"{noun(least)} "
         f"({_points(kinds[least])}); on clean images it is {_signed(first.clean_shared - second.clean_shared)} "
         "points."
     )
@@ -330,7 +366,10 @@ def _gain_sentence(
         return f"Under every kind of corruption {right}. {ends}"
     if not better and not worse:
         return f"Under no kind of corruption can {one} be told from {other}. {ends}"
-    fewer = f"Under {listed(worse)} {one} classifies fewer images rightly than {other}."
+    fewer = f"{one} classifies fewer images rightly than {other}."
+    if len(worse) == len(kinds):
+        return f"Under every kind of corruption {fewer} {ends}"
+    fewer = f"Under {listed([noun(kind) for kind in worse])} {fewer}"
     if not better:
         return f"{fewer} {ends}"
     start = f"Under {len(better)} of the {len(kinds)} kinds {right}."
@@ -361,10 +400,23 @@ def confidence(measured: Sequence[Corrupted]) -> Confidence:
         return Confidence(0, NOT_YET)
     over = [one for one in measured if one.confidence > one.mean]
     most = max(measured, key=lambda one: one.error)
+    numbers = (
+        f"{most.clean_error:.1f}% on clean images to {most.error:.1f}% over the "
+        f"{len(KINDS) * len(SEVERITIES)} sets and {most.hardest_error:.1f}% at severity 5."
+    )
+    if len(measured) == 1:
+        trusts = "trusts" if over else "does not trust"
+        return Confidence(
+            len(over),
+            f"{capital(called(most.name))} {trusts} itself too much on corrupted images. Its "
+            f"expected calibration error goes from {numbers}",
+        )
     if len(over) == len(measured):
         start = "Every network trusts itself too much on corrupted images."
     elif not over:
         start = "No network trusts itself too much on corrupted images."
+    elif len(over) == 1:
+        start = f"One of the {len(measured)} networks trusts itself too much on corrupted images."
     else:
         start = (
             f"{len(over)} of the {len(measured)} networks trust themselves too much on corrupted "
@@ -373,9 +425,7 @@ def confidence(measured: Sequence[Corrupted]) -> Confidence:
     return Confidence(
         len(over),
         f"{start} The expected calibration error is largest for {called(most.name)}: it goes from "
-        f"{most.clean_error:.1f}% on clean images to "
-        f"{most.error:.1f}% over the {len(KINDS) * len(SEVERITIES)} sets and "
-        f"{most.hardest_error:.1f}% at severity 5.",
+        f"{numbers}",
     )
 
 

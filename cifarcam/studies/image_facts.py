@@ -16,7 +16,7 @@ from cifarcam.studies.agreement import suspects
 from cifarcam.studies.labels import in_doubt
 from cifarcam.studies.people import RECORD, agreement
 
-# By `people_table.CATEGORIES`; the answers of single images are not told more exactly.
+# By `people_table.CATEGORIES`; the record holds no more than these degrees.
 PEOPLE = (
     "Of about fifty people, everyone chose the label.",
     "Of about fifty people, at least 90% chose the label.",
@@ -162,9 +162,11 @@ def votes_sentence(votes: LabelVotes, index: int, class_names: Sequence[str]) ->
         verdict = f"A majority confirms the label {label}."
     else:
         verdict = f"No majority confirms the label {label}."
-    return (
-        f"Five people were asked whether this is {label} or {other}: {', '.join(parts)}. {verdict}"
-    )
+    return f"Five people were asked whether this is {_a(label)} or {_a(other)}: {', '.join(parts)}. {verdict}"
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _twin_sentence(same_shot: bool) -> str:

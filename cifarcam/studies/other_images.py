@@ -53,7 +53,7 @@ class Fall:
 
 @dataclass(frozen=True)
 class PublishedFalls:
-    """The published networks' falls from CIFAR-10 to CIFAR-10.1 v6.
+    """The cited networks' falls from CIFAR-10 to CIFAR-10.1 v6.
 
     Attributes
     ----------
@@ -153,18 +153,20 @@ def published_falls(
     same = bool((np.argsort(-old, kind="stable") == np.argsort(-new, kind="stable")).all())
     slope = float(stats.linregress(old, new).slope)
     if falls.min() <= 0:
-        sentence = "Not every published network is worse on the new images."
+        sentence = "Not every network that we cite is worse on the new images."
     elif slope > 1:
         sentence = (
-            "Every published network loses accuracy on new images of the same classes "
-            f"({falls.min():.1f} to {falls.max():.1f} points), and a better network loses less: "
+            f"Each of the {len(published)} published networks that we cite loses accuracy on new "
+            f"images of the same classes ({falls.min():.1f} to {falls.max():.1f} points), and a "
+            "better network loses less: "
             f"each point of accuracy on the usual images is worth {slope:.1f} points on the new "
             "ones."
         )
     else:
         sentence = (
-            "Every published network loses accuracy on new images of the same classes "
-            f"({falls.min():.1f} to {falls.max():.1f} points), and a better network loses no less."
+            f"Each of the {len(published)} published networks that we cite loses accuracy on new "
+            f"images of the same classes ({falls.min():.1f} to {falls.max():.1f} points), and a "
+            "better network loses no less."
         )
     order = " The networks keep their order." if same else " The networks do not keep their order."
     return PublishedFalls(float(falls.min()), float(falls.max()), same, slope, sentence + order)

@@ -70,27 +70,37 @@ def steadiness(record: Mapping[str, Any] | None) -> list[Steadiness]:
 
 
 def sentence(maps: Sequence[Steadiness]) -> str:
-    """Whether heatmaps of the first network stay more than those of two different images agree."""
+    """Whether heatmaps of corrupted images stay closer to the clean image's than another image's are.
+
+    Speaks of the first network.
+    """
     if not maps:
         return NOT_YET
     network = maps[0].network
     own = sorted(
         (one for one in maps if one.network == network), key=lambda one: -one.hardest.value
     )
-    best, least = own[0], own[-1]
-    numbers = ", ".join(f"{title(one.method)} {one.hardest.value:.2f}" for one in own)
-    above = [one for one in own if one.hardest.low > one.control.high]
-    if len(above) == len(own):
-        end = "For every method this is more than the heatmaps of two different images agree"
-    elif above:
-        names = listed([title(one.method) for one in above])
-        end = f"This is more than the heatmaps of two different images agree for {names} only"
-    else:
-        end = "For no method is this more than the heatmaps of two different images agree"
-    controls = ", ".join(f"{title(one.method)} {one.control.value:.2f}" for one in own)
-    stays = (
-        f"Under corruption of severity {max(best.severities)}, heatmaps of {title(best.method)} "
-        f"stay the most and those of {title(least.method)} the least, for {called(network)} "
-        f"(rank correlation with the clean image's heatmap: {numbers})."
+    severity = max(own[0].severities)
+    numbers = ", ".join(
+        f"{title(one.method)} {_typeset(one.hardest.value)} [{_typeset(one.control.value)}]"
+        for one in own
     )
-    return f"{stays} {end} ({controls.replace('-', '−')})."
+    brackets = f"rank correlation, and in brackets that of another image's heatmap: {numbers}"
+    above = [one for one in own if one.hardest.low > one.control.high]
+    if not above:
+        return (
+            f"For {called(network)}, no method's heatmaps at severity {severity} can be told from "
+            f"those of another image ({brackets})."
+        )
+    if len(above) == len(own):
+        whose = "the heatmaps of every method"
+    else:
+        whose = f"only the heatmaps of {listed([title(one.method) for one in above])}"
+    return (
+        f"For {called(network)}, {whose} stay closer to the clean image's heatmap than another "
+        f"image's heatmap is, even at severity {severity} ({brackets})."
+    )
+
+
+def _typeset(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
