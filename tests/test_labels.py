@@ -78,34 +78,48 @@ def test_the_frog_that_is_labelled_cat_is_in_doubt():
 
 
 def test_search_beside_peoples_judgement():
-    answer = labels.search(np.array([1, 3, 6]), JUDGED)
+    answer = labels.search(np.array([1, 3, 6]), JUDGED, np.array([1, 6, 7]))
+    assert answer.doubted == 2
     assert (answer.suspects, answer.judged, answer.confirmed) == (3, 2, 1)
     assert (answer.doubtful, answer.corrected) == (1, 1)
     assert answer.unlisted.tolist() == [6]
     assert answer.missed.tolist() == [2]
-    assert (answer.precision, answer.recall) == (50, 50)
+    assert (answer.precision, answer.of_candidates, answer.recall) == (50, 50, 50)
     assert answer.precision_low < 50 < answer.precision_high
-    assert "remains open" in answer.sentence
+    assert answer.sentence == (
+        "Of the 3 labels, people doubt 2 according to either source, so that networks that agree "
+        "mostly contradict a label that people doubt too. The five people judged 2 of the suspects "
+        "and did not confirm 1 of these (50%, 95% interval 9% to 91%, Wilson); of all candidates "
+        "they did not confirm 50%. Of the 2 labels that they did not confirm, the networks' "
+        "agreement finds 1."
+    )
 
 
 @pytest.mark.parametrize(
-    ("confirmed", "doubted", "opening"),
+    ("doubted", "reading"),
     [
-        (20, 1, "A label that all good networks contradict is more often right"),
-        (1, 20, "A label that all good networks contradict is mostly in doubt"),
-        (0, 0, "People judged none"),
+        ([0], "agreement of networks alone does not show a wrong label"),
+        ([0, 1], "which is half of them"),
+        ([0, 1, 2], "contradict a label that people doubt too"),
     ],
 )
-def test_search_has_a_sentence_for_each_outcome(confirmed, doubted, opening):
-    rows = [(k, 5, 0, 0, 0) for k in range(confirmed)]
-    rows += [(100 + k, 0, 5, 0, 0) for k in range(doubted)] + [(999, 0, 0, 0, 5)]
-    suspects = np.array([row[0] for row in rows[:-1]], np.int64)
-    assert labels.search(suspects, votes(rows)).sentence.startswith(opening)
+def test_search_has_a_sentence_for_each_outcome(doubted, reading):
+    answer = labels.search(np.arange(4), JUDGED, np.array(doubted))
+    assert answer.sentence.startswith(f"Of the 4 labels, people doubt {len(doubted)} according")
+    assert reading in answer.sentence
+
+
+def test_search_without_suspects_or_judged_ones():
+    none = np.empty(0, np.int64)
+    assert labels.search(none, JUDGED, none).sentence == "There is no suspect."
+    answer = labels.search(np.array([7]), JUDGED, none)
+    assert answer.sentence.endswith("The five people judged none of the suspects.")
+    assert np.isnan(answer.precision)
 
 
 def test_search_needs_a_doubtful_label():
     with pytest.raises(CifarcamError, match="no label"):
-        labels.search(np.array([0]), votes([(0, 5, 0, 0, 0)]))
+        labels.search(np.array([0]), votes([(0, 5, 0, 0, 0)]), np.array([0]))
 
 
 def test_networks_that_follow_the_suggested_class():
@@ -114,9 +128,11 @@ def test_networks_that_follow_the_suggested_class():
     assert (one.corrected.value, one.undecided.value, one.confirmed.value) == (100, 50, 25)
     assert one.difference.value == pytest.approx(75 - 25)  # images: 100 and 50 against 50 and 0
     assert one.difference.over == "test images"
+    assert one.by_image.tolist() == [50, 100, 50, 0]
     summary = relabelled.following([one], JUDGED)
     assert (summary.doubtful, summary.corrected, summary.confirmed) == (75, 100, 25)
-    assert summary.sentence.startswith("After Holm's correction")
+    assert summary.difference == one.difference
+    assert summary.sentence.startswith("Whether networks leave")
     with pytest.raises(CifarcamError, match="at least one of each"):
         relabelled.followed({"one": seeds}, votes([(0, 5, 0, 0, 0)]))
 
@@ -134,13 +150,40 @@ def many(doubted, confirmed):
 def test_following_has_a_sentence_for_each_outcome():
     strong, judged = many(0.9, 0.1)
     weak, _ = many(0.5, 0.5)
-    for networks, opening in (
-        ({"a": strong, "b": strong}, "Every network leaves"),
-        ({"a": strong, "b": weak}, "1 of 2 networks leave"),
-        ({"a": weak}, "After Holm's correction, no single"),
+    more = "On average over the networks, a label is left for the suggested class more often"
+    for networks, opening, end in (
+        ({"a": strong, "b": strong}, more, "Every single network does so"),
+        ({"a": strong, "b": weak}, more, "By themselves, 1 of the 2 networks do so"),
+        ({"a": weak}, "Whether networks leave", "no single network does so"),
+        ({"a": many(0.1, 0.9)[0]}, more.replace("more", "less"), "no single network does so"),
     ):
         result = relabelled.following(relabelled.followed(networks, judged), judged)
         assert result.sentence.startswith(opening)
+        assert end in result.sentence
+
+
+def test_the_mean_of_networks_shows_what_no_single_network_shows():
+    # Each of eight networks follows on other images: one difference is far more certain than each.
+    _, judged = many(0, 0)
+    networks = {}
+    for k in range(8):
+        seeds = np.zeros((1, 80), int)
+        seeds[0, (5 * k + np.arange(14)) % 40] = 1
+        seeds[0, 40 + (5 * k + np.arange(8)) % 40] = 1
+        networks[str(k)] = seeds
+    result = relabelled.following(relabelled.followed(networks, judged), judged)
+    assert (result.doubtful, result.confirmed, result.beyond) == (35, 20, 0)
+    assert result.difference.value == pytest.approx(15)
+    assert result.difference.low > 0
+    assert "(35% against 20%; difference +15.0 points, 95% interval" in result.sentence
+    assert "no single network does so" in result.sentence
+
+
+def test_following_of_too_few_images():
+    judged = votes([(0, 0, 5, 0, 0), (1, 0, 0, 0, 5), (2, 5, 0, 0, 0)])
+    networks = relabelled.followed({"a": np.array([[1, 1, 0]])}, judged)
+    result = relabelled.following(networks, judged)
+    assert result.sentence.startswith("These are too few images to tell")
 
 
 def test_accuracy_without_doubtful_and_with_corrected_labels():
@@ -160,6 +203,7 @@ def test_rescoring_tells_whether_the_order_changes():
     changed = relabelled.rescored({"good": good, "other": other}, truth, JUDGED)
     result = relabelled.rescoring(changed)
     assert not result.same_order
+    assert result.sentence.startswith("The labels that the five did not confirm change accuracies")
     assert "the order of the networks" in result.sentence
     assert (result.least, result.most) == (-25, 50)
     same = relabelled.rescoring(changed[:1])

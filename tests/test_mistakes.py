@@ -41,18 +41,65 @@ def test_images_are_sorted_by_what_people_say():
     assert PEOPLE.doubted.tolist() == [0, 1, 3]
     assert (PEOPLE.five, PEOPLE.many, PEOPLE.both, PEOPLE.either) == (2, 2, 1, 3)
     assert PEOPLE.disagree == 1
+    assert (PEOPLE.judged_both, PEOPLE.undecided) == (1, 1)  # image 0, not 3; image 1
     assert "mostly doubt the same labels (2 and 2 labels, 1 of them the same)" in PEOPLE.sentence
+
+
+@pytest.mark.parametrize(("cut", "disagree"), [(1, [4, 5]), (2, [4]), (3, [])])
+def test_people_disagree_from_a_category_on(cut, disagree):
+    other = mistakes.recut(PEOPLE, cut)
+    assert np.flatnonzero(other.kinds == Kind.PEOPLE).tolist() == disagree
+    assert other.disagree == len(disagree)
+    assert other.doubted.tolist() == PEOPLE.doubted.tolist()
+    assert mistakes.recut(other, mistakes.DISAGREE).kinds.tolist() == PEOPLE.kinds.tolist()
 
 
 def test_sources_have_a_sentence_for_each_outcome():
     calm = np.zeros(7, int)
     apart = mistakes.evidence_of(VOTES, TRUTH, calm, np.where(np.arange(7) > 3, DOG, CAT))
     assert "mostly doubt different labels (2 and 3 labels, 0 of them" in apart.sentence
+    assert apart.sentence.endswith("judged none of the labels that the fifty doubt.")
     nobody = LabelVotes(*np.empty((7, 0), np.int64))
     none = mistakes.evidence_of(nobody, TRUTH, calm, TRUTH)
     assert none.sentence == "No label is in doubt according to either source."
+    five = mistakes.evidence_of(VOTES, TRUTH, calm, TRUTH)
+    assert five.sentence == "The fifty people doubt no label."
+    many = mistakes.evidence_of(nobody, TRUTH, calm, MAJORITY)
+    assert many.sentence == "The five people confirmed every label that they judged."
     with pytest.raises(CifarcamError, match="give N of each"):
         mistakes.evidence_of(VOTES, TRUTH, calm[:3], TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("fifty", "words"),
+    [
+        ([2], "The five people judged only one label that the fifty doubt, and confirmed it."),
+        ([2, 5], "judged only one label that the fifty doubt, and confirmed it."),
+        ([2, 6, 7, 8], "judged only one label that the fifty doubt, and confirmed it."),
+        ([0, 7, 8, 9], "judged only one label that the fifty doubt, and did not confirm it."),
+        ([0, 2, 7, 8], "judged only 2 of the 4 labels that the fifty doubt, and did not confirm 1"),
+        ([0, 2, 3], "judged all 3 labels that the fifty doubt, and did not confirm 1 of them."),
+    ],
+)
+def test_sources_that_differ_tell_how_many_labels_both_judged(fifty, words):
+    # Five people judge images 0 to 4 and 10, and confirm the labels of 2 and 3 only.
+    judged = np.array([0, 1, 2, 3, 4, 10])
+    confirm = np.isin(judged, [2, 3])
+    votes = LabelVotes(
+        judged,
+        np.full(6, CAT),
+        np.full(6, FROG),
+        np.where(confirm, 5, 0),
+        np.where(confirm, 0, 5),
+        np.zeros(6, int),
+        np.zeros(6, int),
+    )
+    truth, majority = np.full(11, CAT), np.full(11, CAT)
+    majority[fifty] = DOG
+    people = mistakes.evidence_of(votes, truth, np.zeros(11, int), majority)
+    assert people.judged_both == np.isin(fifty, judged).sum()
+    assert words in people.sentence
+    assert "generous" not in people.sentence
 
 
 def test_each_mistake_has_the_first_kind_that_fits():
@@ -95,6 +142,12 @@ def test_mistakes_of_networks_are_sorted():
     )
     assert second.own.value == pytest.approx(50)
     assert second.preferred == 50  # frog for image 0 with the first seed only
+    assert first.preferred == 0  # deer for images 0 and 3, where people prefer frog and dog
+    undecided = np.array([[CAT, FROG, CAT, CAT, CAT, CAT, CAT]])
+    (alone,) = mistakes.sort({"undecided": undecided}, TRUTH, PEOPLE)
+    assert math.isnan(alone.preferred)  # of image 1, people prefer no class
+    (both,) = mistakes.sort({"both": np.array([[FROG, FROG, *[CAT] * 5]])}, TRUTH, PEOPLE)
+    assert both.preferred == 100
     # Seeds have a share of 1/4 and 1/2 of the label.
     assert second.deviations[Kind.LABEL] == pytest.approx(25 / math.sqrt(2))
     assert math.isnan(first.deviations[0])
@@ -112,16 +165,23 @@ def test_interval_over_images_is_that_of_a_proportion_for_one_seed():
     half = 1.959964 * math.sqrt(0.25 * 0.75 / count)
     effect = one.shares[Kind.LABEL]
     assert (effect.low, effect.high) == pytest.approx((25 - 100 * half, 25 + 100 * half))
-    assert one.preferred == 0
+    assert math.isnan(one.preferred)
 
 
-def network(name, accuracy, label, own, half=1.0):
+def network(name, accuracy, label, own, half=1.0, mistakes_=10.0, doubtful=1.0):
     def effect(value):
         return Effect(value, value - half, value + half, "%", "test images", 100, "x")
 
     shares = (effect(label), effect(100 - label - own), effect(own), effect(0.0))
     return mistakes.Sorted(
-        name, accuracy, 10, (1, 2, 3, 4), shares, (1.0, 2.0, 3.0, math.nan), effect(own), 40.0
+        name,
+        accuracy,
+        mistakes_,
+        (doubtful, 2, 3, 4),
+        shares,
+        (1.0, 2.0, 3.0, math.nan),
+        effect(own),
+        40.0,
     )
 
 
@@ -131,18 +191,29 @@ CHANCE = np.array([1.0, 10.0, 8.0, 81.0])
 @pytest.mark.parametrize(
     ("own", "words"),
     [
-        ((80, 70, 52), "Most mistakes are the networks' own, in every network"),
-        ((80, 70, 50.5), "In 2 of our 3 networks most mistakes are the network's own"),
-        ((80, 70, 50.5), "about half of the mistakes are its own (50%, 95% interval 50% to 52%"),
-        ((80, 70, 40), "Of the most accurate network, fewer than half"),
-        ((80, 50, 60), "Of the most accurate network, most mistakes are its own as well (60%"),
-        ((48, 45, 40), "In no network are most mistakes its own"),
+        ((80, 70, 52), "most mistakes of every network are its own (52% to 80%, depending"),
+        ((80, 70, 50.5), "In 2 of our 3 networks, most mistakes are the network's own (70% to 80%"),
+        (
+            (80, 70, 50.5),
+            "About half of the mistakes of 2, the most accurate, are its own (50%, 95%",
+        ),
+        ((80, 70, 40), "Fewer than half of the mistakes of 2, the most accurate, are its own"),
+        ((80, 50, 60), "Most mistakes of 2, the most accurate, are its own as well (60%"),
+        ((80, 50, 50), "In one of our 3 networks, most mistakes are the network's own (80%)."),
+        (
+            (50, 50, 50.5),
+            "In none of our 3 networks are most mistakes measurably the network's own (50%",
+        ),
+        ((48, 45, 40), "fewer than half of each network's mistakes are its own (40% to 48%"),
     ],
 )
 def test_answer_has_a_sentence_for_each_outcome(own, words):
     networks = [network(str(k), 80 + k, 5 + k, share) for k, share in enumerate(own)]
     result = answer.answer(networks, CHANCE, [])
     assert words in result.sentence
+    assert result.sentence.startswith(
+        "We call a mistake the network's own where people do not doubt the label and at least nine "
+    )
     assert (result.weakest, result.best) == ("0", "2")
     assert (result.weakest_label, result.best_label, result.label_ratio) == (5, 7, 7)
     assert result.people_ratio == pytest.approx((100 - 7 - own[-1]) / 10)
@@ -152,19 +223,68 @@ def test_trend_with_accuracy_and_published_networks():
     up = [network(str(k), 80 + k, 5 + k, 60) for k in range(6)]
     others = [network("p", 97, 20, 40), network("q", 96, 19, 49.5)]
     result = answer.answer(up, CHANCE, others)
-    assert "the larger is the share" in result.trend
-    assert "over 8 networks" in result.trend
+    assert "the larger is the share of its mistakes whose label is in doubt" in result.trend
+    assert "over our 6 networks and 2 published ones, where 1 would be the same" in result.trend
     assert (result.others, result.others_below_half) == (2, 1)
-    assert result.further.startswith("Of 1 of the 2 published networks, fewer than half")
+    assert result.further.startswith("Fewer than half of the mistakes of one of the 2 published")
+    assert "A small difference between two very accurate networks" in result.further
+    two = answer.answer(up, CHANCE, [others[0], network("q", 96, 19, 48)])
+    assert two.further.startswith("In 2 of the 2 published networks, fewer than half")
     down = [network(str(k), 80 + k, 20 - k, 60) for k in range(6)]
     assert "the smaller is the share" in answer.answer(down, CHANCE, []).trend
+    assert "over our 6 networks, where 1" in answer.answer(down, CHANCE, []).trend
     wild = [network(str(k), 80 + k, label, 60) for k, label in enumerate((5, 9, 4, 8))]
     result = answer.answer(wild, CHANCE, others[1:])
     assert "does not change measurably" in result.trend
     assert result.further.startswith("No published network has measurably fewer")
+    assert "therefore" not in result.further
     assert "at hand" in answer.answer(wild, CHANCE, []).further
     with pytest.raises(CifarcamError, match="at least one"):
         answer.answer([], CHANCE, others)
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        (
+            (80, 60),
+            "falls as well (from 80 to 60), but more slowly than the number of all mistakes",
+        ),
+        ((80, 40), "falls (from 80 to 40), no more slowly than the number of all mistakes"),
+        ((80, 30), "falls (from 80 to 30), no more slowly"),
+        ((80, 80), "goes from 80 to 80, and that of all mistakes from 2,000 to 1,000."),
+    ],
+)
+def test_trend_gives_the_numbers_behind_the_shares(counts, words):
+    whole = (2000, 1500, 1000)
+    networks = [
+        network(str(k), 80 + k, 5 + k, 60, mistakes_=whole[k], doubtful=one)
+        for k, one in enumerate((counts[0], 70, counts[1]))
+    ]
+    assert words in answer.answer(networks, CHANCE, []).trend
+
+
+def test_threshold_of_disagreement_matters_or_does_not():
+    count = 400
+    agreement = np.repeat([0, 1, 2, 3], count // 4)
+    nobody = LabelVotes(*np.empty((7, 0), np.int64))
+    truth = np.full(count, CAT)
+    people = mistakes.evidence_of(nobody, truth, agreement, truth)
+    wrong, weak = np.full((1, count), FROG), np.full((1, count), FROG)
+    wrong[0, :4] = CAT  # the most accurate network, of 396 mistakes
+    result = answer.thresholds({"best": wrong, "weak": weak}, truth, people)
+    values = [one.value for one in (result.strict, result.printed, result.lenient)]
+    assert values == pytest.approx([100 * k / 396 for k in (96, 196, 296)])
+    assert result.sentence == (
+        "The threshold matters. At nine in ten people, 49% of the mistakes of best are its own. If "
+        "people disagreed as soon as one of them gave another class, 24% would be. If they "
+        "disagreed only where fewer than half gave the label, 75% would be."
+    )
+    calm = mistakes.evidence_of(nobody, truth, np.zeros(count, int), truth)
+    little = answer.thresholds({"best": wrong}, truth, calm).sentence
+    assert little.startswith("The threshold matters little: of the mistakes of best, 100% to 100%")
+    with pytest.raises(CifarcamError, match="at least one"):
+        answer.thresholds({}, truth, people)
 
 
 def run(name, probabilities):
@@ -200,36 +320,75 @@ def test_sure_mistakes_are_counted_by_hand():
     assert (first.name, first.is_good, second.is_good) == ("weak", False, True)
     assert (second.predictions, second.mistakes) == (19.5, 1.5)
     assert second.counts == (1, 0, 0.5, 0)
-    assert second.doubted == pytest.approx(100 * 4 / 39)
-    result = sure.answer(counted)
-    assert (result.networks, result.without, result.mistakes) == (1, 0, 1.5)
-    assert (result.label, result.lookalike) == pytest.approx((200 / 3, 100 / 3))
-    assert result.ratio == pytest.approx((2 / 3) / (4 / 39))
-    assert result.sentence.startswith(
-        "Most sure mistakes of the good networks lie with the label ("
-    )
-    assert result.without_sentence == "each of them makes such mistakes."
+    assert np.flatnonzero(second.on_images).tolist() == [0, 5]
+    assert second.on_images[[0, 5]].tolist() == [1, 0.5]
+    assert second.all_mistakes == 50  # image 0 with both seeds; images 5 and 6 with one each
+    result = sure.answer(counted, people)
+    assert (result.networks, result.mistakes, result.images) == (1, 1.5, 2)
+    assert (result.label.value, result.people.value) == pytest.approx((200 / 3, 0))
+    assert result.together.value == pytest.approx(200 / 3)
+    # Ratio of means: residuals 1 - 2/3 of image 0, and 0 - 2/3 * 1/2 of image 5.
+    error = 100 * math.sqrt(2 / 9) / 1.5
+    assert result.together.low == pytest.approx(200 / 3 - 1.959964 * error)
+    assert "neither measurably more nor measurably fewer than half" in result.sentence
+    assert result.makers == "One network makes 100% of these mistakes (good)."
     assert rows.sure_rows([second]) == [["Good", "20", "1.5", "1.0", "0.0", "0.5", "0.0"]]
 
 
+def sure_row(name, on_images, all_mistakes=40.0, predictions=100.0):
+    values = np.asarray(on_images, float)
+    total = float(values.sum())
+    return sure.SureMistakes(name, True, predictions, total, (0, 0, 0, 0), values, all_mistakes)
+
+
+def of_kinds(label, people, other):
+    """Evidence of 200 images, and a sure mistake on this many of each kind."""
+    kinds = np.repeat([Kind.LABEL, Kind.PEOPLE, Kind.OTHER], [50, 50, 100])
+    wrong = np.zeros(200)
+    wrong[:label] = wrong[50 : 50 + people] = wrong[100 : 100 + other] = 1
+    return SimpleNamespace(kinds=kinds), wrong
+
+
 @pytest.mark.parametrize(
-    ("counts", "words"),
+    ("counts", "words", "comparison"),
     [
-        ((3, 3, 2, 2), "or with pictures on which people disagree too"),
-        ((2, 3, 3, 2), "are their own"),
-        ((0, 0, 0, 0), "No good network makes"),
+        ((40, 40, 10), "Most of the networks' sure mistakes are on images whose label", "more"),
+        ((10, 10, 20), "neither measurably more nor measurably fewer", "not measurably different"),
+        ((5, 0, 90), "Most of the networks' sure mistakes are their own", "less frequent"),
+        ((1, 0, 0), "over the one image concerned", "more frequent"),
     ],
 )
-def test_sure_answer_has_a_sentence_for_each_outcome(counts, words):
-    one = sure.SureMistakes("a", True, 100.0, float(sum(counts)), counts, 1.0)
-    none = sure.SureMistakes("b", True, 0.0, 0.0, (0, 0, 0, 0), math.nan)
-    result = sure.answer([one, none])
+def test_sure_answer_has_a_sentence_for_each_outcome(counts, words, comparison):
+    people, wrong = of_kinds(*counts)
+    networks = [sure_row("a", wrong), sure_row("never", np.zeros(200), 90, predictions=0.0)]
+    result = sure.answer(networks, people)
     assert words in result.sentence
-    assert result.without_sentence == (
-        "1 of them makes no such mistake with any seed."
-        if sum(counts)
-        else "none of them makes such a mistake."
-    )
+    assert comparison in result.comparison
+    assert "(40%)" in result.comparison  # of the network that makes sure mistakes alone
+    assert "good" not in result.sentence + result.comparison + result.makers
+    assert result.makers.endswith("Even after the temperature, never is never more than 99% sure.")
+
+
+def test_networks_that_make_most_sure_mistakes_are_named():
+    people, wrong = of_kinds(40, 40, 20)
+    networks = [sure_row("few", wrong / 10, 50), sure_row("a", 8 * wrong), sure_row("b", wrong)]
+    result = sure.answer(networks, people)
+    # 800 of 910 are fewer than nine in ten; with the mistakes of "b" they are 900.
+    assert result.makers == "Of the 3 networks, 2 make 99% of these mistakes (a; b)."
+    assert "(40% to 50%)" in result.comparison
+    just = sure.answer([sure_row("a", 9 * wrong), sure_row("b", wrong)], people)
+    assert just.makers == "One network makes 90% of these mistakes (a)."
+
+
+def test_networks_without_sure_mistakes():
+    people, _ = of_kinds(0, 0, 0)
+    right = sure.answer([sure_row("a", np.zeros(200))], people)
+    assert right.sentence.startswith("None of these networks makes a mistake")
+    assert (right.makers, right.comparison, right.together) == ("", "", None)
+    never = [sure_row(name, np.zeros(200), predictions=0.0) for name in "abc"]
+    assert "none of these networks is ever" in sure.answer(never, people).makers
+    two = sure.answer([*never[:2], sure_row("d", np.zeros(200))], people)
+    assert two.makers == "Even after the temperature, a and b are never more than 99% sure."
 
 
 def test_pictures_of_sure_mistakes_are_those_of_most_runs():
@@ -281,11 +440,16 @@ def test_pictures_of_both_searches_and_of_the_hardest_images():
         test=SimpleNamespace(labels=TRUTH, images=np.zeros((7, 4, 4, 3), np.uint8)),
     )
     found = agreement.Suspects(np.array([1, 4, 5]), np.array([DEER, DOG, DEER]), 3, 2, "")
-    search = labels.search(found.indices, VOTES)
+    search = labels.search(found.indices, VOTES, PEOPLE.doubted)
     ours, theirs = rows.search_pictures(search, found, VOTES, dataset, 1)
-    assert ours.heading == "Contradicted by all good networks, judged by nobody: 1 of 2 images"
+    assert ours.heading == (
+        f"Contradicted by all good networks, not among the {len(VOTES.images)} candidates: "
+        "1 of 2 images"
+    )
     assert ours.titles == ["cat\nas dog"]  # image 4, what the networks agree on
-    assert theirs.heading == "Doubted by people, not found by the networks: 1 image"
+    assert theirs.heading == (
+        "Not confirmed by the five people, not found by the networks: 1 image"
+    )
     assert theirs.titles == ["cat\nas frog"]  # image 0, the suggested class
     hardest = SimpleNamespace(indices=np.array([0, 2, 5]))
     doubted, clear = rows.hardest_pictures(hardest, PEOPLE, dataset)

@@ -196,6 +196,7 @@ def test_test_images_of_cifar_100_are_read_from_the_archive(publish, tmp_path):
         gzip.compress(b"no tar"),
         b"no archive",
     ],
+    ids=["too short", "train only", "no tar", "no archive"],
 )
 def test_archive_of_another_content_is_refused(publish, content):
     publish("cifar100", content)

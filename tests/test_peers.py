@@ -13,6 +13,8 @@ from cifarcam.studies import hardest, peers
 def test_published_networks_are_thirty():
     published = peers.published()
     assert peers.stacked(published).shape == (30, 10_000)
+    assert peers.deep_networks(published) == 26
+    assert peers.deep_networks(["random_features_32k_aug"]) == 0
 
 
 def test_shares_of_pairs_by_hand():
@@ -38,8 +40,23 @@ def test_pairs_are_ordered_by_published_networks():
     assert rows.pair_header(pairs, ["one"])[1:] == ("Published, mean of 2 (range)", "One")
 
 
-def pair(published, ours):
-    return peers.PairShare("x", 2, published, published, published, ours)
+def test_pairs_expected_from_the_classes():
+    # Cat and dog are confused both ways: margins that leave only this pair.
+    truth = np.array([3, 5, 5])
+    shares = peers.by_pair(truth[::-1][np.newaxis], {"one": np.array([[5, 3, 5]])}, truth)
+    assert shares[0].by_margins["one"] == pytest.approx(100)
+    # Each of four classes is missed twice and answered twice: each of their six pairs is expected
+    # equally often, although two pairs take all mistakes.
+    truth, given = np.array([3, 3, 5, 5, 0, 0, 8, 8]), np.array([[5, 5, 3, 3, 8, 8, 0, 0]])
+    expected = {one.pair: one for one in peers.by_pair(given, {"one": given}, truth)}
+    for name, share in (("cat – dog", 50), ("airplane – ship", 50), ("airplane – cat", 0)):
+        assert expected[name].ours["one"] == pytest.approx(share)
+        assert expected[name].by_margins["one"] == pytest.approx(100 / 6)
+    assert expected["bird – deer"].by_margins["one"] == 0
+
+
+def pair(published, ours, by_margins):
+    return peers.PairShare("x", 2, published, published, published, ours, by_margins)
 
 
 @pytest.mark.parametrize(
@@ -51,10 +68,24 @@ def pair(published, ours):
     ],
 )
 def test_profile_has_a_sentence_for_each_outcome(ours, least, opening):
-    shares = [pair(k + 1, {name: one[k] for name, one in ours.items()}) for k in range(3)]
+    shares = [
+        pair(k + 1, {name: one[k] for name, one in ours.items()}, dict.fromkeys(ours, (2, 3, 1)[k]))
+        for k in range(3)
+    ]
     result = peers.profile(shares)
     assert result.sentence.startswith(opening)
     assert (result.pairs, result.least) == (3, pytest.approx(least))
+    assert (result.margins_least, result.margins_most) == (
+        pytest.approx(-0.5),
+        result.margins_least,
+    )
+    if least > -0.5:
+        assert "The classes alone do not explain this" in result.sentence
+        assert "would reach only −0.50." in result.sentence
+    elif "Some of" in opening:
+        assert "The classes alone may explain this in part" in result.sentence
+    else:
+        assert "For comparison, mistakes spread by chance" in result.sentence
 
 
 def test_error_consistency_of_known_networks():
@@ -75,6 +106,18 @@ def test_same_wrong_class_among_images_that_both_get_wrong():
     assert math.isnan(peers.same_wrong(truth, other, truth))
 
 
+def test_same_wrong_class_by_confusions_alone():
+    # On true class 0 the first gives 1 and 2 equally often, the second gives 1 three times of four:
+    # 1/2 3/4 + 1/2 1/4. Image 4 is right in the first.
+    truth = np.zeros(5, int)
+    one, other = np.array([1, 1, 2, 2, 0]), np.array([1, 2, 1, 1, 0])
+    assert peers.same_by_confusions(one, other, truth) == pytest.approx(0.5)
+    # True classes count as often as both miss them: four times 0, once 3, where both give 5.
+    truth, one, other = np.append(truth, 3), np.append(one, 5), np.append(other, 5)
+    assert peers.same_by_confusions(one, other, truth) == pytest.approx((4 * 0.5 + 1) / 5)
+    assert math.isnan(peers.same_by_confusions(truth, other, truth))
+
+
 def test_likeness_with_published_networks():
     truth = np.zeros(4, int)
     published = np.array([[0, 0, 1, 1], [0, 0, 1, 2]])
@@ -87,7 +130,26 @@ def test_likeness_with_published_networks():
     assert (among.name, among.consistency) == ("published networks", 1)
     assert peers.likeness_sentence([same, among]).startswith("Each of our networks shares")
     assert "on 75% of the images" in peers.likeness_sentence([same, among])
-    assert rows.likeness_rows([same]) == [["Same", "50.0", "1.00", "–", "75"]]
+    assert same.same_expected == pytest.approx(75)  # 1 with the first, 1/2 with the second
+    assert "can explain that for some of our networks" in peers.likeness_sentence([same, among])
+    assert rows.likeness_rows([same]) == [["Same", "50.0", "1.00", "–", "75", "75"]]
+
+
+def test_likeness_beyond_confusions_has_a_sentence():
+    truth = np.zeros(4, int)
+    published = np.array([[1, 1, 2, 2], [1, 1, 2, 2]])
+    same, among = peers.likeness(published, {"same": published[:1]}, truth)
+    assert (same.same, same.same_expected) == (100, 50)
+    assert math.isnan(same.consistency)
+    assert "if each drew its wrong class by its own confusions" in (
+        peers.likeness_sentence([same, among])
+    )
+    assert "more than how they confuse the classes explains" in (
+        peers.likeness_sentence([same, among])
+    )
+    right, among = peers.likeness(published, {"right": truth[np.newaxis]}, truth)
+    assert math.isnan(right.same)
+    assert "Where both are wrong" not in peers.likeness_sentence([right, among])
 
 
 def test_likeness_below_chance_has_a_sentence():
@@ -109,15 +171,38 @@ def test_images_that_all_networks_get_wrong():
     assert (answer.published, answer.ours, answer.both) == (3, 2, 2)
     assert (answer.networks, answer.good, answer.alike, answer.doubtful) == (2, 2, 1, 2)
     assert answer.indices.tolist() == [1, 2]
+    assert answer.apart == (
+        "3 images are wrong in every published network; 2 images are wrong in all 2 runs of our "
+        "networks of at least 85% accuracy."
+    )
     assert answer.sentence == (
-        "2 images are wrong in all 4 networks, published and ours, and people doubt the label of "
-        "most of them (2). All networks give the same wrong class on 1 of them."
+        "2 images are wrong in all 2 published networks and all 2 runs of ours, and people doubt "
+        "the label of 2 of them (10.0% among all images). All networks give the same wrong class "
+        "on 1 of them."
     )
     half = hardest.find(published, {"good": good}, truth, np.array([1]))
-    assert "people doubt the label of 1 of them and not of the others" in half.sentence
+    assert "people doubt the label of 1 of them (5.0% among all images)." in half.sentence
     none = hardest.find(published, {"good": good}, truth, np.array([9]))
     assert "people doubt none of these labels" in none.sentence
     right = hardest.find(published, {"good": np.zeros((1, 20), int)}, truth, np.array([9]))
-    assert right.sentence.startswith("No image is wrong in all 3 networks")
+    assert (
+        right.sentence == "No image is wrong in all 2 published networks and the one run of ours."
+    )
+    assert right.apart.startswith(
+        "3 images are wrong in every published network; no image is wrong"
+    )
+    one = np.zeros((2, 20), int)
+    one[:, 2] = 1
+    same = hardest.find(one, {"good": one}, truth, np.array([2]))
+    assert same.apart.startswith("One image is wrong in every published network; one image is")
+    assert same.sentence == (
+        "One image is wrong in all 2 published networks and all 2 runs of ours, and people doubt "
+        "its label (5.0% among all images). All networks give it the same wrong class."
+    )
+    single = hardest.find(one, {"good": 2 * one}, truth, np.array([9]))
+    assert single.sentence.endswith(
+        "although people do not doubt its label. The networks do not all give it the same wrong "
+        "class."
+    )
     with pytest.raises(CifarcamError, match="85%"):
         hardest.find(published, {"weak": weak}, truth, np.array([1]))

@@ -160,7 +160,10 @@ def test_facts_of_three_images():
     assert facts.unanimous == pytest.approx(200 / 3)
     assert facts.minority == 2
     assert facts.another == 1
-    assert facts.pair == pytest.approx(100 * (1 + 0.375 + 1) / 3)
+    # Of two answers of one half and two of a quarter each, one of six pairs agrees.
+    exact = people_table.facts(table, np.array([0, 1, 1]), answers=4)
+    assert exact.pair == pytest.approx(100 * (1 + 1 / 6 + 1) / 3)
+    assert exact.pair < facts.pair < 100 * (1 + 0.375 + 1) / 3
     assert facts.by_class == pytest.approx((100, 12.5, 0))
     assert facts.mistakes == pytest.approx((1.5, 0, 0.25))
 
@@ -197,17 +200,29 @@ def test_cross_entropy_is_lowest_and_the_entropy_where_probabilities_are_people_
 
 
 def test_certainty_follows_people_where_the_network_is_less_sure_with_them():
-    sure = np.linspace(0.99, 0.45, 40)
+    sure = np.linspace(0.99, 0.45, 20).repeat(2)  # the same in both halves
     probabilities = np.column_stack([sure, 1 - sure, np.zeros(40)])
-    labels = np.tile([0, 0, 0, 1], 10)
+    labels = np.tile([0, 0, 0, 1], 5).repeat(2)
     found = people.certainty(probabilities, probabilities, labels)
     inside = probabilities[sure > 0.5]
     assert people.certainty(inside, inside, labels[: len(inside)]).entropy == pytest.approx(-1)
     assert found.confidence[-1] is None  # nobody is certain
     assert found.confidence[0] is None  # one of two classes always has half
-    assert 50 < found.confidence[1] < 60
+    assert 50 < found.confidence[1] < found.confidence[5]
     assert found.loss == pytest.approx(people_table.entropies(probabilities).mean())
     assert found.temperature > 0
+
+
+def test_how_sure_a_network_is_does_not_depend_on_its_temperature():
+    generator = np.random.default_rng(0)
+    one = generator.dirichlet([4, 1, 1], 4000)
+    labels = np.array([generator.choice(3, p=row) for row in one])
+    sharp = one**3 / (one**3).sum(axis=1, keepdims=True)
+    first, second = (people.certainty(p, one, labels) for p in (one, sharp))
+    assert second.temperature == pytest.approx(3 * first.temperature, rel=1e-4)
+    assert second.entropy == pytest.approx(first.entropy, abs=1e-4)
+    assert second.confidence[:-1] == pytest.approx(first.confidence[:-1], abs=0.01)
+    assert second.loss > first.loss
 
 
 @pytest.mark.parametrize(
@@ -367,8 +382,8 @@ def test_score_compares_the_best_network_with_a_person(accuracies, words):
         (0.4, 0.4, "brings every network closer to people"),
         (0.5, 0.5, "brings no network closer to people"),
         (0.6, 0.6, "brings no network closer to people"),
-        (0.4, 0.6, "some networks closer to people, the most accurate among them"),
-        (0.6, 0.4, "some networks closer to people, but not the most accurate one"),
+        (0.4, 0.6, "1 of 2 networks closer to people, the most accurate among them."),
+        (0.6, 0.4, "1 of 2 networks closer to people, but not the most accurate one."),
     ],
 )
 def test_temperature_has_a_sentence_for_each_outcome(best, other, words):
@@ -378,6 +393,25 @@ def test_temperature_has_a_sentence_for_each_outcome(best, other, words):
     )
     found = people_findings.score(people_networks.of_record(made), made)
     assert words in found.loss_sentence
+
+
+@pytest.mark.parametrize(
+    ("closer", "words"),
+    [
+        ("001", "1 of 3 networks closer to people, but not the two most accurate."),
+        ("010", "1 of 3 networks closer to people, but not the most accurate one."),
+        ("011", "2 of 3 networks closer to people, but not the most accurate one."),
+        ("0000001", "1 of 7 networks closer to people, but not the 6 most accurate."),
+    ],
+)
+def test_temperature_names_the_most_accurate_networks_that_it_does_not_help(closer, words):
+    found = [
+        SimpleNamespace(
+            loss=SimpleNamespace(value=0.5), loss_scaled=SimpleNamespace(value=0.5 - int(one))
+        )
+        for one in closer
+    ]
+    assert people_findings._loss_sentence(found).endswith(words)
 
 
 @pytest.mark.parametrize(
@@ -422,9 +456,9 @@ def test_accuracy_and_likeness_have_a_sentence_for_each_outcome(plain, equal, wo
 @pytest.mark.parametrize(
     ("first", "second", "words"),
     [
-        (-0.3, -0.1, "Every network is less sure where people disagree, but only a little"),
-        (-0.6, -0.1, "Every network is less sure where people disagree: the rank"),
-        (-0.3, -0.0195, "1 of 2 networks are less sure"),
+        (-0.49, -0.1, "Every network tends to be less sure where people disagree, but the link is"),
+        (-0.51, -0.1, "Every network tends to be less sure where people disagree: the rank"),
+        (-0.3, -0.0195, "1 of 2 networks tend to be less sure where people disagree: the rank"),
         (0.1, -0.0195, "No network is measurably less sure"),
     ],
 )
@@ -438,7 +472,19 @@ def test_sureness_has_a_sentence_for_each_outcome(first, second, words):
     assert found.weakest == max(first, second)
     assert (found.agreed, found.disputed) == (90, 70)
     assert (found.agreed_right, found.disputed_right) == (95, 50)
-    assert "its accuracy falls further than its probability (45 and 20" in found.fall_sentence
+    assert "From agreed to disputed images its accuracy falls further" in found.fall_sentence
+    assert "than its probability (45 and 20 points)" in found.fall_sentence
+
+
+def test_accuracy_on_disputed_images_has_an_interval_over_them():
+    made = two_networks()
+    made["bins"]["count"][0] = 70
+    found = people_findings.sureness(people_networks.of_record(made), made)
+    # Newcombe (1998), method 3: 35 of 70.
+    assert (found.disputed_low, found.disputed_high) == pytest.approx((38.6, 61.4), abs=0.05)
+    made["bins"]["count"][0] = 0
+    found = people_findings.sureness(people_networks.of_record(made), made)
+    assert math.isnan(found.disputed_low)
 
 
 def test_fall_has_a_sentence_for_each_outcome():
@@ -449,14 +495,16 @@ def test_fall_has_a_sentence_for_each_outcome():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "On 2 images everyone chooses the label and all 2 good networks miss it. On 1 image "),
-        ({"easy_for_people": []}, "On no image everyone"),
-        ({"easy_for_people": [], "easy_for_networks": []}, "No image is easy for people"),
-        ({"good": []}, "No good network is at hand"),
+        ({}, "2 networks are that accurate. 2 images follow the first rule and 1 the second."),
+        ({"good": ["a"], "easy_for_people": [5]}, "One network is that accurate. 1 image follows "),
+        ({"easy_for_networks": []}, "2 images follow the first rule and none the second."),
+        ({"easy_for_people": []}, "No image follows the first rule, and 1 image follows the sec"),
+        ({"easy_for_people": [], "easy_for_networks": []}, "No image follows either rule."),
+        ({"good": []}, "No network at hand is that accurate"),
     ],
 )
 def test_lists_have_a_sentence_for_each_outcome(changes, words):
-    assert people_networks.lists(record(**changes)).sentence.startswith(words)
+    assert words in people_networks.lists(record(**changes)).sentence
 
 
 def test_lists_count_labels_in_doubt():

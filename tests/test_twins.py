@@ -177,6 +177,30 @@ def test_recall_and_precision_against_the_list_and_after_looking():
         searches.against_list("s", 1, searches.best_matches([], 1), listed_pairs([], []), judged)
 
 
+def test_the_listed_twin_itself_may_be_named_beside_a_closer_image():
+    listed = listed_pairs([1, 2, 3, 5], [10, 20, 30, 51])
+    # Of image 1 the search names 11 and the listed 10, of image 5 another image only.
+    assert searches.listed_twins_named(listed, MATCHES, 0.85) == 50
+    assert searches.listed_twins_named(listed, MATCHES, 0.86) == 25
+    assert searches.listed_twins_named(listed, MATCHES, 0.91) == 0
+    with pytest.raises(CifarcamError, match="list of twins is empty"):
+        searches.listed_twins_named(listed_pairs([], []), MATCHES, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "agreed", "words"),
+    [
+        (72, 72, "and gave all 72 the same judgement. This shows that the reader is consistent,"),
+        (72, 71, "and gave 71 of them the same judgement. This shows how consistent the reader is"),
+        (0, 0, "No pair was looked at again"),
+    ],
+)
+def test_repeated_judgements_show_consistency_and_no_truth(repeats, agreed, words):
+    nothing = np.zeros(0, int)
+    judged = JudgedPairs(nothing, nothing, nothing == 1, nothing == 1, repeats, agreed)
+    assert words in searches.repeated(judged)
+
+
 def test_every_image_that_the_committed_record_adds_was_judged():
     record = records.load(measurement.RECORD)
     found = searches.best_matches(measurement.of_record(record), duplicates.THRESHOLD)
@@ -185,6 +209,8 @@ def test_every_image_that_the_committed_record_adds_was_judged():
     assert one.unjudged == 0
     assert one.extra == len(judged.images)
     assert one.recall > 80
+    named = searches.listed_twins_named(listed, measurement.of_record(record), duplicates.THRESHOLD)
+    assert named == pytest.approx(100 * 228 / 286)
     assert one.precision_judged > 90
     assert len(record["labels"]["listed"]) == len(listed.images)
 
@@ -313,6 +339,16 @@ def test_networks_trained_on_validation_images_are_no_control():
     assert twin_control.without_validation(networks) == {"a": [one, one]}
 
 
+def test_network_alone_without_augmentation():
+    plain, augmented = (
+        SimpleNamespace(experiment=SimpleNamespace(augmentation=one)) for one in (None, object())
+    )
+    networks = {"net": [plain], "net, stopped": [plain], "a": [augmented, augmented]}
+    assert twin_control.alone_without_augmentation("net", networks)
+    assert not twin_control.alone_without_augmentation("net", networks | {"b": [plain]})
+    assert not twin_control.alone_without_augmentation("net", networks | {"net": [augmented]})
+
+
 # 100 images each whose twin was trained on, was held out, and that have none.
 SEEN, HELD_OUT = np.arange(100), np.arange(100, 200)
 
@@ -327,26 +363,35 @@ def test_cause_finds_ease_and_the_one_network_that_remembers():
     assert cause.networks == 2
     assert (cause.ease.value, cause.memory.value, cause.more.value) == pytest.approx((25, 0, 35))
     assert (cause.ease.over, cause.more.unit) == ("test images", "points")
-    assert "Images with a twin are easy images" in cause.sentence
+    assert "Images with a twin are easy images, so that a high accuracy" in cause.sentence
     assert "2 networks other than the net do better on them" in cause.sentence
-    assert "no measurable difference there (+0.0 points" in cause.sentence
-    assert "The net seems to remember: training on the twin helps it more" in cause.sentence
+    assert "no measurable difference to them (+0.0 points" in cause.sentence
+    assert "With 100 images whose twins were held out, a gain of up to" in cause.sentence
+    assert f"up to {cause.memory.high:.1f} points cannot be excluded" in cause.sentence
+    assert "The net may remember: training on the twin helps it more" in cause.sentence
     assert "the others (+35.0 points" in cause.sentence
+    assert "augmentation" not in cause.sentence
+    alone = twin_control.cause("net", correct, SEEN, HELD_OUT, alone=True)
+    assert "It is the only network here trained without augmentation." in alone.sentence
 
 
 def test_cause_finds_memory_of_all_and_no_ease():
     correct = {"net": right(95, 60, 60), "a": right(95, 60, 60)}
     cause = twin_control.cause("net", correct, SEEN, HELD_OUT)
     assert "the one network other than the net does no better beyond chance" in cause.sentence
-    assert "Training on the twin helps still more (+35.0" in cause.sentence
-    assert "It does not help the net more than the others" in cause.sentence
+    assert "proves no memory" not in cause.sentence
+    assert "Training on the twin helps (+35.0" in cause.sentence
+    assert "cannot be excluded" not in cause.sentence
+    alone = twin_control.cause("net", correct, SEEN, HELD_OUT, alone=True)
+    assert "Training on the twin does not help the net more than the others" in alone.sentence
+    assert "augmentation" not in alone.sentence
     assert (cause.ease.value, cause.more.value) == (0, 0)
 
 
 def test_cause_says_when_training_on_the_twin_goes_with_lower_accuracy():
     correct = {"net": right(60, 95, 60), "a": right(60, 95, 60)}
     cause = twin_control.cause("net", correct, SEEN, HELD_OUT)
-    assert "Where the twin was trained on, accuracy is lower still (−35.0" in cause.sentence
+    assert "Where the twin was trained on, accuracy is lower (−35.0" in cause.sentence
 
 
 def test_cause_leaves_out_relatives_of_the_network():
@@ -397,9 +442,23 @@ def test_rows_of_searches_and_controls():
     plain, *aligned = rows.searches(MATCHES[:2], MATCHES, listed, judged)
     assert (plain.name, plain.threshold, plain.found) == ("all pixels", 0.95, 1)
     assert [one.found for one in aligned] == [1, 1, 2, 5]
+    assert aligned[0].threshold == plain.threshold  # the text compares the two
     last = rows.search_rows([plain, *aligned])[-1]
     assert last == ["aligned details", "0.80", 5, "50.0", "50.0", "40.0", "–"]
     assert rows.control_rows(control(95, 80, 70))[0][:4] == ["Net", "95.0", "80.0", "70.0"]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ((1, 1), "Each row rests on one seed."),
+        ((2, 3), "means over the seeds at hand, several of each network."),
+        ((5, 1), "of some networks: net 0 (5). The other rows rest on one seed."),
+    ],
+)
+def test_note_says_which_rows_rest_on_several_seeds(seeds, words):
+    correct = {f"net {k}": np.ones((count, 4), bool) for k, count in enumerate(seeds)}
+    assert words in rows.seeds_note(correct)
 
 
 def test_pictures_of_missed_pairs_and_none_on_the_sample():

@@ -67,8 +67,8 @@ class Twins:
     twins
         Index of each image's near duplicate (int64, K).
     distances
-        Cosine distance of the two in the features of their network (float64, K); the list was
-        made by looking at the pairs of small distance.
+        Euclidean distance of the two in the L2-normalised features of their network (float64, K);
+        the list was made by looking at the pairs of small distance.
     same_shot
         bool, K: whether both come from the same photograph, processed differently; else they are
         photographs that look very much alike.
@@ -82,7 +82,7 @@ class Twins:
 
 @dataclass(frozen=True)
 class LabelVotes:
-    """Test images whose labels an algorithm doubted, and what five people each said of them.
+    """Test images whose labels a network contradicted, and what five people said of each.
 
     Northcutt et al. (2021), section 4: each person saw the picture, its label and the suggested
     class, and chose one of the two, both or neither.
@@ -92,7 +92,8 @@ class LabelVotes:
     images
         Indices of test images (int64, K), ascending.
     labels, suggested
-        The label of each image, and the class that the algorithm suggested (int64, K).
+        The label of each image, and the class that a network predicted, which the five people were
+        offered in its place (int64, K).
     for_label, for_suggested, for_both, for_neither
         Votes of five (int64, K).
     """
@@ -123,6 +124,8 @@ class LabelVotes:
 
 def published_predictions() -> dict[str, np.ndarray]:
     """The classes that thirty published networks predict for the CIFAR-10 test images.
+
+    Of these classifiers, 26 are deep networks and four are models of random features.
 
     Returns
     -------

@@ -33,9 +33,9 @@ FOLLOWED_HEADER = (
 RESCORED_HEADER = (
     "Network",
     "All images (%)",
-    "Without doubtful",
+    "Not confirmed left out (%)",
     "Gain",
-    "With corrections",
+    "With corrections (%)",
     "Gain",
 )
 LIKENESS_HEADER = (
@@ -44,6 +44,7 @@ LIKENESS_HEADER = (
     "Consistency with published networks",
     "Consistency of its seeds",
     "Same wrong class (%)",
+    "By confusions alone (%)",
 )
 SORTED_HEADER = ("Network", "Mistakes", *(f"{kind} (%)".capitalize() for kind in KINDS))
 SURE_HEADER = ("Network", "Predictions above 99%", "Mistakes", *map(str.capitalize, KINDS))
@@ -157,6 +158,7 @@ def likeness_rows(rows: Sequence[Likeness]) -> list[list[str]]:
             f"{row.consistency:.2f}",
             NONE if np.isnan(row.consistency_of_seeds) else f"{row.consistency_of_seeds:.2f}",
             f"{row.same:.0f}",
+            f"{row.same_expected:.0f}",
         ]
         for row in rows
     ]
@@ -206,13 +208,13 @@ def search_pictures(
     unlisted, missed = result.unlisted[:most], result.missed[:most]
     return [
         PictureGroup(
-            "Contradicted by all good networks, judged by nobody: "
+            f"Contradicted by all good networks, not among the {len(votes.images)} candidates: "
             + _counted(len(unlisted), result.unlisted_count),
             dataset.test.images[unlisted],
             [_title(names[labels[index]], names[predicted[int(index)]]) for index in unlisted],
         ),
         PictureGroup(
-            "Doubted by people, not found by the networks: "
+            "Not confirmed by the five people, not found by the networks: "
             + _counted(len(missed), result.missed_count),
             dataset.test.images[missed],
             [_title(names[labels[index]], names[suggested[int(index)]]) for index in missed],

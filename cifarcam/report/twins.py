@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,23 @@ def searches(
         )
         for name, matches, threshold in settings
     ]
+
+
+def seeds_note(correct: Mapping[str, np.ndarray]) -> str:
+    """Which networks' rows rest on several seeds, a sentence for a caption.
+
+    Parameters
+    ----------
+    correct
+        By network, seeds x N.
+    """
+    several = [name for name, right in correct.items() if len(right) > 1]
+    if not several:
+        return "Each row rests on one seed."
+    if len(several) == len(correct):
+        return "Values are means over the seeds at hand, several of each network."
+    names = "; ".join(f"{name} ({len(correct[name])})" for name in several)
+    return f"Several seeds are at hand of some networks: {names}. The other rows rest on one seed."
 
 
 def gap_rows(found: Sequence[Gap]) -> list[list[Any]]:

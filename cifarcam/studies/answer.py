@@ -1,8 +1,8 @@
-"""Whose mistakes the mistakes of networks are: the answer over all networks, in words."""
+"""Where the mistakes of networks come from: the answer over all networks, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,9 @@ import numpy as np
 from cifarcam.errors import CifarcamError
 from cifarcam.studies import inference
 from cifarcam.studies.inference import LEVEL, Effect
-from cifarcam.studies.mistakes import Kind, Sorted
+from cifarcam.studies.mistakes import DISAGREE, Evidence, Kind, Sorted, recut, sort
+
+ANY, MINORITY = 1, 3  # people's agreement from which one answer differs, fewer than half agree
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,17 @@ class Answer:
         Number of further networks of whose mistakes fewer than half are their own (interval over
         test images), and of all further networks.
     weakest_label, best_label, weakest_people, best_people
-        Shares of their mistakes that lie with the label, and where people disagree too, %.
+        Shares of their mistakes whose label is in doubt, and where people disagree, %.
     label_ratio, people_ratio
         Of the best network: its share divided by the share of the images.
     preferred
         See `Sorted`, of the best network.
     correlation
-        Rank correlation of the accuracy and the share with the label, over networks.
+        Rank correlation of the accuracy and the share with a doubtful label, over networks.
     sentence
         Whose mistakes most are, in words.
     trend
-        How the share with the label changes with accuracy, in words.
+        How the share with a doubtful label changes with accuracy, in words.
     further
         How many further networks have fewer than half of their mistakes of their own, in words.
     """
@@ -102,59 +104,96 @@ def answer(networks: Sequence[Sorted], chance: np.ndarray, others: Sequence[Sort
         best.preferred,
         correlation,
         _answer_sentence(networks),
-        _trend_sentence(correlation, weakest, best),
+        _trend_sentence(correlation, weakest, best, len(networks), len(others)),
         _further_sentence(sum(one.own.high < 50 for one in others), len(others)),
     )
 
 
 def _answer_sentence(networks: Sequence[Sorted]) -> str:
-    own = [one.own for one in networks]
-    values = [effect.value for effect in own]
-    where = "people neither doubt the label nor disagree on it"
-    ends = f"{min(values):.0f}% to {max(values):.0f}% of the mistakes, depending on the network"
-    mostly, hardly = sum(one.low > 50 for one in own), sum(one.high < 50 for one in own)
-    if mostly == len(own):
-        return f"Most mistakes are the networks' own, in every network: {where} ({ends})."
-    if hardly == len(own):
-        return (
-            "In no network are most mistakes its own: people doubt the label or disagree on it "
-            f"(own mistakes are {ends})."
-        )
-    best = own[-1]
-    if best.low > 50:
-        last = "Of the most accurate network, most mistakes are its own as well"
-    elif best.high < 50:
-        last = "Of the most accurate network, fewer than half of the mistakes are its own"
+    rule = (
+        "We call a mistake the network's own where people do not doubt the label and at least nine "
+        "in ten of them give it."
+    )
+    most = [one.own for one in networks if one.own.low > 50]
+    every = _range([one.own for one in networks])
+    if len(most) == len(networks):
+        return f"{rule} By this rule, most mistakes of every network are its own ({every})."
+    if all(one.own.high < 50 for one in networks):
+        return f"{rule} By this rule, fewer than half of each network's mistakes are its own ({every})."
+    best = networks[-1]
+    if best.own.low > 50:
+        last = f"Most mistakes of {best.name}, the most accurate, are its own as well"
+    elif best.own.high < 50:
+        last = f"Fewer than half of the mistakes of {best.name}, the most accurate, are its own"
     else:
-        last = "Of the most accurate network, about half of the mistakes are its own"
+        last = f"About half of the mistakes of {best.name}, the most accurate, are its own"
+    if not most:
+        first = f"In none of our {len(networks)} networks are most mistakes measurably the network's own ({every})"
+    else:
+        count = "one" if len(most) == 1 else len(most)
+        first = (
+            f"In {count} of our {len(networks)} networks, most mistakes are the network's own "
+            f"({_range(most)})"
+        )
     return (
-        f"In {mostly} of our {len(own)} networks most mistakes are the network's own: {where} "
-        f"({ends}). {last} ({best.value:.0f}%, 95% interval {best.low:.0f}% to {best.high:.0f}% "
-        "over test images)."
+        f"{rule} {first}. {last} ({best.own.value:.0f}%, 95% interval {best.own.low:.0f}% to "
+        f"{best.own.high:.0f}% over test images)."
     )
 
 
-def _trend_sentence(correlation: Effect, weakest: Sorted, best: Sorted) -> str:
+def _range(effects: Sequence[Effect]) -> str:
+    values = [effect.value for effect in effects]
+    if len(values) == 1:
+        return f"{values[0]:.0f}%"
+    return f"{min(values):.0f}% to {max(values):.0f}%, depending on the network"
+
+
+def _trend_sentence(
+    correlation: Effect, weakest: Sorted, best: Sorted, networks: int, others: int
+) -> str:
+    over = f"over our {networks} networks" + (f" and {others} published ones" if others else "")
     ends = (
         f"({weakest.shares[Kind.LABEL].value:.0f}% of the mistakes of the least accurate and "
         f"{best.shares[Kind.LABEL].value:.0f}% of the most accurate of our networks; rank "
-        f"correlation {correlation.value:.2f} over {correlation.count} networks)".replace("-", "−")
-    )
+        f"correlation {correlation.value:.2f} {over}, where 1 would be the same order)"
+    ).replace("-", "−")
     if correlation.p < 1 - LEVEL and correlation.value > 0:
-        return (
-            "The better a network is, the larger is the share of its mistakes that lie with the "
-            f"label {ends}."
+        text = (
+            "The better a network is, the larger is the share of its mistakes whose label is in "
+            f"doubt {ends}."
         )
-    if correlation.p < 1 - LEVEL:
-        return (
-            "The better a network is, the smaller is the share of its mistakes that lie with the "
-            f"label {ends}."
+    elif correlation.p < 1 - LEVEL:
+        text = (
+            "The better a network is, the smaller is the share of its mistakes whose label is in "
+            f"doubt {ends}."
         )
-    return f"The share that lies with the label does not change measurably with accuracy {ends}."
+    else:
+        text = (
+            "The share of mistakes whose label is in doubt does not change measurably with "
+            f"accuracy {ends}."
+        )
+    return f"{text} {_number_sentence(weakest, best)}"
+
+
+def _number_sentence(weakest: Sorted, best: Sorted) -> str:
+    """How the numbers behind the shares change from the least to the most accurate network."""
+    before, after = weakest.counts[Kind.LABEL], best.counts[Kind.LABEL]
+    label = f"from {before:.0f} to {after:.0f}"
+    whole = f"{weakest.mistakes:,.0f} to {best.mistakes:,.0f}"
+    if after >= before or best.mistakes >= weakest.mistakes:
+        return f"The number of these mistakes goes {label}, and that of all mistakes from {whole}."
+    if after * weakest.mistakes > before * best.mistakes:
+        return (
+            f"The number of these mistakes falls as well ({label}), but more slowly than the number "
+            f"of all mistakes ({whole})."
+        )
+    return (
+        f"The number of these mistakes falls ({label}), no more slowly than the number of all "
+        f"mistakes ({whole})."
+    )
 
 
 def _further_sentence(below: int, networks: int) -> str:
-    measured = "fewer than half of the mistakes are their own (95% interval over test images)"
     if not networks:
         return "No published network is at hand for comparison."
     if not below:
@@ -162,4 +201,74 @@ def _further_sentence(below: int, networks: int) -> str:
             "No published network has measurably fewer than half of its mistakes as its own (95% "
             f"interval over test images, {networks} networks)."
         )
-    return f"Of {below} of the {networks} published networks, {measured}."
+    first = (
+        f"Fewer than half of the mistakes of one of the {networks} published networks are its own"
+        if below == 1
+        else f"In {below} of the {networks} published networks, fewer than half of the mistakes are "
+        "the network's own"
+    )
+    return (
+        f"{first} (95% interval over test images). A small difference between two very accurate "
+        "networks is therefore best read beside the number of labels that people doubt."
+    )
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The most accurate network's own mistakes, by when people count as disagreeing.
+
+    Attributes
+    ----------
+    network
+        The network.
+    strict, printed, lenient
+        Share of its own mistakes, %, with the interval over test images: if people disagree
+        wherever one of them gives another class, as printed, and where fewer than half give the
+        label.
+    sentence
+        The result in words.
+    """
+
+    network: str
+    strict: Effect
+    printed: Effect
+    lenient: Effect
+    sentence: str
+
+
+def thresholds(
+    predicted: Mapping[str, np.ndarray], labels: np.ndarray, evidence: Evidence
+) -> Thresholds:
+    """Sort the mistakes of the most accurate network by other thresholds too.
+
+    Parameters
+    ----------
+    predicted, labels, evidence
+        As in `mistakes.sort`.
+
+    Raises
+    ------
+    CifarcamError
+        When there is no network, or a network makes no mistake.
+    """
+    if not predicted:
+        raise CifarcamError("no network whose mistakes are sorted; give at least one")
+    best = [sort(predicted, labels, recut(evidence, cut))[-1] for cut in (ANY, DISAGREE, MINORITY)]
+    name, (strict, printed, lenient) = best[0].name, [one.own for one in best]
+    return Thresholds(
+        name, strict, printed, lenient, _threshold_sentence(name, strict, printed, lenient)
+    )
+
+
+def _threshold_sentence(name: str, strict: Effect, printed: Effect, lenient: Effect) -> str:
+    if lenient.low <= strict.high:
+        return (
+            f"The threshold matters little: of the mistakes of {name}, {strict.value:.0f}% to "
+            f"{lenient.value:.0f}% are its own, whatever the threshold."
+        )
+    return (
+        f"The threshold matters. At nine in ten people, {printed.value:.0f}% of the mistakes of "
+        f"{name} are its own. If people disagreed as soon as one of them gave another class, "
+        f"{strict.value:.0f}% would be. If they disagreed only where fewer than half gave the "
+        f"label, {lenient.value:.0f}% would be."
+    )

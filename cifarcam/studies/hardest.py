@@ -27,8 +27,9 @@ class Hardest:
         Of `both`, the images whose label people doubt.
     indices
         Indices of `both`, int64.
-    sentence
-        The result in words.
+    apart, sentence
+        In words: how many images all published networks and all our good networks get wrong, each
+        for itself, and both together.
     """
 
     published: int
@@ -39,6 +40,7 @@ class Hardest:
     alike: int
     doubtful: int
     indices: np.ndarray
+    apart: str
     sentence: str
 
 
@@ -74,7 +76,14 @@ def find(
     together = np.concatenate([published, own])[:, both]
     alike = int((together == together[0]).all(axis=0).sum())
     number = int(np.isin(both, doubtful).sum())
-    sentence = _hardest_sentence(len(both), len(published) + len(own), alike, number)
+    runs = f"all {len(own)} runs" if len(own) > 1 else "the one run"
+    networks = f"all {len(published)} published networks and {runs} of ours"
+    share = 100 * len(doubtful) / len(labels)
+    apart = (
+        f"{_images(int(theirs_wrong.sum()))} wrong in every published network; "
+        f"{_images(int(ours_wrong.sum())).lower()} wrong in {runs} of our networks of "
+        f"at least {100 * GOOD_ACCURACY:.0f}% accuracy."
+    )
     return Hardest(
         int(theirs_wrong.sum()),
         int(ours_wrong.sum()),
@@ -84,21 +93,35 @@ def find(
         alike,
         number,
         both,
-        sentence,
+        apart,
+        _hardest_sentence(len(both), networks, alike, number, share),
     )
 
 
-def _hardest_sentence(both: int, networks: int, alike: int, doubtful: int) -> str:
+def _hardest_sentence(both: int, networks: str, alike: int, doubtful: int, share: float) -> str:
     if not both:
-        return f"No image is wrong in all {networks} networks, published and ours."
-    subject = "One image is" if both == 1 else f"{both} images are"
-    text = f"{subject} wrong in all {networks} networks, published and ours"
-    if 2 * doubtful > both:
-        text += f", and people doubt the label of most of them ({doubtful})"
-    elif doubtful:
-        text += f"; people doubt the label of {doubtful} of them and not of the others"
+        return f"No image is wrong in {networks}."
+    text = f"{_images(both)} wrong in {networks}"
+    among = f"({share:.1f}% among all images)"
+    if both == 1:
+        text += (
+            f", and people doubt its label {among}."
+            if doubtful
+            else ", although people do not doubt its label."
+        )
+        if alike:
+            return f"{text} All networks give it the same wrong class."
+        return f"{text} The networks do not all give it the same wrong class."
+    if doubtful:
+        text += f", and people doubt the label of {doubtful} of them {among}."
     else:
-        text += ", although people doubt none of these labels"
+        text += ", although people doubt none of these labels."
     if not alike:
-        return f"{text}. On none of them do all networks give the same wrong class."
-    return f"{text}. All networks give the same wrong class on {alike} of them."
+        return f"{text} On none of them do all networks give the same wrong class."
+    return f"{text} All networks give the same wrong class on {alike} of them."
+
+
+def _images(count: int) -> str:
+    if not count:
+        return "No image is"
+    return "One image is" if count == 1 else f"{count} images are"

@@ -1,12 +1,13 @@
 """Labels of test images in doubt: found by networks that agree, and judged by people.
 
-Northcutt et al. (2021) let an algorithm doubt test labels and five people judge each doubted one.
+Northcutt et al. (2021) let a network's predictions cast doubt on test labels, and five people judge
+each of the doubted ones.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -166,25 +167,30 @@ class Search:
     ----------
     suspects
         Labels that all good networks contradict.
+    doubted
+        Of these, the labels that people doubt according to either source.
     judged, confirmed, doubtful, corrected
-        Of these, the labels that people judged; that they confirmed; that they did not confirm; and
-        that they corrected.
+        Of the suspects, the labels that the five people judged; that they confirmed; that they did
+        not confirm; and that they corrected.
     unlisted
-        Indices of the suspects that people did not judge, int64.
+        Indices of the suspects that the five did not judge, int64.
     missed
-        Indices of the images whose label people did not confirm and that are no suspects, int64.
+        Indices of the images whose label the five did not confirm and that are no suspects, int64.
     unlisted_count, missed_count, doubtful_total
-        Their numbers, and of all labels that people did not confirm.
+        Their numbers, and of all labels that the five did not confirm.
     precision, precision_low, precision_high
-        Share of the judged suspects that people did not confirm, %, with Wilson's interval; NaN
+        Share of the judged suspects that the five did not confirm, %, with Wilson's interval; NaN
         where none was judged.
+    of_candidates
+        Share of all judged labels that the five did not confirm, %.
     recall
-        Share of the labels that people did not confirm that are suspects, %.
+        Share of the labels that the five did not confirm that are suspects, %.
     sentence
         The result in words.
     """
 
     suspects: int
+    doubted: int
     judged: int
     confirmed: int
     doubtful: int
@@ -197,11 +203,12 @@ class Search:
     precision: float
     precision_low: float
     precision_high: float
+    of_candidates: float
     recall: float
     sentence: str
 
 
-def search(suspects: np.ndarray, votes: LabelVotes) -> Search:
+def search(suspects: np.ndarray, votes: LabelVotes, doubted: np.ndarray) -> Search:
     """Compare the labels that all good networks contradict with what people said of labels.
 
     Parameters
@@ -209,7 +216,14 @@ def search(suspects: np.ndarray, votes: LabelVotes) -> Search:
     suspects
         Indices of images.
     votes
-        What people said, at least one label being in doubt.
+        What the five people said, at least one label not being confirmed.
+    doubted
+        Indices of the images whose label people doubt, see `mistakes.Evidence`.
+
+    Raises
+    ------
+    CifarcamError
+        When the five people confirmed every label.
     """
     of_suspects = np.isin(votes.images, suspects)
     judged = int(of_suspects.sum())
@@ -226,40 +240,44 @@ def search(suspects: np.ndarray, votes: LabelVotes) -> Search:
     if judged:
         precision = 100 * doubtful / judged
         low, high = (100 * end for end in evaluation.wilson_interval(doubtful, judged))
-    recall = 100 * doubtful / total
-    return Search(
-        len(suspects),
-        judged,
-        confirmed,
-        doubtful,
-        corrected,
-        unlisted,
-        missed,
-        len(unlisted),
-        len(missed),
-        total,
-        precision,
-        low,
-        high,
-        recall,
-        _search_sentence(judged, doubtful, total, low, high),
+    result = Search(
+        suspects=len(suspects),
+        doubted=int(np.isin(suspects, doubted).sum()),
+        judged=judged,
+        confirmed=confirmed,
+        doubtful=doubtful,
+        corrected=corrected,
+        unlisted=unlisted,
+        missed=missed,
+        unlisted_count=len(unlisted),
+        missed_count=len(missed),
+        doubtful_total=total,
+        precision=precision,
+        precision_low=low,
+        precision_high=high,
+        of_candidates=100 * total / len(votes.images),
+        recall=100 * doubtful / total,
+        sentence="",
     )
+    return replace(result, sentence=_search_sentence(result))
 
 
-def _search_sentence(judged: int, doubtful: int, total: int, low: float, high: float) -> str:
-    if not judged:
-        return "People judged none of the labels that all good networks contradict."
-    numbers = f"(people doubt {doubtful} of the {judged} that they judged)"
-    if high < 50:
-        text = (
-            f"A label that all good networks contradict is more often right than wrong {numbers}."
-        )
-    elif low > 50:
-        text = f"A label that all good networks contradict is mostly in doubt {numbers}."
+def _search_sentence(result: Search) -> str:
+    if not result.suspects:
+        return "There is no suspect."
+    text = f"Of the {_labels(result.suspects)}, people doubt {result.doubted} according to either source"
+    if 2 * result.doubted < result.suspects:
+        text += ", so that agreement of networks alone does not show a wrong label."
+    elif 2 * result.doubted > result.suspects:
+        text += ", so that networks that agree mostly contradict a label that people doubt too."
     else:
-        text = (
-            "Whether a label that all good networks contradict is mostly in doubt remains open "
-            f"{numbers}."
-        )
-    found = f"Among the {total} labels that people doubt, the networks' agreement finds {doubtful}."
-    return f"{text} {found}"
+        text += ", which is half of them."
+    if not result.judged:
+        return f"{text} The five people judged none of the suspects."
+    return (
+        f"{text} The five people judged {result.judged} of the suspects and did not confirm "
+        f"{result.doubtful} of these ({result.precision:.0f}%, 95% interval "
+        f"{result.precision_low:.0f}% to {result.precision_high:.0f}%, Wilson); of all candidates "
+        f"they did not confirm {result.of_candidates:.0f}%. Of the {result.doubtful_total} labels "
+        f"that they did not confirm, the networks' agreement finds {result.doubtful}."
+    )

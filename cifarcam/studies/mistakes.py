@@ -1,15 +1,17 @@
-"""Mistakes of networks sorted by whose they are: the label's, people's too, or the network's own.
+"""Mistakes of networks sorted by where they come from: the label, the picture or the network.
 
 A mistake belongs to the first kind that fits it, in the order of `Kind`. Two sources say that a
 label is in doubt: five people who judged it did not confirm it (Northcutt et al. 2021), or the most
-frequent answer of about fifty people is another class (CIFAR-10H, Peterson et al. 2019).
+frequent answer of about fifty people is another class (CIFAR-10H, Peterson et al. 2019). On some
+other images people disagree: fewer than nine in ten of the fifty give the label, whatever class the
+network gives.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -36,7 +38,7 @@ class Kind(IntEnum):
     OTHER = 3
 
 
-KINDS = ("label in doubt", "people disagree too", "look-alike classes", "none of these")
+KINDS = ("label in doubt", "people disagree", "look-alike classes", "none of these")
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,15 @@ class Evidence:
         `Kind.LABEL`, `Kind.PEOPLE` or, of the other images, `Kind.OTHER`; int64, N.
     preferred
         The class that people prefer to a label in doubt, int64, N; -1 where there is none.
+    agreement
+        How many of about fifty people give the label, see `evidence_of`, integers, N.
     five, many, both, either
         Number of labels in doubt: according to five people who judged the label, according to the
         most frequent answer of about fifty people, according to both, and to at least one.
+    judged_both
+        Number of labels that the fifty doubt and that the five judged at all.
+    undecided
+        Of `either`, the labels to which people prefer no other class.
     disagree
         Number of images of `Kind.PEOPLE`.
     sentence
@@ -60,10 +68,13 @@ class Evidence:
 
     kinds: np.ndarray
     preferred: np.ndarray
+    agreement: np.ndarray
     five: int
     many: int
     both: int
     either: int
+    judged_both: int
+    undecided: int
     disagree: int
     sentence: str
 
@@ -108,20 +119,62 @@ def evidence_of(
     preferred[many] = majority[many]
     either = five | many
     kinds = np.select([either, agreement >= DISAGREE], [Kind.LABEL, Kind.PEOPLE], Kind.OTHER)
-    counts = int(five.sum()), int(many.sum()), int((five & many).sum()), int(either.sum())
-    disagree = int((kinds == Kind.PEOPLE).sum())
-    return Evidence(kinds.astype(np.int64), preferred, *counts, disagree, _sources(*counts))
+    both, judged = int((five & many).sum()), int(np.isin(votes.images, np.flatnonzero(many)).sum())
+    return Evidence(
+        kinds=kinds.astype(np.int64),
+        preferred=preferred,
+        agreement=agreement,
+        five=int(five.sum()),
+        many=int(many.sum()),
+        both=both,
+        either=int(either.sum()),
+        judged_both=judged,
+        undecided=int((either & (preferred < 0)).sum()),
+        disagree=int((kinds == Kind.PEOPLE).sum()),
+        sentence=_sources(int(five.sum()), int(many.sum()), both, judged),
+    )
 
 
-def _sources(five: int, many: int, both: int, either: int) -> str:
-    if not either:
+def recut(evidence: Evidence, disagree: int) -> Evidence:
+    """The same evidence, where people disagree from another category of their agreement on.
+
+    Parameters
+    ----------
+    evidence
+        From `evidence_of`.
+    disagree
+        People disagree on an image whose `agreement` is at least this: 1 where not all of them give
+        the label, 2 where fewer than 90% do, 3 where fewer than half do.
+    """
+    apart = np.where(evidence.agreement >= disagree, Kind.PEOPLE, Kind.OTHER)
+    kinds = np.where(evidence.kinds == Kind.LABEL, Kind.LABEL, apart).astype(np.int64)
+    return replace(evidence, kinds=kinds, disagree=int((kinds == Kind.PEOPLE).sum()))
+
+
+def _sources(five: int, many: int, both: int, judged: int) -> str:
+    if not five and not many:
         return "No label is in doubt according to either source."
+    if not many:
+        return "The fifty people doubt no label."
+    if not five:
+        return "The five people confirmed every label that they judged."
     counts = f"({five} and {many} labels, {both} of them the same)"
     if 2 * both >= min(five, many):
         return f"The two sources mostly doubt the same labels {counts}."
+    text = f"The two sources mostly doubt different labels {counts}."
+    if not judged:
+        return f"{text} The five people judged none of the labels that the fifty doubt."
+    if judged == 1:
+        end = "did not confirm it" if both else "confirmed it"
+        return f"{text} The five people judged only one label that the fifty doubt, and {end}."
+    if judged == many:
+        return (
+            f"{text} The five people judged all {many} labels that the fifty doubt, and did not "
+            f"confirm {both} of them."
+        )
     return (
-        f"The two sources mostly doubt different labels {counts}, so that our count of {either} is "
-        "generous to the networks."
+        f"{text} The five people judged only {judged} of the {many} labels that the fifty doubt, "
+        f"and did not confirm {both} of these {judged}. The fifty saw all images."
     )
 
 
@@ -179,8 +232,8 @@ class Sorted:
     own
         Share of the last two kinds together, the network's own mistakes, %, over test images.
     preferred
-        Of the mistakes whose label is in doubt, the share that give the class people prefer, %; NaN
-        where there is no such mistake.
+        Of the mistakes whose label is in doubt and where people prefer another class, the share
+        that give this class, %; NaN where there is no such mistake.
     """
 
     name: str
@@ -223,22 +276,30 @@ def _sorted(name: str, seeds: np.ndarray, labels: np.ndarray, evidence: Evidence
         raise CifarcamError(f"{name} makes no mistakes with some seed; leave it out")
     of_kind = np.stack([kinds == kind for kind in Kind])  # kinds x seeds x N
     by_seed = 100 * of_kind.sum(axis=2) / wrong.sum(axis=1)
-    doubted = kinds == Kind.LABEL
+    doubted = (kinds == Kind.LABEL) & (evidence.preferred >= 0)
     better = (seeds == evidence.preferred) & doubted
     return Sorted(
         name,
         100 * float((~wrong).mean()),
         float(wrong.sum(axis=1).mean()),
         tuple(float(count) for count in of_kind.sum(axis=2).mean(axis=1)),
-        tuple(_share(one.mean(axis=0), wrong.mean(axis=0)) for one in of_kind),
+        tuple(share(one.mean(axis=0), wrong.mean(axis=0)) for one in of_kind),
         tuple(float(one.std(ddof=1)) if len(one) > 1 else math.nan for one in by_seed),
-        _share((kinds >= Kind.LOOKALIKE).mean(axis=0), wrong.mean(axis=0)),
+        share((kinds >= Kind.LOOKALIKE).mean(axis=0), wrong.mean(axis=0)),
         100 * float(better.sum() / doubted.sum()) if doubted.any() else math.nan,
     )
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> Effect:
-    """The sum of `part` in percent of the sum of `whole`, with its interval over images."""
+def share(part: np.ndarray, whole: np.ndarray) -> Effect:
+    """The sum of `part` in percent of the sum of `whole`, with its interval over images.
+
+    The interval is that of a ratio of means (Cochran 1977, section 6.3).
+
+    Parameters
+    ----------
+    part, whole
+        Mean number of mistakes on each image, of a kind and in all, float64, N.
+    """
     value = float(part.sum() / whole.sum())
     error = math.sqrt(float(((part - value * whole) ** 2).sum())) / float(whole.sum())
     half = float(stats.norm.ppf((1 + LEVEL) / 2)) * error

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
 
 from cifarcam.data import CLASS_NAMES, evidence
 from cifarcam.errors import CifarcamError
+from cifarcam.studies import confusion_pairs
 
 PAIRS = tuple(combinations(range(len(CLASS_NAMES)), 2))
 
@@ -30,6 +30,10 @@ class PairShare:
         Share of all mistakes, %, both ways: mean, lowest and highest over the published networks.
     ours
         By network of ours, mean over its seeds.
+    by_margins
+        By network of ours, if the mistakes of all its seeds were spread by chance over the pairs,
+        with every class missed and wrongly answered as often as it was (quasi-independence, see
+        `confusion_pairs.expected`).
     """
 
     pair: str
@@ -38,6 +42,7 @@ class PairShare:
     lowest: float
     highest: float
     ours: Mapping[str, float]
+    by_margins: Mapping[str, float]
 
 
 def published() -> dict[str, np.ndarray]:
@@ -46,6 +51,11 @@ def published() -> dict[str, np.ndarray]:
         name: classes.astype(np.int64)[np.newaxis]
         for name, classes in evidence.published_predictions().items()
     }
+
+
+def deep_networks(names: Iterable[str]) -> int:
+    """Number of the published classifiers that are deep networks, not random features."""
+    return sum(not name.startswith("random_features") for name in names)
 
 
 def stacked(networks: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -68,15 +78,12 @@ def pair_shares(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
     CifarcamError
         When a network makes no mistakes.
     """
-    count = len(CLASS_NAMES)
     shares = np.empty((len(predicted), len(PAIRS)))
     for row, classes in enumerate(predicted):
         wrong = classes != labels
         if not wrong.any():
             raise CifarcamError(f"network {row} makes no mistakes; leave it out of the comparison")
-        matrix = np.bincount(labels[wrong] * count + classes[wrong], minlength=count**2)
-        both = matrix.reshape(count, count) + matrix.reshape(count, count).T
-        shares[row] = [100 * both[pair] / wrong.sum() for pair in PAIRS]
+        shares[row] = 100 * confusion_pairs.both_ways(_confusions(classes, labels)) / wrong.sum()
     return shares
 
 
@@ -96,6 +103,7 @@ def by_pair(
     """
     theirs = pair_shares(published, labels)
     own = {name: pair_shares(seeds, labels).mean(axis=0) for name, seeds in ours.items()}
+    by_margins = {name: _margin_shares(seeds, labels) for name, seeds in ours.items()}
     return tuple(
         PairShare(
             f"{CLASS_NAMES[PAIRS[k][0]]} – {CLASS_NAMES[PAIRS[k][1]]}",
@@ -104,9 +112,24 @@ def by_pair(
             float(theirs[:, k].min()),
             float(theirs[:, k].max()),
             {name: float(shares[k]) for name, shares in own.items()},
+            {name: float(shares[k]) for name, shares in by_margins.items()},
         )
         for k in np.argsort(-theirs.mean(axis=0), kind="stable")
     )
+
+
+def _margin_shares(seeds: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Share of each pair in the mistakes that the classes alone would give, %, float64, 45."""
+    matrix = np.sum([_confusions(predicted, labels) for predicted in seeds], axis=0)
+    cells = confusion_pairs.both_ways(confusion_pairs.expected(matrix))
+    return np.asarray(100 * cells / cells.sum())
+
+
+def _confusions(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Number of mistakes by true class (row) and answered class, 10 x 10, zeros on the diagonal."""
+    count, wrong = len(CLASS_NAMES), predicted != labels
+    cells = np.bincount(labels[wrong] * count + predicted[wrong], minlength=count**2)
+    return cells.reshape(count, count)
 
 
 @dataclass(frozen=True)
@@ -119,6 +142,8 @@ class Profile:
         Lowest and highest rank correlation of the 45 shares, over our networks.
     least_name
         The network of the lowest.
+    margins_least, margins_most
+        The same of the mistakes that our networks' classes alone would give, see `PairShare`.
     pairs
         Number of pairs.
     sentence
@@ -128,20 +153,20 @@ class Profile:
     least: float
     most: float
     least_name: str
+    margins_least: float
+    margins_most: float
     pairs: int
     sentence: str
 
 
 def profile(shares: Sequence[PairShare]) -> Profile:
     """Correlate the shares of the pairs, ours with the published networks' mean (Spearman)."""
-    published = [one.published for one in shares]
-    ours = {
-        name: float(stats.spearmanr(published, [one.ours[name] for one in shares]).statistic)
-        for name in shares[0].ours
-    }
+    published = np.array([one.published for one in shares])
+    ours = {name: _ranks(published, [one.ours[name] for one in shares]) for name in shares[0].ours}
     name = min(ours, key=lambda one: ours[one])
     low, high = ours[name], max(ours.values())
-    numbers = f"(rank correlation {low:.2f} to {high:.2f} over the {len(shares)} pairs of classes)"
+    reach = _span(f"{low:.2f}", f"{high:.2f}")
+    numbers = f"(rank correlation {reach} over the {len(shares)} pairs of classes)"
     if low >= 0.8:
         sentence = f"Our networks confuse what published networks confuse {numbers}."
     elif high >= 0.8:
@@ -150,7 +175,28 @@ def profile(shares: Sequence[PairShare]) -> Profile:
         )
     else:
         sentence = f"Our networks confuse other classes than published networks do {numbers}."
-    return Profile(low, high, name, len(shares), sentence)
+    chance = [_ranks(published, [one.by_margins[name] for one in shares]) for name in ours]
+    least, most = min(chance), max(chance)
+    reach = _span(f"{least:.2f}", f"{most:.2f}")
+    spread = (
+        "mistakes spread by chance over the pairs, with every class missed and wrongly answered as "
+        "often as it was, would reach"
+    )
+    if high < 0.8:
+        sentence += f" For comparison, {spread} {reach}."
+    elif most < low:
+        sentence += f" The classes alone do not explain this: {spread} only {reach}."
+    else:
+        sentence += f" The classes alone may explain this in part: {spread} {reach}."
+    return Profile(low, high, name, least, most, len(shares), sentence)
+
+
+def _ranks(published: np.ndarray, ours: Sequence[float]) -> float:
+    return confusion_pairs.rank_correlation(published, np.array(ours))
+
+
+def _span(low: str, high: str) -> str:
+    return (low if low == high else f"{low} to {high}").replace("-", "−")
 
 
 def consistency(one: np.ndarray, other: np.ndarray) -> float:
@@ -173,10 +219,29 @@ def consistency(one: np.ndarray, other: np.ndarray) -> float:
 def same_wrong(one: np.ndarray, other: np.ndarray, labels: np.ndarray) -> float:
     """Among images that two networks get wrong, the share on which they give one class, 0-1.
 
-    NaN where there is no such image. Of nine wrong classes drawn at random it is 1/9.
+    NaN where there is no such image.
     """
     both = (one != labels) & (other != labels)
     return float((one == other)[both].mean()) if both.any() else math.nan
+
+
+def same_by_confusions(one: np.ndarray, other: np.ndarray, labels: np.ndarray) -> float:
+    """What `same_wrong` would be if each network drew its wrong class by its own confusions, 0-1.
+
+    Each network's wrong class is then independent of the image, given its true class. The
+    probability of a class is its share in the network's mistakes on that true class. NaN where no
+    image is wrong in both.
+    """
+    both = (one != labels) & (other != labels)
+    by_class = (_conditional(one, labels) * _conditional(other, labels)).sum(axis=1)
+    return float(by_class[labels[both]].mean()) if both.any() else math.nan
+
+
+def _conditional(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Shares of the classes in the mistakes on each true class (row), float64, 10 x 10."""
+    cells = _confusions(predicted, labels).astype(np.float64)
+    sums = cells.sum(axis=1, keepdims=True)
+    return np.divide(cells, sums, out=np.zeros_like(cells), where=sums > 0)
 
 
 @dataclass(frozen=True)
@@ -196,6 +261,9 @@ class Likeness:
     same
         Mean share of the images wrong in both that get the same wrong class, %; NaN where no image
         is wrong in both.
+    same_expected
+        What `same` would be if each network drew its wrong class by its own confusions of the true
+        class, %, see `same_by_confusions`.
     """
 
     name: str
@@ -203,6 +271,7 @@ class Likeness:
     consistency: float
     consistency_of_seeds: float
     same: float
+    same_expected: float
 
 
 def likeness(
@@ -233,14 +302,21 @@ def _likeness(
     right = members == labels
     own = [consistency(one, other) for one, other in combinations(right, 2)]
     same = [same_wrong(one, other, labels) for one, other in pairs]
-    same = [share for share in same if not math.isnan(share)]
+    drawn = [same_by_confusions(one, other, labels) for one, other in pairs]
     return Likeness(
         name,
         100 * float(right.mean()),
         float(np.mean([consistency(one == labels, other == labels) for one, other in pairs])),
         float(np.mean(own)) if own else math.nan,
-        100 * float(np.mean(same)) if same else math.nan,
+        100 * _mean(same),
+        100 * _mean(drawn),
     )
+
+
+def _mean(shares: Sequence[float]) -> float:
+    """Mean of the shares that are numbers; NaN where none is."""
+    finite = [share for share in shares if not math.isnan(share)]
+    return float(np.mean(finite)) if finite else math.nan
 
 
 def likeness_sentence(rows: Sequence[Likeness]) -> str:
@@ -259,13 +335,23 @@ def likeness_sentence(rows: Sequence[Likeness]) -> str:
             f"networks of these accuracies would {numbers}"
         )
     text += f"; among themselves, published networks reach {among.consistency:.2f}"
-    lowest, highest = min(one.same for one in ours), max(one.same for one in ours)
-    share = (
-        f"{lowest:.0f}% to {highest:.0f}%"
-        if f"{lowest:.0f}" != f"{highest:.0f}"
-        else (f"{lowest:.0f}%")
+    compared = [one for one in ours if not math.isnan(one.same)]
+    if not compared:
+        return f"{text}."
+    same, drawn = (
+        _span(f"{min(shares):.0f}%", f"{max(shares):.0f}%")
+        for shares in (
+            [one.same for one in compared],
+            [one.same_expected for one in compared],
+        )
     )
+    text += f". Where both are wrong, they give the same wrong class on {same} of the images"
+    if all(one.same > one.same_expected for one in compared):
+        return (
+            f"{text}, more than how they confuse the classes explains: if each drew its wrong class "
+            f"by its own confusions of the true class, they would agree on {drawn}."
+        )
     return (
-        f"{text}. Where both are wrong, they give the same wrong class on {share} of the images; "
-        f"chance would give {100 / (len(CLASS_NAMES) - 1):.0f}%."
+        f"{text}. How they confuse the classes can explain that for some of our networks: if each "
+        f"drew its wrong class by its own confusions of the true class, they would agree on {drawn}."
     )

@@ -68,13 +68,13 @@ class Certainty:
     temperature
         Geometric mean of the two temperatures.
     entropy
-        Rank correlation over images of the probability of the predicted class with the entropy of
-        people's distribution.
+        Rank correlation over images of the scaled probability of the predicted class with the
+        entropy of people's distribution.
     entropy_right
         The same over the images that the network classifies correctly.
     confidence, right
-        Mean probability of the predicted class, and accuracy, by bin of people's agreement, %;
-        None in an empty bin.
+        Mean scaled probability of the predicted class, and accuracy, by bin of people's agreement,
+        %; None in an empty bin.
     """
 
     loss: float
@@ -118,10 +118,13 @@ def compare(
 
 
 def certainty(probabilities: np.ndarray, people: np.ndarray, labels: np.ndarray) -> Certainty:
-    """Set a network's probabilities (N x C) beside people's distributions."""
+    """Set a network's probabilities (N x C) beside people's distributions.
+
+    How sure a network is, is measured after the temperature, so that networks can be compared.
+    """
     people_table.check(people, labels)
     scaled, temperature = calibration.scale_by_halves(probabilities, labels)
-    confidence = probabilities.max(axis=1).astype(np.float64)
+    confidence = scaled.max(axis=1)
     right, entropy = probabilities.argmax(axis=1) == labels, people_table.entropies(people)
     bins = people_table.agreement_bins(people)
     return Certainty(

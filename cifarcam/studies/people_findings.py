@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cifarcam.studies import inference
+from cifarcam.studies import inference, twins
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.people_networks import AgainstPeople
 
-CLEARLY = -0.5  # a rank correlation nearer to 0 is called little
+CLEARLY = -0.5  # a rank correlation nearer to 0 is called weak
+NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 NORMAL = 1.96  # standard errors that a 95% interval reaches to either side
 
 
@@ -82,17 +83,19 @@ def score(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Score:
 def _loss_sentence(found: Sequence[AgainstPeople]) -> str:
     """Whether one temperature brings the networks closer to people, the most accurate first."""
     changes = [one.loss_scaled.value - one.loss.value for one in found]
-    start = "A temperature that fits the labels brings"
-    if all(change < 0 for change in changes):
+    closer = [change < 0 for change in changes]
+    start = "One temperature brings"
+    if all(closer):
         return f"{start} every network closer to people."
-    if all(change >= 0 for change in changes):
+    if not any(closer):
         return f"{start} no network closer to people."
-    if changes[0] < 0:
-        return f"{start} some networks closer to people, the most accurate among them."
-    return (
-        f"{start} some networks closer to people, but not the most accurate one: what fits the labels "
-        "best does not fit people best."
-    )
+    start = f"{start} {sum(closer)} of {len(closer)} networks closer to people,"
+    if closer[0]:
+        return f"{start} the most accurate among them."
+    first = closer.index(True)
+    if first == 1 or not all(closer[first:]):
+        return f"{start} but not the most accurate one."
+    return f"{start} but not the {NUMBERS.get(first, first)} most accurate."
 
 
 @dataclass(frozen=True)
@@ -226,8 +229,8 @@ class Sureness:
     Attributes
     ----------
     weakest, strongest
-        Rank correlation over images of a network's probability with people's entropy: the one
-        nearest to 0 or above it, and the lowest.
+        Rank correlation over images of a network's probability, after one temperature, with
+        people's entropy: the one nearest to 0 or above it, and the lowest.
     weakest_name, strongest_name
         Their networks.
     right_weakest, right_strongest
@@ -235,9 +238,12 @@ class Sureness:
     best
         The most accurate network.
     agreed, disputed
-        Its mean probability where everyone agrees, and where no class has half of people, %.
+        Its mean probability, after one temperature, where everyone agrees, and where no class has
+        half of people, %.
     agreed_right, disputed_right
         Its accuracy there, %.
+    disputed_low, disputed_high
+        Wilson's 95% interval of `disputed_right` over these images, %; NaN where there are none.
     disputed_images
         Number of images on which no class has half of people.
     sentence, fall_sentence
@@ -256,6 +262,8 @@ class Sureness:
     disputed: float
     agreed_right: float
     disputed_right: float
+    disputed_low: float
+    disputed_high: float
     disputed_images: int
     sentence: str
     fall_sentence: str
@@ -271,17 +279,20 @@ def sureness(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Suren
     weakest, strongest, best = order[0], order[-1], found[0]
     less = [one.entropy.value < bound for one in found]
     if all(less) and strongest.entropy.value > CLEARLY:
-        sentence = "Every network is less sure where people disagree, but only a little: the rank "
+        sentence = "Every network tends to be less sure where people disagree, but the link is weak: the rank "
     elif all(less):
-        sentence = "Every network is less sure where people disagree: the rank "
+        sentence = "Every network tends to be less sure where people disagree: the rank "
     elif any(less):
         sentence = (
-            f"{sum(less)} of {len(found)} networks are less sure where people disagree: the rank "
+            f"{sum(less)} of {len(found)} networks tend to be less sure where people disagree: the "
+            "rank "
         )
     else:
         sentence = "No network is measurably less sure where people disagree: the rank "
     ends = f"{_signed(strongest.entropy.value)} to {_signed(weakest.entropy.value)}"
     sentence += f"correlation of its probability with the entropy of people's answers is {ends}."
+    images, right = record["bins"]["count"][0], float(best.right[0])
+    low, high = twins.interval_of(right, images) if images else (math.nan, math.nan)
     return Sureness(
         weakest.entropy.value,
         weakest.name,
@@ -293,11 +304,13 @@ def sureness(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Suren
         float(best.confidence[-1]),
         float(best.confidence[0]),
         float(best.right[-1]),
-        float(best.right[0]),
-        record["bins"]["count"][0],
+        right,
+        low,
+        high,
+        images,
         sentence,
         _fall_sentence(
-            float(best.right[-1] - best.right[0]), float(best.confidence[-1] - best.confidence[0])
+            float(best.right[-1]) - right, float(best.confidence[-1] - best.confidence[0])
         ),
     )
 
@@ -308,8 +321,14 @@ def _fall_sentence(accuracy: float, probability: float) -> str:
         return "People agree or disagree on too few images to compare the two."
     numbers = f"({accuracy:.0f} and {probability:.0f} points)".replace("-", "−")
     if accuracy > probability:
-        return f"From one to the other its accuracy falls further than its probability {numbers}."
-    return f"From one to the other its accuracy falls no further than its probability {numbers}."
+        return (
+            "From agreed to disputed images its accuracy falls further than its probability "
+            f"{numbers}."
+        )
+    return (
+        "From agreed to disputed images its accuracy falls no further than its probability "
+        f"{numbers}."
+    )
 
 
 def _span(values: Sequence[float]) -> str:

@@ -42,8 +42,8 @@ class AgainstPeople:
     mistakes
         Mean wrong predictions by pair of classes, float64, 45.
     confidence, right
-        Mean probability of the predicted class, and accuracy, by bin of people's agreement, %,
-        float64; NaN in an empty bin.
+        Mean probability of the predicted class after one temperature, and accuracy, by bin of
+        people's agreement, %, float64; NaN in an empty bin.
     """
 
     name: str
@@ -214,20 +214,24 @@ def lists(record: Mapping[str, Any]) -> Lists:
     votes = evidence.label_votes()
     doubtful = int(np.isin([*one, *other], votes.images[votes.doubtful]).sum())
     if not good:
-        sentence = "No good network is at hand to be compared with people on single images."
-    elif not one and not other:
-        sentence = (
-            f"No image is easy for people and missed by all {good} good networks, and none is the "
-            "reverse."
-        )
+        sentence = "No network at hand is that accurate, so that no image follows either rule."
     else:
-        sentence = (
-            f"On {_images(len(one))} everyone chooses the label and all {good} good networks miss "
-            f"it. On {_images(len(other))} fewer than half of people choose the label and all good "
-            "networks predict it."
-        )
+        sentence = f"{_accurate(good)} {_of_rules(len(one), len(other))}"
     return Lists(good, len(one), len(other), doubtful, sentence)
 
 
-def _images(count: int) -> str:
-    return "no image" if not count else f"{count} image{'' if count == 1 else 's'}"
+def _accurate(good: int) -> str:
+    return "One network is that accurate." if good == 1 else f"{good} networks are that accurate."
+
+
+def _of_rules(first: int, second: int) -> str:
+    """How many images follow the two rules."""
+    if not first and not second:
+        return "No image follows either rule."
+    if not first:
+        return f"No image follows the first rule, and {_follow(second)} the second."
+    return f"{_follow(first)} the first rule and {second or 'none'} the second."
+
+
+def _follow(count: int) -> str:
+    return "1 image follows" if count == 1 else f"{count} images follow"

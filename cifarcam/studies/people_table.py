@@ -20,6 +20,8 @@ UNANIMOUS, MOST, HALF, FEWER = range(len(CATEGORIES))
 MOST_SHARE, HALF_SHARE = 0.9, 0.5
 ALL_SHARE = 1 - 1e-9  # for rounding; one of at most 63 people is 0.016
 
+ANSWERS = 51.14  # people who named each image, on average: 511,400 answers (Peterson et al. 2019)
+
 # Agreement among people, whichever class they choose: lower edges of all bins but the first. The
 # last bin holds the images on which everyone agrees.
 EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, ALL_SHARE)
@@ -47,8 +49,7 @@ class Facts:
     another
         Images on which everyone chooses one class that is not the label.
     pair
-        Probability that two people give an image the same class, %; the same person may be drawn
-        twice.
+        Probability that two different people give an image the same class, %.
     by_class
         Mean share of people who choose the label, by class, %.
     mistakes
@@ -97,8 +98,17 @@ def entropies(people: np.ndarray) -> np.ndarray:
     return -(people * np.log(np.where(people > 0, people, 1))).sum(axis=1)
 
 
-def facts(people: np.ndarray, labels: np.ndarray) -> Facts:
-    """What the table says by itself; of equally frequent classes the first is the majority's."""
+def facts(people: np.ndarray, labels: np.ndarray, answers: float = ANSWERS) -> Facts:
+    """What the table says by itself; of equally frequent classes the first is the majority's.
+
+    Parameters
+    ----------
+    people, labels
+        N x C and N.
+    answers
+        People who named each image, on average, above 1. The table holds shares only, and a sum of
+        squared shares also draws the same person twice; the number corrects for this.
+    """
     check(people, labels)
     share, largest, top = of_class(people, labels), people.max(axis=1), people.argmax(axis=1)
     by_class = confusion_pairs.by_class(people, labels)
@@ -111,7 +121,7 @@ def facts(people: np.ndarray, labels: np.ndarray) -> Facts:
         unanimous=100 * float((largest >= ALL_SHARE).mean()),
         minority=int((categories(people, labels) == FEWER).sum()),
         another=int(((largest >= ALL_SHARE) & (top != labels)).sum()),
-        pair=100 * float((people**2).sum(axis=1).mean()),
+        pair=100 * (answers * float((people**2).sum(axis=1).mean()) - 1) / (answers - 1),
         by_class=tuple((100 * np.diag(by_class) / members).tolist()),
         mistakes=tuple(confusion_pairs.both_ways(by_class).round(4).tolist()),
     )

@@ -17,7 +17,7 @@ from cifarcam.studies.inference import LEVEL, Effect
 
 @dataclass(frozen=True)
 class Followed:
-    """How often a network predicts the class that an algorithm suggests in place of a label.
+    """How often a network predicts the class that another network suggests in place of a label.
 
     Attributes
     ----------
@@ -30,6 +30,8 @@ class Followed:
     difference
         The first two together minus the third, points, over images; each image counts by the share
         of the seeds (Welch's t).
+    by_image
+        Share of the seeds that do so, %, float64, of each judged image.
     """
 
     name: str
@@ -37,19 +39,23 @@ class Followed:
     undecided: Effect
     confirmed: Effect
     difference: Effect
+    by_image: np.ndarray
 
 
 @dataclass(frozen=True)
 class Following:
-    """Whether networks leave doubtful labels for the suggested class more often than good labels.
+    """Whether networks leave labels that people did not confirm more often than confirmed labels.
 
     Attributes
     ----------
     networks, beyond
-        Number of networks, and of those that do so beyond chance (Holm, 5%).
+        Number of networks, and of those that do so beyond chance by themselves (Holm, 5%).
     doubtful, corrected, confirmed
         Mean over networks of the shares, %: labels not confirmed, those of them that people
         corrected, and labels confirmed.
+    difference
+        The first minus the last of these, points, over images; each image counts by the mean over
+        networks of the share of the seeds (Welch's t).
     sentence
         The result in words.
     """
@@ -59,6 +65,7 @@ class Following:
     doubtful: float
     corrected: float
     confirmed: float
+    difference: Effect
     sentence: str
 
 
@@ -91,16 +98,27 @@ def followed(predicted: Mapping[str, np.ndarray], votes: LabelVotes) -> tuple[Fo
             inference.over_seeds(100 * same[:, group].mean(axis=1), "%") for group in groups
         )
         by_image = 100 * same.mean(axis=0)
-        difference = inference.unpaired_over_seeds(
-            by_image[votes.doubtful], by_image[votes.confirmed], "points"
-        )
-        difference = replace(difference, over="test images")
-        results.append(Followed(name, corrected, open_ones, confirmed, difference))
+        difference = _difference(by_image, votes)
+        results.append(Followed(name, corrected, open_ones, confirmed, difference, by_image))
     return tuple(results)
 
 
+def _difference(by_image: np.ndarray, votes: LabelVotes) -> Effect:
+    """Labels not confirmed minus labels confirmed, over images."""
+    effect = inference.unpaired_over_seeds(
+        by_image[votes.doubtful], by_image[votes.confirmed], "points"
+    )
+    return replace(effect, over="test images")
+
+
 def following(networks: Sequence[Followed], votes: LabelVotes) -> Following:
-    """Summarise `followed` over the networks."""
+    """Summarise `followed` over the networks.
+
+    All networks are asked about the same images, so that their differences are no independent
+    findings: the answer is the difference of their mean. Single networks come after it.
+    """
+    by_image = np.mean([one.by_image for one in networks], axis=0)
+    difference = _difference(by_image, votes)
     tested = [one.difference for one in networks if not math.isnan(one.difference.p)]
     adjusted = inference.holm([effect.p for effect in tested])
     beyond = sum(
@@ -108,41 +126,60 @@ def following(networks: Sequence[Followed], votes: LabelVotes) -> Following:
         for effect, p in zip(tested, adjusted, strict=True)
     )
     corrected = float(np.mean([one.corrected.value for one in networks]))
-    undecided = float(np.mean([one.undecided.value for one in networks]))
-    confirmed = float(np.mean([one.confirmed.value for one in networks]))
-    share = votes.corrected.sum() / votes.doubtful.sum()
-    doubtful = float(share * corrected + (1 - share) * undecided)
-    numbers = f"({doubtful:.0f}% against {confirmed:.0f}%, mean of the networks)"
-    if beyond == len(networks):
-        sentence = (
-            "Every network leaves a label for the suggested class more often where people doubt "
-            f"the label than where they confirm it {numbers}."
+    doubtful = float(by_image[votes.doubtful].mean())
+    confirmed = float(by_image[votes.confirmed].mean())
+    sentence = f"{_pooled(difference, doubtful, confirmed)} {_singly(beyond, len(networks))}"
+    return Following(len(networks), beyond, doubtful, corrected, confirmed, difference, sentence)
+
+
+def _pooled(difference: Effect, doubtful: float, confirmed: float) -> str:
+    numbers = f"{doubtful:.0f}% against {confirmed:.0f}%"
+    if math.isnan(difference.p):
+        return (
+            "These are too few images to tell whether networks leave a label for the suggested class "
+            f"more often where people did not confirm it ({numbers})."
         )
-    elif beyond:
-        sentence = (
-            f"{beyond} of {len(networks)} networks leave a label for the suggested class more often "
-            f"where people doubt the label than where they confirm it {numbers}. For the other "
-            "networks chance can explain the difference."
+    numbers += (
+        f"; difference {_signed(difference.value, 1)} points, 95% interval "
+        f"{_plain(difference.low)} to {_plain(difference.high)} over test images, Welch"
+    )
+    if difference.low > 0 or difference.high < 0:
+        often = "more often" if difference.low > 0 else "less often"
+        return (
+            f"On average over the networks, a label is left for the suggested class {often} where "
+            f"people did not confirm it than where they confirmed it ({numbers})."
         )
-    else:
-        sentence = (
-            "After Holm's correction, no single network leaves a label for the suggested class "
-            f"measurably more often where people doubt the label than where they confirm it {numbers}."
+    return (
+        "Whether networks leave a label for the suggested class more often where people did not "
+        f"confirm it than where they confirmed it remains open ({numbers}, mean of the networks)."
+    )
+
+
+def _singly(beyond: int, networks: int) -> str:
+    if beyond == networks:
+        return "Every single network does so measurably, even after Holm's correction."
+    if beyond:
+        return (
+            f"By themselves, {beyond} of the {networks} networks do so measurably after Holm's "
+            "correction for their number."
         )
-    return Following(len(networks), beyond, doubtful, corrected, confirmed, sentence)
+    return (
+        "After Holm's correction for the number of networks, no single network does so measurably "
+        "by itself."
+    )
 
 
 @dataclass(frozen=True)
 class Rescored:
-    """A network's accuracy on the labels as they are, without doubtful ones, and with corrections.
+    """A network's accuracy on all labels, without those not confirmed, and with corrections.
 
     Attributes
     ----------
     name
         The network.
     accuracy, without, corrected
-        Percent, mean over seeds: on all images, without the images whose label people do not
-        confirm, and on all images with the labels that people prefer.
+        Percent, mean over seeds: on all images, without the images whose label the five people did
+        not confirm, and on all images with the labels that they prefer.
     gain_without, gain_corrected
         The second and the third minus the first, points, paired by seed.
     """
@@ -157,12 +194,12 @@ class Rescored:
 
 @dataclass(frozen=True)
 class Rescoring:
-    """What doubtful labels do to the accuracies of several networks.
+    """What labels that the five people did not confirm do to the accuracies of several networks.
 
     Attributes
     ----------
     least, most
-        Smallest and largest gain without the doubtful images, points.
+        Smallest and largest gain without the images of these labels, points.
     least_corrected, most_corrected
         The same with the corrected labels.
     same_order
@@ -182,7 +219,7 @@ class Rescoring:
 def rescored(
     predicted: Mapping[str, np.ndarray], labels: np.ndarray, votes: LabelVotes
 ) -> tuple[Rescored, ...]:
-    """Accuracy of each network without the doubtful images, and with the corrected labels.
+    """Accuracy of each network without the labels not confirmed, and with the corrected labels.
 
     Parameters
     ----------
@@ -227,12 +264,18 @@ def rescoring(networks: Sequence[Rescored]) -> Rescoring:
     changes = (
         f"(by {_signed(min(gains))} to {_signed(max(gains))} points without these images, by "
         f"{_signed(min(corrections))} to {_signed(max(corrections))} points with the labels that "
-        "people prefer)"
+        "the five prefer)"
     )
     if same:
-        sentence = f"Doubtful labels change accuracies little {changes}, and no network's rank."
+        sentence = (
+            f"The labels that the five did not confirm change accuracies little {changes}, and no "
+            "network's rank."
+        )
     else:
-        sentence = f"Doubtful labels change accuracies {changes} and the order of the networks."
+        sentence = (
+            f"The labels that the five did not confirm change accuracies {changes} and the order of "
+            "the networks."
+        )
     return Rescoring(min(gains), max(gains), min(corrections), max(corrections), same, sentence)
 
 
@@ -244,5 +287,9 @@ def predicted_classes(networks: Mapping[str, Sequence[Run]]) -> dict[str, np.nda
     }
 
 
-def _signed(value: float) -> str:
-    return f"{value:+z.2f}".replace("-", "−")
+def _signed(value: float, digits: int = 2) -> str:
+    return f"{value:+z.{digits}f}".replace("-", "−")
+
+
+def _plain(value: float) -> str:
+    return f"{value:z.1f}".replace("-", "−")

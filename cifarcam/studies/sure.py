@@ -1,4 +1,4 @@
-"""Mistakes that good networks are sure of, sorted by whose they are."""
+"""Mistakes that networks of at least 85% accuracy are sure of, sorted by kind."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from cifarcam.runs import Run
 from cifarcam.studies import calibration
 from cifarcam.studies.agreement import GOOD_ACCURACY
 from cifarcam.studies.calibration import Scaled
-from cifarcam.studies.mistakes import RIGHT, Evidence, Kind, kinds_of
+from cifarcam.studies.inference import Effect
+from cifarcam.studies.mistakes import RIGHT, Evidence, Kind, kinds_of, share
+from cifarcam.studies.wording import listed
 
 SURE = 0.99  # a prediction above it, after the network's temperature, is sure
+NEARLY_ALL = 0.9  # share of the sure mistakes that the named networks make
 MOST_PICTURES = 60
 
 
@@ -67,8 +70,11 @@ class SureMistakes:
         Number of predictions above 99%, and of the mistakes among them.
     counts
         Of these mistakes, each `Kind`.
-    doubted
-        Share of the sure predictions, right or wrong, whose label is in doubt, %; NaN without any.
+    on_images
+        Of these mistakes, those on each image, float64, N.
+    all_mistakes
+        Of all mistakes of the network, sure or not, the share of the first two kinds, %; NaN
+        without any.
     """
 
     name: str
@@ -76,7 +82,8 @@ class SureMistakes:
     predictions: float
     mistakes: float
     counts: tuple[float, ...]
-    doubted: float
+    on_images: np.ndarray
+    all_mistakes: float
 
 
 def count(
@@ -99,8 +106,9 @@ def count(
     rows = []
     for name in sorted(predicted, key=lambda name: float((predicted[name] == labels).mean())):
         seeds, is_sure = predicted[name], confidence[name] > SURE
-        kinds = np.where(is_sure, kinds_of(seeds, labels, evidence.kinds), RIGHT)
-        doubted = is_sure & (evidence.kinds == Kind.LABEL)
+        every = kinds_of(seeds, labels, evidence.kinds)
+        kinds = np.where(is_sure, every, RIGHT)
+        wrong, not_own = every != RIGHT, (every == Kind.LABEL) | (every == Kind.PEOPLE)
         rows.append(
             SureMistakes(
                 name,
@@ -108,7 +116,8 @@ def count(
                 float(is_sure.sum(axis=1).mean()),
                 float((kinds != RIGHT).sum(axis=1).mean()),
                 tuple(float((kinds == kind).sum(axis=1).mean()) for kind in Kind),
-                100 * float(doubted.sum() / is_sure.sum()) if is_sure.any() else float("nan"),
+                (kinds != RIGHT).mean(axis=0),
+                100 * float(not_own.sum() / wrong.sum()) if wrong.any() else float("nan"),
             )
         )
     return tuple(rows)
@@ -116,75 +125,127 @@ def count(
 
 @dataclass(frozen=True)
 class SureAnswer:
-    """Whose the sure mistakes of the good networks are.
+    """Where the sure mistakes of the networks of at least 85% accuracy come from.
 
     Attributes
     ----------
-    networks, without
-        Number of good networks, and of those that make no sure mistake with any seed.
+    networks
+        Number of these networks.
     mistakes
-        Sure mistakes, summed over the good networks, each by its mean over seeds.
-    label, people, lookalike, other
-        Share of each kind, %; NaN where there is no sure mistake.
-    ratio
-        Share of the label divided by the share of doubted labels among sure predictions.
-    sentence, without_sentence
-        The result in words, and how many networks make no sure mistake, from lower case on.
+        Their sure mistakes, summed over the networks, each by its mean over seeds.
+    images
+        Number of images on which they make them.
+    label, people, together
+        Share of the first two kinds, %, each and together; with the interval over test images,
+        which counts the networks' mistakes on one image as one case. None without sure mistakes.
+    sentence
+        The result in words.
+    comparison
+        The first two kinds in all mistakes of the same networks, in words.
+    makers
+        Which networks make most sure mistakes, and which are never sure, in words.
     """
 
     networks: int
-    without: int
     mistakes: float
-    label: float
-    people: float
-    lookalike: float
-    other: float
-    ratio: float
+    images: int
+    label: Effect | None
+    people: Effect | None
+    together: Effect | None
     sentence: str
-    without_sentence: str
+    comparison: str
+    makers: str
 
 
-def answer(rows: Sequence[SureMistakes]) -> SureAnswer:
-    """Summarise `count` over the good networks."""
+def answer(rows: Sequence[SureMistakes], evidence: Evidence) -> SureAnswer:
+    """Summarise `count` over the networks of at least 85% accuracy.
+
+    Parameters
+    ----------
+    rows
+        From `count`.
+    evidence
+        What people say of the images.
+    """
     good = [row for row in rows if row.is_good]
     total = sum(row.mistakes for row in good)
-    without = sum(row.mistakes == 0 for row in good)
-    last = _without(without, len(good))
+    never = _never([row.name for row in good if not row.predictions], len(good))
     if not total:
-        none = float("nan")
-        sentence = "No good network makes a mistake that it is more than 99% sure of."
-        return SureAnswer(len(good), without, 0.0, none, none, none, none, none, sentence, last)
-    label, people, lookalike, other = (
-        100 * sum(row.counts[kind] for row in good) / total for kind in Kind
+        sentence = "None of these networks makes a mistake that it is more than 99% sure of."
+        return SureAnswer(len(good), 0.0, 0, None, None, None, sentence, "", never)
+    whole = np.sum([row.on_images for row in good], axis=0)
+    is_label, is_people = evidence.kinds == Kind.LABEL, evidence.kinds == Kind.PEOPLE
+    label, people, together = (
+        share(np.where(chosen, whole, 0.0), whole)
+        for chosen in (is_label, is_people, is_label | is_people)
     )
-    certain = [row for row in good if row.predictions]
-    doubted = sum(row.doubted * row.predictions for row in certain)
-    base = doubted / sum(row.predictions for row in certain)
-    ratio = label / base if base else float("nan")
-    sentence = _sentence(label, people)
+    images = int((whole > 0).sum())
     return SureAnswer(
-        len(good), without, total, label, people, lookalike, other, ratio, sentence, last
+        len(good),
+        total,
+        images,
+        label,
+        people,
+        together,
+        _sentence(label, people, together, images),
+        _comparison(together, [row.all_mistakes for row in good if row.mistakes]),
+        f"{_makers(good, total)} {never}".strip(),
     )
 
 
-def _without(without: int, networks: int) -> str:
-    if not without:
-        return "each of them makes such mistakes."
-    if without == networks:
-        return "none of them makes such a mistake."
-    return f"{without} of them {'makes' if without == 1 else 'make'} no such mistake with any seed."
+def _makers(good: Sequence[SureMistakes], total: float) -> str:
+    """The fewest networks that make nearly all of the sure mistakes."""
+    names, made = [], 0.0
+    for row in sorted(good, key=lambda row: -row.mistakes):
+        names.append(row.name)
+        made += row.mistakes
+        if made >= NEARLY_ALL * total:
+            break
+    if len(names) == 1:
+        return f"One network makes {100 * made / total:.0f}% of these mistakes ({names[0]})."
+    return (
+        f"Of the {len(good)} networks, {len(names)} make {100 * made / total:.0f}% of these mistakes "
+        f"({'; '.join(names)})."
+    )
 
 
-def _sentence(label: float, people: float) -> str:
-    numbers = f"(the label is in doubt in {label:.0f}%, people disagree too in {people:.0f}%)"
-    if label > 50:
-        return f"Most sure mistakes of the good networks lie with the label {numbers}."
-    if label + people > 50:
+def _never(names: Sequence[str], networks: int) -> str:
+    if not names:
+        return ""
+    if len(names) == networks:
+        return "Even after the temperature, none of these networks is ever more than 99% sure."
+    verb = "is" if len(names) == 1 else "are"
+    return f"Even after the temperature, {listed(names)} {verb} never more than 99% sure."
+
+
+def _sentence(label: Effect, people: Effect, together: Effect, images: int) -> str:
+    numbers = (
+        f"(label in doubt {label.value:.0f}%, people disagree {people.value:.0f}%, together "
+        f"{together.value:.0f}%, 95% interval {together.low:.0f}% to {together.high:.0f}% over "
+        f"{'the one image' if images == 1 else f'the {images} images'} concerned)"
+    )
+    if together.low > 50:
         return (
-            "Most sure mistakes of the good networks lie with the label or with pictures on which "
-            f"people disagree too {numbers}."
+            "Most of the networks' sure mistakes are on images whose label people doubt or on "
+            f"which they disagree {numbers}."
         )
-    return f"Most sure mistakes of the good networks are their own {numbers}."
+    if together.high < 50:
+        return f"Most of the networks' sure mistakes are their own {numbers}."
+    return (
+        "The sure mistakes on images whose label people doubt or on which they disagree are neither "
+        f"measurably more nor measurably fewer than half {numbers}."
+    )
+
+
+def _comparison(together: Effect, every: Sequence[float]) -> str:
+    low, high = min(every), max(every)
+    ends = f"{low:.0f}%" if len(every) == 1 else f"{low:.0f}% to {high:.0f}%"
+    of = f"all mistakes of the networks that make sure ones ({ends})"
+    if together.low > high:
+        return f"These two kinds are more frequent among sure mistakes than among {of}."
+    if together.high < low:
+        return f"These two kinds are less frequent among sure mistakes than among {of}."
+    return f"Their share is not measurably different from that among {of}."
 
 
 @dataclass(frozen=True)
@@ -217,7 +278,7 @@ def to_show(
     evidence: Evidence,
     most: int = MOST_PICTURES,
 ) -> tuple[Shown, ...]:
-    """The images that good networks are sure of and get wrong, grouped by kind.
+    """The images that networks of at least 85% accuracy are sure of and get wrong, by kind.
 
     An image can be of two kinds, where runs are sure of different wrong classes; it then counts
     with the class that most runs give, of equals the first class. At most `most` images are shown,

@@ -52,6 +52,16 @@ def without_validation(networks: Mapping[str, Sequence[Run]]) -> dict[str, list[
     }
 
 
+def alone_without_augmentation(name: str, networks: Mapping[str, Sequence[Run]]) -> bool:
+    """Whether a network, with those whose names begin with its name, alone lacked augmentation."""
+    plain = {
+        key
+        for key, seeds in networks.items()
+        if any(run.experiment.augmentation is None for run in seeds)
+    }
+    return plain == {key for key in networks if key.startswith(name)}
+
+
 def controls(
     correct: Mapping[str, np.ndarray], seen: np.ndarray, held_out: np.ndarray
 ) -> tuple[Control, ...]:
@@ -117,7 +127,12 @@ class Cause:
 
 
 def cause(
-    name: str, correct: Mapping[str, np.ndarray], seen: np.ndarray, held_out: np.ndarray
+    name: str,
+    correct: Mapping[str, np.ndarray],
+    seen: np.ndarray,
+    held_out: np.ndarray,
+    *,
+    alone: bool = False,
 ) -> Cause:
     """Ask a network and the others whether they remember twins, or find such images easy.
 
@@ -130,6 +145,8 @@ def cause(
     seen, held_out
         Indices of images whose twin was trained on, and of images whose twins were held out; at
         least two each.
+    alone
+        Whether it alone was trained without augmentation, see `alone_without_augmentation`.
 
     Raises
     ------
@@ -145,7 +162,11 @@ def cause(
     memory = _between(shares[seen], shares[held_out])
     more = _between((own - shares)[seen], (own - shares)[held_out])
     sentence = " ".join(
-        (_of_ease(name, ease, len(others)), _of_memory(memory), _of_more(name, more))
+        (
+            _of_ease(name, ease, len(others)),
+            _of_memory(memory, len(held_out)),
+            _of_more(name, more, alone),
+        )
     )
     return Cause(len(others), ease, memory, more, sentence)
 
@@ -161,8 +182,9 @@ def _of_ease(name: str, ease: Effect, count: int) -> str:
         who = f"the one network other than the {name} does"
     if ease.low > 0:
         return (
-            "Images with a twin are easy images. Even where every known twin was held out, "
-            f"{who} better on them than on images without a twin {_numbers(ease)}."
+            "Images with a twin are easy images, so that a high accuracy on them alone proves no "
+            f"memory. Even where every known twin was held out, {who} better on them than on images "
+            f"without a twin {_numbers(ease)}."
         )
     return (
         f"Where every known twin was held out, {who} no better beyond chance than on images "
@@ -170,22 +192,30 @@ def _of_ease(name: str, ease: Effect, count: int) -> str:
     )
 
 
-def _of_memory(memory: Effect) -> str:
+def _of_memory(memory: Effect, held_out: int) -> str:
     if memory.low > 0:
-        return f"Training on the twin helps still more {_numbers(memory)}."
+        return f"Training on the twin helps {_numbers(memory)}."
     if memory.high < 0:
-        return f"Where the twin was trained on, accuracy is lower still {_numbers(memory)}."
-    return f"Training on the twin makes no measurable difference there {_numbers(memory)}."
+        return f"Where the twin was trained on, accuracy is lower {_numbers(memory)}."
+    return (
+        f"Training on the twin makes no measurable difference to them {_numbers(memory)}. With "
+        f"{held_out} images whose twins were held out, a gain of up to {memory.high:.1f} points "
+        "cannot be excluded."
+    )
 
 
-def _of_more(name: str, more: Effect) -> str:
+def _of_more(name: str, more: Effect, alone: bool) -> str:
     if more.low > 0:
+        plain = " It is the only network here trained without augmentation." if alone else ""
         return (
-            f"The {name} seems to remember: training on the twin helps it more than the others "
-            f"{_numbers(more)}. We looked at this difference after several others, so that its "
-            "interval is a hint and no test."
+            f"The {name} may remember: training on the twin helps it more than the others "
+            f"{_numbers(more)}.{plain} We looked at this difference after several others, so that "
+            "its interval is a hint and no test."
         )
-    return f"It does not help the {name} more than the others beyond chance {_numbers(more)}."
+    return (
+        f"Training on the twin does not help the {name} more than the others beyond chance "
+        f"{_numbers(more)}."
+    )
 
 
 def _numbers(effect: Effect) -> str:

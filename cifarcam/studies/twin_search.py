@@ -41,7 +41,8 @@ class Found:
 class Search:
     """A search against the published list of test images with a near twin.
 
-    A test image counts as found when the search names at least one training image for it.
+    A test image counts as found when the search names at least one training image for it. Whether
+    the listed one is among them, see `listed_twins_named`.
 
     Attributes
     ----------
@@ -160,6 +161,49 @@ def against_list(
         answers.count((False, False)),
         unjudged,
         math.nan if unjudged else _percent(confirmed, count),
+    )
+
+
+def listed_twins_named(listed: Twins, matches: Sequence[Match], threshold: float) -> float:
+    """Share of the list's images for which a search names the listed twin itself, %.
+
+    Parameters
+    ----------
+    listed
+        The published list, not empty.
+    matches
+        Pairs of a test image and a training image, several of an image among them.
+    threshold
+        The least correlation.
+
+    Raises
+    ------
+    CifarcamError
+        When the list is empty.
+    """
+    if not len(listed.images):
+        raise CifarcamError("the list of twins is empty; give at least one pair")
+    named = {(one.query, one.reference) for one in matches if one.correlation >= threshold}
+    pairs = list(zip(listed.images.tolist(), listed.twins.tolist(), strict=True))
+    return 100 * sum(pair in named for pair in pairs) / len(pairs)
+
+
+def repeated(judged: JudgedPairs) -> str:
+    """How often a reader gave the same judgement of a pair again, in words."""
+    if not judged.repeats:
+        return "No pair was looked at again, so that we cannot tell how consistent the reader is."
+    start = (
+        f"The same reader looked at {judged.repeats} pairs again, mirrored and in another order, "
+        "and gave"
+    )
+    if judged.agreed == judged.repeats:
+        return (
+            f"{start} all {judged.repeats} the same judgement. This shows that the reader is "
+            "consistent, not that it is right."
+        )
+    return (
+        f"{start} {judged.agreed} of them the same judgement. This shows how consistent the reader "
+        "is, not whether it is right."
     )
 
 
