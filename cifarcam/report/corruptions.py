@@ -35,8 +35,8 @@ MAP_HEADER = (
     "Severity 3",
     "Severity 5",
     "Another image",
-    "Severity 5, class kept",
-    "Severity 5, class changed",
+    "Class kept",
+    "Class changed",
 )
 
 
@@ -112,7 +112,8 @@ def map_rows(maps: Sequence[Steadiness]) -> list[list[Any]]:
         [
             capital(one.network),
             capital(title(one.method)),
-            *(interval(effect, 2, signed=False) for effect in one.severities.values()),
+            *(_short(effect.value) for effect in list(one.severities.values())[:-1]),
+            interval(one.hardest, 2, signed=False),
             interval(one.control, 2, signed=False),
             *(_short(values[-1]) for values in (one.kept, one.changed)),
         ]

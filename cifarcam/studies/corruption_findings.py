@@ -419,8 +419,8 @@ def confidence(measured: Sequence[Corrupted]) -> Confidence:
         start = f"One of the {len(measured)} networks trusts itself too much on corrupted images."
     else:
         start = (
-            f"{len(over)} of the {len(measured)} networks trust themselves too much on corrupted "
-            "images."
+            f"On corrupted images {len(over)} of the {len(measured)} networks trust themselves too "
+            "much."
         )
     return Confidence(
         len(over),
