@@ -221,9 +221,10 @@ def test_inputs_that_a_chapter_read_make_it_stale(project, monkeypatch):
     settings = project / "experiments" / "mine.toml"
     settings.write_text(TINY)
     (project / "runs" / "records").mkdir(parents=True)
-    code = """from cifarcam import data, runs, training
+    code = """from cifarcam import data, report, runs, training
 training.find("mine")
 len(runs.every(data.load("sample")))
+report.computed_from()
 """
     begin_with(project, code)
     execute(project)

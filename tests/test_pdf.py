@@ -21,6 +21,8 @@ CHAPTERS = [
     "Grad-CAM: what the network looks at",
     "How far can the heatmaps be trusted?",
     "Deeper networks",
+    "Whose mistake is it?",
+    "Other pictures",
     "What each ingredient buys",
     "What became of the claims",
     "Summary and conclusion",

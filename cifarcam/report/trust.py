@@ -16,7 +16,7 @@ from cifarcam.studies.maps import Localised
 
 NONE = "–"
 METHOD_HEADER = ("Method", "Source", "Needed for an image", "Milliseconds")
-CONTROL_HEADER = ("Method", "ROAD", "Minus random map", "Minus centre blob", "Minus blurred copy")
+CONTROL_HEADER = ("Method", "Mean", "Minus random map", "Minus centre blob", "Minus blurred copy")
 NETWORK_HEADER = (
     "Network",
     "Images",
