@@ -15,6 +15,7 @@ from cifarcam import _store
 from cifarcam.figures.claims import Row
 from cifarcam.report import page
 from cifarcam.report.claims import Entry, contents, effect_text, measured
+from cifarcam.studies.wording import capital
 
 FILE = "claims.json"  # beside the first page of the book
 Groups = list[tuple[str, list[Row]]]
@@ -92,7 +93,7 @@ def _claim(entries: Sequence[Entry]) -> str:
 
 def _condition(entry: Entry) -> str:
     """A condition in MyST Markdown: verdict and finding, then rule, effect and basis."""
-    label = entry.label[:1].upper() + entry.label[1:]
+    label = capital(entry.label)
     day = date.fromisoformat(entry.since)
     lines = [
         f"*Rule*, since {day.day} {day:%B %Y} and {entry.timing}: {entry.rule}",

@@ -20,6 +20,7 @@ from cifarcam.studies.networks import LONG, SHORT
 from cifarcam.studies.peers import Likeness, PairShare
 from cifarcam.studies.relabelled import Followed, Rescored
 from cifarcam.studies.sure import Shown, SureMistakes
+from cifarcam.studies.wording import capital
 
 NONE = "–"
 CHANCE = "any image, any wrong class"
@@ -76,7 +77,7 @@ def sorted_rows(rows: Sequence[Sorted], chance: np.ndarray) -> list[list[str]]:
         first,
         *(
             [
-                _capital(row.name),
+                capital(row.name),
                 f"{row.mistakes:,.0f}",
                 *(f"{one.value:.1f} ± {(one.high - one.low) / 2:.1f}" for one in row.shares),
             ]
@@ -94,7 +95,7 @@ def sure_rows(rows: Sequence[SureMistakes]) -> list[list[str]]:
     """Rows under `SURE_HEADER`: means over seeds, the least accurate network first."""
     return [
         [
-            _capital(row.name),
+            capital(row.name),
             f"{row.predictions:,.0f}",
             f"{row.mistakes:.1f}",
             *(f"{count:.1f}" for count in row.counts),
@@ -107,7 +108,7 @@ def followed_rows(rows: Sequence[Followed]) -> list[list[str]]:
     """Rows under `FOLLOWED_HEADER`."""
     return [
         [
-            _capital(row.name),
+            capital(row.name),
             f"{row.corrected.value:.0f}",
             f"{row.undecided.value:.0f}",
             f"{row.confirmed.value:.0f}",
@@ -121,7 +122,7 @@ def rescored_rows(rows: Sequence[Rescored]) -> list[list[str]]:
     """Rows under `RESCORED_HEADER`."""
     return [
         [
-            _capital(row.name),
+            capital(row.name),
             f"{row.accuracy.value:.2f}",
             f"{row.without.value:.2f}",
             interval(row.gain_without, 2),
@@ -134,14 +135,14 @@ def rescored_rows(rows: Sequence[Rescored]) -> list[list[str]]:
 
 def pair_header(shares: Sequence[PairShare], chosen: Sequence[str]) -> tuple[str, ...]:
     """The header of `pair_rows`, which shows these networks of ours."""
-    return ("Pair", f"Published, mean of {shares[0].networks} (range)", *map(_capital, chosen))
+    return ("Pair", f"Published, mean of {shares[0].networks} (range)", *map(capital, chosen))
 
 
 def pair_rows(shares: Sequence[PairShare], chosen: Sequence[str]) -> list[list[str]]:
     """Rows of the pairs' shares of the mistakes, in percent."""
     return [
         [
-            _capital(one.pair),
+            capital(one.pair),
             f"{one.published:.1f} ({one.lowest:.1f} to {one.highest:.1f})",
             *(f"{one.ours[name]:.1f}" for name in chosen),
         ]
@@ -153,7 +154,7 @@ def likeness_rows(rows: Sequence[Likeness]) -> list[list[str]]:
     """Rows under `LIKENESS_HEADER`."""
     return [
         [
-            _capital(row.name),
+            capital(row.name),
             f"{row.accuracy:.1f}",
             f"{row.consistency:.2f}",
             NONE if np.isnan(row.consistency_of_seeds) else f"{row.consistency_of_seeds:.2f}",
@@ -171,7 +172,7 @@ def sure_pictures(groups: Sequence[Shown], dataset: Dataset) -> list[PictureGrou
     names, labels = dataset.class_names, dataset.test.labels
     return [
         PictureGroup(
-            f"{_capital(KINDS[group.kind])}: {_counted(len(group.indices), group.count)}",
+            f"{capital(KINDS[group.kind])}: {_counted(len(group.indices), group.count)}",
             dataset.test.images[group.indices],
             [
                 _title(names[labels[index]], names[predicted])
@@ -249,7 +250,3 @@ def _counted(shown: int, count: int) -> str:
     if shown == count:
         return f"{count} image{'' if count == 1 else 's'}"
     return f"{shown} of {count} images"
-
-
-def _capital(name: str) -> str:
-    return name[:1].upper() + name[1:]

@@ -18,6 +18,7 @@ from cifarcam.studies.imagenet import ImageNetMaps
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.networks import Ranked
 from cifarcam.studies.sizes import Size
+from cifarcam.studies.wording import capital
 
 NONE = "–"
 
@@ -70,7 +71,7 @@ def size_rows(sizes: Mapping[str, Size]) -> list[list[Any]]:
     """Rows under `SIZE_HEADER`: what the networks are."""
     return [
         [
-            _capital(name),
+            capital(name),
             one.depth,
             f"{one.parameters:.2f}",
             f"{one.operations:,.0f}",
@@ -84,7 +85,7 @@ def ranking_rows(ranking: Sequence[Ranked]) -> list[list[Any]]:
     """Rows under `RANKING_HEADER`: networks by accuracy, and whether each leads the next."""
     return [
         [
-            _capital(one.name),
+            capital(one.name),
             one.accuracy.count,
             interval(one.accuracy, signed=False),
             interval(one.lead) if one.lead else NONE,
@@ -99,7 +100,7 @@ def short_rows(runs: Mapping[str, Run]) -> list[list[Any]]:
     """Rows under `SHORT_HEADER`: recipe, time and accuracy of training runs of one seed."""
     return [
         [
-            _capital(name),
+            capital(name),
             run.provenance["epochs"],
             FITTED[run.experiment.data.fit],
             OPTIMISERS[run.experiment.training.optimizer],
@@ -140,7 +141,7 @@ def classical_rows(record: Mapping[str, Any], percent: Mapping[str, float]) -> l
     names = [f"{row['classifier']} on {row['features']}" for row in record["rows"]]
     return [
         [
-            _capital(name),
+            capital(name),
             f"{row['setting']} {row['chosen']:g}",
             f"{100 * row['validation'][str(row['chosen'])]:.1f}",
             f"{percent[name]:.1f}",
@@ -155,7 +156,7 @@ def association_rows(
 ) -> list[list[str]]:
     """Rows under `ASSOCIATION_HEADER`: rank correlations with Holm's p-values, one row a pair."""
     return [
-        [_capital(pair), *(_correlation(one, row) for one in (depth, accuracy, equal))]
+        [capital(pair), *(_correlation(one, row) for one in (depth, accuracy, equal))]
         for row, pair in enumerate(pair_names())
     ]
 
@@ -170,8 +171,8 @@ def seed_values(
 ) -> tuple[dict[str, tuple[float, ...]], dict[str, tuple[float, float]]]:
     """Accuracies by seed and ends of intervals, by network, for `figures.accuracy_by_seed`."""
     return (
-        {_capital(one.name): one.by_seed for one in ranking},
-        {_capital(one.name): (one.accuracy.low, one.accuracy.high) for one in ranking},
+        {capital(one.name): one.by_seed for one in ranking},
+        {capital(one.name): (one.accuracy.low, one.accuracy.high) for one in ranking},
     )
 
 
@@ -179,7 +180,7 @@ def cost_values(
     runs: Mapping[str, Run], sizes: Mapping[str, Size]
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Accuracies and costs by network, for `figures.accuracy_by_cost`."""
-    names = {name: _capital(name) for name in runs}
+    names = {name: capital(name) for name in runs}
     accuracy = {names[name]: 100 * run.metrics["test"]["accuracy"] for name, run in runs.items()}
     costs = {
         "parameters (million)": {names[name]: sizes[name].parameters for name in runs},
@@ -229,7 +230,7 @@ def _add_maps(
 ) -> None:
     for run in candidates if name != "VGG-19" else ():
         if heatmaps.are_at_hand(run, dataset):
-            maps[_capital(name)] = heatmaps.of_first_images(run, dataset)
+            maps[capital(name)] = heatmaps.of_first_images(run, dataset)
             return
 
 
@@ -281,7 +282,3 @@ def _wilson(run: Run) -> str:
 def _augmentation(run: Run) -> str:
     settings = run.experiment.augmentation
     return ", ".join(CHANGES[part] for part in settings.parts) if settings else "none"
-
-
-def _capital(name: str) -> str:
-    return name[:1].upper() + name[1:]

@@ -15,6 +15,7 @@ from cifarcam.report.page import interval
 from cifarcam.runs import Run
 from cifarcam.studies import people, people_table
 from cifarcam.studies.people_networks import AgainstPeople
+from cifarcam.studies.wording import capital
 
 SCORE_HEADER = (
     "Network",
@@ -40,7 +41,7 @@ def score_rows(found: Sequence[AgainstPeople]) -> list[list[Any]]:
     """Rows under `SCORE_HEADER`: accuracy by three measures, and cross-entropy against people."""
     return [
         [
-            _capital(one.name),
+            capital(one.name),
             interval(one.accuracy, 1, signed=False),
             f"{one.by_majority.value:.1f}",
             f"{one.by_people.value:.1f}",
@@ -55,7 +56,7 @@ def confusion_rows(found: Sequence[AgainstPeople]) -> list[list[Any]]:
     """Rows under `CONFUSION_HEADER`: rank correlations of confusions with people's."""
     return [
         [
-            _capital(one.name),
+            capital(one.name),
             f"{one.observed.value:.2f} ± {one.error:.2f}",
             f"{one.by_margins.value:.2f}",
             f"{one.beyond.value:.2f}",
@@ -72,7 +73,7 @@ def confusion_points(
     """Arguments of `figures.confusions_beside_people` for the networks of these names."""
     return {
         "people": np.array(record["facts"]["mistakes"]),
-        "networks": {_capital(one.name): one.mistakes for one in found if one.name in names},
+        "networks": {capital(one.name): one.mistakes for one in found if one.name in names},
         "pairs": people.names_of_pairs(),
     }
 
@@ -100,8 +101,8 @@ def sureness_points(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -
     """Arguments of `figures.sureness_by_agreement`."""
     return {
         "share": np.array(record["bins"]["share"], np.float64),
-        "confidence": {_capital(one.name): one.confidence for one in found},
-        "right": {_capital(one.name): one.right for one in found},
+        "confidence": {capital(one.name): one.confidence for one in found},
+        "right": {capital(one.name): one.right for one in found},
     }
 
 
@@ -151,7 +152,3 @@ def explained(
             lines.append(f"people: {CLASS_NAMES[majority[image]]}")
         titles.append("\n".join(lines))
     return pictures, gradcam(pictures, predicted[shown]), titles
-
-
-def _capital(name: str) -> str:
-    return name[:1].upper() + name[1:]

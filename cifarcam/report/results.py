@@ -13,6 +13,7 @@ from cifarcam.studies.calibration import VALIDATION, Scaled
 from cifarcam.studies.claims import Claim, Finding
 from cifarcam.studies.classes import ClassScores, Pair
 from cifarcam.studies.networks import LONG, SHORT
+from cifarcam.studies.wording import capital
 
 ACCURACY_HEADER = ("Network", "Training, as logged", "Training", "Validation", "Test")
 PAIR_HEADER = ("Pair", "First as second", "Second as first", "Share of mistakes (%)", "Rank")
@@ -35,8 +36,8 @@ DOUBT = "label in doubt"
 NETWORKS: Mapping[str, str] = {
     "baseline": "Baseline",
     "baseline-early-stopping": "Baseline, stopped early",
-    **{experiment: f"{_name[:1].upper()}{_name[1:]}" for _name, experiment in SHORT.items()},
-    **{experiment: f"{_name[:1].upper()}{_name[1:]}, long" for _name, experiment in LONG.items()},
+    **{experiment: capital(_name) for _name, experiment in SHORT.items()},
+    **{experiment: f"{capital(_name)}, long" for _name, experiment in LONG.items()},
 }
 
 

@@ -20,6 +20,7 @@ from cifarcam.studies.networks import SHORT
 from cifarcam.studies.twin_control import Control
 from cifarcam.studies.twin_search import THRESHOLDS, Found, Search
 from cifarcam.studies.twins import Gap, interval_of
+from cifarcam.studies.wording import capital
 
 GAP_HEADER = (
     "Network",
@@ -97,7 +98,7 @@ def gap_rows(found: Sequence[Gap]) -> list[list[Any]]:
     """Rows under `GAP_HEADER`."""
     return [
         [
-            gap.name[:1].upper() + gap.name[1:],
+            capital(gap.name),
             f"{gap.twins:.1f}",
             f"{gap.others:.1f}",
             interval(gap.over_images, 1),
@@ -112,7 +113,7 @@ def control_rows(found: Sequence[Control]) -> list[list[Any]]:
     """Rows under `CONTROL_HEADER`."""
     return [
         [
-            one.name[:1].upper() + one.name[1:],
+            capital(one.name),
             f"{one.seen:.1f}",
             f"{one.held_out:.1f}",
             f"{one.others:.1f}",

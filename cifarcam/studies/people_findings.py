@@ -10,6 +10,7 @@ from typing import Any
 from cifarcam.studies import inference, twins
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.people_networks import AgainstPeople
+from cifarcam.studies.wording import capital
 
 CLEARLY = -0.5  # a rank correlation nearer to 0 is called weak
 NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
@@ -55,7 +56,7 @@ def score(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Score:
     Compared with the interval over seeds, or with the single value.
     """
     best, facts = found[0], record["facts"]
-    name, value = best.name[:1].upper() + best.name[1:], best.accuracy.value
+    name, value = capital(best.name), best.accuracy.value
     low, high = (
         (value, value) if math.isnan(best.accuracy.low) else (best.accuracy.low, best.accuracy.high)
     )
