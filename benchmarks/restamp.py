@@ -4,22 +4,24 @@ A change of code that does not change a measurement, such as a move of modules, 
 digest of its code. This script measures a part of each record again and, where every number agrees
 within `ROUNDING`, writes the record with the present module and digest:
 
-    python benchmarks/restamp.py architecture-search classical faithfulness
+    python benchmarks/restamp.py ablation architecture-search classical faithfulness
 
 A record that cannot be checked within minutes is made again by `cifarcam measure`.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
-from cifarcam import _store, data, runs
+from cifarcam import _store, data, runs, training
 from cifarcam.errors import CifarcamError
-from cifarcam.studies import architecture_search, classical, faithfulness, measurements
+from cifarcam.studies import ablation, architecture_search, classical, faithfulness, measurements
 from cifarcam.studies.packing import unpacked
+from cifarcam.training.experiment import Experiment
 
 # Of a mean over 32 images. On another processor two pixels of nearly equal value can swap in the
 # order of removal, which changed one mean by 8e-5; all other means agree to 1e-7.
@@ -36,6 +38,46 @@ def check_search(record: Mapping[str, Any]) -> float:
     return max(
         abs(history[key][-1] - chosen[key]) for key in ("train_accuracy", "validation_accuracy")
     )
+
+
+class _EpochDone(Exception):
+    """One epoch has been trained."""
+
+
+def check_ablation(record: Mapping[str, Any]) -> float:
+    """Difference in the first epoch of each training run, trained again for the first seed."""
+    dataset = data.load()
+    chain = [step for step in ablation.steps() if not step.views]
+    stored = [step for step in record["steps"] if not step["views"]]
+    if [step.ingredient for step in chain] != [step["ingredient"] for step in stored]:
+        return np.inf
+    experiments = [step.experiment for step in chain] + list(
+        ablation.dropout_experiments().values()
+    )
+    entries = [*stored, *record["dropout"]]
+    greatest = 0.0
+    for settings, entry in zip(experiments, entries, strict=True):
+        first = entry["trainings"][0]
+        again = _first_epoch(settings.with_changes(seed=first["seed"]), dataset)
+        kept = first["history"][0]
+        gap = max(abs(again[key] - kept[key]) for key in kept if key not in ("epoch", "seconds"))
+        print(f"  {entry.get('ingredient', entry.get('rate'))}: {gap:.1e}", flush=True)
+        greatest = max(greatest, gap)
+    return greatest
+
+
+def _first_epoch(settings: Experiment, dataset: data.Dataset) -> dict[str, float]:
+    """What the history of a training run says of its first epoch."""
+    epochs = []
+
+    def stop(progress: training.Progress) -> None:
+        if progress.history:
+            epochs.append(asdict(progress.history[0]))
+            raise _EpochDone
+
+    with contextlib.suppress(_EpochDone):
+        training.train(settings, dataset, report=stop)
+    return epochs[0]
 
 
 def check_classical(record: Mapping[str, Any]) -> float:
@@ -83,6 +125,7 @@ def _gap(again: str, stored: str) -> float:
 
 
 CHECKS: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
+    "ablation": check_ablation,
     "architecture-search": check_search,
     "classical": check_classical,
     "faithfulness": check_faithfulness,

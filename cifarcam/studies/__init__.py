@@ -20,6 +20,7 @@ __all__ = [
     "comparison",
     "confidence",
     "confusion_pairs",
+    "corrupted_maps",
     "corruption_findings",
     "corruptions",
     "depth",

@@ -1,4 +1,4 @@
-"""What the record ``corruptions`` says of heatmaps: how much of them stays under corruption."""
+"""What the record ``corrupted-maps`` says of heatmaps: how much of them stays under corruption."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from cifarcam.studies.comparison import mean_over_images, title
+from cifarcam.studies.corrupted_maps import SEVERITIES
 from cifarcam.studies.corruption_findings import NOT_YET, called
-from cifarcam.studies.corruptions import HEATMAP_SEVERITIES
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.packing import unpacked
 from cifarcam.studies.wording import listed
@@ -57,7 +57,7 @@ def steadiness(record: Mapping[str, Any] | None) -> list[Steadiness]:
             method,
             {
                 severity: mean_over_images(unpacked(text))
-                for severity, text in zip(HEATMAP_SEVERITIES, one["images"], strict=True)
+                for severity, text in zip(SEVERITIES, one["images"], strict=True)
             },
             mean_over_images(unpacked(one["control"])),
             tuple(np.array(one["kept"], float)),
