@@ -1,5 +1,8 @@
 """Findings, rows and figures from hand-made records of corrupted images."""
 
+import types
+
+import keras
 import numpy as np
 import pytest
 
@@ -7,9 +10,9 @@ from cifarcam import data, figures, runs
 from cifarcam.data.corruptions import KINDS, SEVERITIES
 from cifarcam.errors import CifarcamError
 from cifarcam.report import corruptions as page
+from cifarcam.studies import corrupted_maps, corruptions, measurements, steady_maps
 from cifarcam.studies import corruption_findings as findings
-from cifarcam.studies import corruptions, measurements, steady_maps
-from cifarcam.studies.packing import packed
+from cifarcam.studies.packing import packed, unpacked
 
 COUNT = 800  # images that all networks classify
 
@@ -343,3 +346,64 @@ def test_the_measurement_goes_on_from_its_record(small, monkeypatch):
     asked.clear()
     assert len(list(corruptions.measure())) == 5
     assert len(asked) == 4
+
+
+def small_network(weights, bias):
+    """A network of one convolution; its dense layer has these weights, 4 x 3, and this bias."""
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="softplus"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3),
+        ]
+    )
+    model.layers[-1].set_weights([np.asarray(weights, np.float32), np.asarray(bias, np.float32)])
+    return model
+
+
+@pytest.fixture
+def maps_of(monkeypatch):
+    """What the record of maps says of a network, whose copies of images are given by severity."""
+    monkeypatch.setattr(corrupted_maps, "KINDS", ("noise",))
+    monkeypatch.setattr(corrupted_maps, "METHODS", ("saliency",))
+
+    def measure(model, images, copies):
+        monkeypatch.setattr(
+            corrupted_maps, "corrupt", lambda _, kind, severity, seed: copies[severity]
+        )
+        run = types.SimpleNamespace(name="small", model=lambda: model)
+        return corrupted_maps.explained(run, images)["saliency"]
+
+    return measure
+
+
+def test_maps_of_unchanged_images_stay_and_those_of_other_images_are_the_control(maps_of):
+    images = data.load("sample").test.images[:6]
+    weights = np.random.default_rng(0).normal(size=(4, 3))
+    # All images have class 0, so that another image's map is explained for the same class.
+    model = small_network(weights, [50, 0, 0])
+    part = maps_of(model, images, {1: images, 3: np.roll(images, 1, axis=0), 5: images})
+    unchanged, other, _ = (unpacked(text) for text in part["images"])
+    np.testing.assert_allclose(unchanged, 1, atol=1e-4)
+    np.testing.assert_allclose(other, unpacked(part["control"]), atol=1e-4)
+    assert np.ptp(other) > 0.01
+    assert part["kinds"] == [[1, pytest.approx(other.mean(), abs=1e-4), 1]]
+    assert part["kept"] == part["kinds"][0] and part["changed"] == [None] * 3
+
+
+def test_maps_are_split_by_whether_the_class_stays(maps_of):
+    images = data.load("sample").test.images[:6]
+    # With kernels of ones, the mean activation is 27 times the mean colour m (0-1): the scores are
+    # 212 - 108 m and 108 m, and only a white picture has class 1.
+    model = small_network([[-1, 1, 0]] * 4, [212, 0, -1e6])
+    model.layers[1].set_weights([np.ones((3, 3, 3, 4), np.float32), np.zeros(4, np.float32)])
+    half = np.where(np.arange(6)[:, None, None, None] < 3, images, 255).astype(np.uint8)
+    part = maps_of(model, images, {1: images, 3: np.full_like(images, 255), 5: half})
+    kept, changed = part["kept"], part["changed"]
+    assert kept[:2] == [1, None] and changed[0] is None
+    assert kept[2] == 1 and changed[1] == pytest.approx(
+        np.mean(unpacked(part["images"][1])), abs=1e-4
+    )
+    assert changed[2] == pytest.approx(np.mean(unpacked(part["images"][2])[3:]), abs=1e-4)
