@@ -307,7 +307,7 @@ def test_a_kind_is_classified_at_every_severity():
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
-    """The measurement with two networks that see brightness, 16 images, and no heatmaps."""
+    """The measurement with two networks that see brightness, on 40 shared images."""
     dataset = data.load("sample")
     run = type(
         "R",

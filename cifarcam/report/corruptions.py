@@ -28,12 +28,12 @@ HEADER = (
     "Calibration error, corrupted (%)",
 )
 GAIN_HEADER = ("Kind", "Difference (points)", "Kind", "Difference (points)")
-MAP_HEADER = (
+MAP_HEADER = (  # the numbers are severities; the caption says so
     "Network",
     "Method",
-    "Severity 1",
-    "Severity 3",
-    "Severity 5",
+    "1",
+    "3",
+    "5",
     "Another image",
     "Class kept",
     "Class changed",
