@@ -1,8 +1,8 @@
-"""Our own layers and iterations beside Keras's, forward and backward pass, in turn.
+"""Our own layers, iterations and resizing beside Keras's and TensorFlow's, in turn.
 
     python benchmarks/parts.py
 
-Prints for each part the median time of ours and of Keras's and their ratio.
+Prints for each part the median time of ours and of theirs and their ratio.
 """
 
 import statistics
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from cifarcam import _devices
 from cifarcam.models import layers
-from cifarcam.training import optimization
+from cifarcam.training import augment, optimization
 
 ROUNDS = 9
 SHAPE = (500, 15, 15, 256)  # a feature map of the speedrun
@@ -50,7 +50,7 @@ def main():
     _devices.prepare()
     keras.utils.set_random_seed(0)
     print(f"{_devices.describe()['device']}, bfloat16 units: {_devices.bfloat16_units()}")
-    print(f"{'':44s} {'ours':>11s} {'Keras':>11s} {'ratio':>6s}")
+    print(f"{'':44s} {'ours':>11s} {'theirs':>11s} {'ratio':>6s}")
     precision = _devices.resolve_precision("auto")
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
     batch = tf.cast(tf.random.normal(SHAPE), precision)
@@ -69,6 +69,13 @@ def main():
     for shape in KERNELS:
         kernel = tf.random.normal(shape)
         compare(f"orthogonalising {shape[0]} x {shape[1]}", *map(tf.function, iterations), kernel)
+    images = tf.cast(tf.random.uniform((500, 32, 32, 3), 0, 256, tf.int32), tf.uint8)
+    for side in (20, 24):
+        resizes = (
+            lambda x, side=side: augment.shrink(x, side),
+            lambda x, side=side: tf.image.resize(x, (side, side), antialias=True),
+        )
+        compare(f"500 images shrunk to {side} x {side}", *map(tf.function, resizes), images)
 
 
 if __name__ == "__main__":

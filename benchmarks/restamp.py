@@ -18,8 +18,18 @@ from typing import Any
 import numpy as np
 
 from cifarcam import _store, data, runs, training
+from cifarcam.data.corruptions import KINDS, SEVERITIES
 from cifarcam.errors import CifarcamError
-from cifarcam.studies import ablation, architecture_search, classical, faithfulness, measurements
+from cifarcam.studies import (
+    ablation,
+    architecture_search,
+    classical,
+    corruptions,
+    faithfulness,
+    faithfulness_values,
+    leave_one_out,
+    measurements,
+)
 from cifarcam.studies.packing import unpacked
 from cifarcam.training.experiment import Experiment
 
@@ -66,6 +76,15 @@ def check_ablation(record: Mapping[str, Any]) -> float:
     return greatest
 
 
+def check_leave_one_out(record: Mapping[str, Any]) -> float:
+    """Difference in the accuracies of the full recipe, trained again for the first seed."""
+    full = leave_one_out.experiments()[leave_one_out.FULL]
+    (stored,) = (arm for arm in record["arms"] if arm["removed"] == leave_one_out.FULL)
+    first = stored["trainings"][0]
+    again = ablation.train_once(full.with_changes(seed=first["seed"]), data.load())
+    return max(abs(again[k] - v) for k, v in first.items() if k.startswith(("train", "validation")))
+
+
 def _first_epoch(settings: Experiment, dataset: data.Dataset) -> dict[str, float]:
     """What the history of a training run says of its first epoch."""
     epochs = []
@@ -95,6 +114,28 @@ def check_classical(record: Mapping[str, Any]) -> float:
     return differing
 
 
+def check_corruptions(record: Mapping[str, Any]) -> float:
+    """Largest share of images that are right now and were not, or the reverse.
+
+    Every kind is classified again at all severities, by one network each.
+    """
+    dataset = data.load()
+    shared = corruptions.balanced(dataset.test.labels, record["images"])
+    greatest = 0.0
+    for place, network in enumerate(corruptions.NETWORKS):
+        model = runs.load(network.experiment, seed=0, dataset=dataset).model()
+        for kind in KINDS[place :: len(corruptions.NETWORKS)]:
+            again = corruptions.classified(model, kind, dataset.test, shared, shared)
+            stored = record["networks"][network.name]["kinds"][kind]
+            before, now = (
+                corruptions.from_bits(one["right"], len(SEVERITIES)) for one in (stored, again)
+            )
+            gap = float((before != now).mean())
+            print(f"  {network.name}, {kind}: {gap:.1e}", flush=True)
+            greatest = max(greatest, gap)
+    return greatest
+
+
 def check_faithfulness(record: Mapping[str, Any]) -> float:
     """Largest difference of any map's mean over the first images, for any metric and network."""
     dataset = data.load()
@@ -111,7 +152,7 @@ def check_faithfulness(record: Mapping[str, Any]) -> float:
         gap = max(
             _gap(entry["values"][measure], stored["maps"][name]["values"][measure])
             for name, entry in again["maps"].items()
-            for measure in faithfulness.MEASURES
+            for measure in faithfulness_values.MEASURES
         )
         print(f"  {stored['name']}: {gap:.1e}")
         greatest = max(greatest, gap)
@@ -128,7 +169,9 @@ CHECKS: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
     "ablation": check_ablation,
     "architecture-search": check_search,
     "classical": check_classical,
+    "corruptions": check_corruptions,
     "faithfulness": check_faithfulness,
+    "leave-one-out": check_leave_one_out,
 }
 
 

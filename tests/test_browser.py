@@ -122,9 +122,9 @@ def test_theme_stays_on_the_next_page(open_page):
             break
         button.click()
     assert page.evaluate(theme) == "dark"
-    page.locator("article a[href*='.html']").first.click()
-    page.wait_for_load_state()
-    assert page.evaluate(theme) == "dark"
+    with page.expect_navigation():
+        page.locator("article a[href*='.html']").first.click()
+    page.wait_for_function(f"{theme} === 'dark'")
 
 
 @pytest.mark.slow

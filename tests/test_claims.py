@@ -131,7 +131,6 @@ def test_phrases_have_a_typeset_minus_and_speak_of_one_seed():
     assert (
         phrases.points(replace(effect(NAN, NAN, count=1), value=-2.0)) == "(−2.0 points, one seed)"
     )
-    assert phrases.signed(-0.126, 2) == "−0.13"
     assert (phrases.seeds(1), phrases.seeds(3)) == ("one seed", "3 seeds")
     assert (phrases.p_value(0.0009), phrases.p_value(0.001)) == ("p < 0.001", "p = 0.001")
 

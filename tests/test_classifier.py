@@ -491,7 +491,10 @@ class Tokens(layers.Layer):
         _, height, width, channels = x.shape
         if self.way == "cond":
             return ops.cond(ops.mean(x) > -1, lambda: self.inner(x), lambda: x)
-        batch = ops.shape(x)[0] if self.way == "shape" else -1
+        batch = ops.shape(x)[0] if self.way in ("shape", "two open sizes") else -1
+        if self.way == "two open sizes":
+            x = self.inner(ops.reshape(x, (batch, -1, channels)))
+            return ops.reshape(x, (batch, height, width, channels))
         if self.way == "windows":
             count = ops.shape(x)[0] * 2
             parts = self.inner(ops.reshape(x, (count, height // 2, width, channels)))
@@ -528,7 +531,10 @@ def token_model(way):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [token_layer, token_model])
-@pytest.mark.parametrize(("way", "opens"), [("shape", True), ("windows", False), ("cond", False)])
+@pytest.mark.parametrize(
+    ("way", "opens"),
+    [("shape", True), ("two open sizes", True), ("windows", False), ("cond", False)],
+)
 def test_layers_that_use_the_batch_size_are_opened_or_stay_whole(make, way, opens, images):
     model = make(way)
     assert_equal_to_prediction(model, images, 1e-5)
@@ -602,7 +608,7 @@ def test_float16_keeps_small_gradients_and_does_not_overflow(side, deviation):
 def test_float16_scale_does_not_depend_on_the_batch():
     half = under("mixed_float16", lambda: flat_network(32, 3e3))
     pixels = np.random.default_rng(0).random((3, 32, 32, 3)).astype(np.float32)
-    pixels *= np.array([255, 1, 0])[:, np.newaxis, np.newaxis, np.newaxis]
+    pixels *= np.array([255, 2, 0])[:, np.newaxis, np.newaxis, np.newaxis]
     explainer = explain.Saliency(half)
     alone = [explainer.signed_maps(pixels[n : n + 1], 0)[0] for n in range(3)]
     np.testing.assert_allclose(explainer.signed_maps(pixels, 0), alone, rtol=1e-5)
@@ -635,15 +641,84 @@ def test_default_layer_is_no_padding():
 
 
 @pytest.mark.parametrize(
+    "last",
+    [
+        layers.Dropout(0.3),
+        layers.SpatialDropout2D(0.3),
+        layers.GaussianNoise(1.0),
+        layers.Identity(),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_default_layer_is_none_that_only_acts_in_training(last, images):
+    """Behind a pooling it would show the pooled map."""
+    inputs = keras.Input(SHAPE)
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(layers.Rescaling(1 / 255)(inputs))
+    x = layers.Flatten()(last(layers.MaxPooling2D()(x)))
+    explainer = explain.GradCAM(keras.Model(inputs, layers.Dense(3)(x)))
+    assert explainer.layer == "conv"
+    assert explainer.signed_maps(images).shape == (len(images), SHAPE[0] - 2, SHAPE[1] - 2)
+
+
+def test_default_layer_of_a_network_that_reads_along_an_open_width():
+    """The columns of its last map are a sequence, and no tokens of a vision transformer."""
+    inputs = keras.Input((16, None, 1))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu")(layers.Rescaling(1 / 255)(inputs))
+    x = layers.Conv2D(4, (16, 3), activation="relu", name="columns")(x)
+    x = layers.Dense(5, activation="relu")(layers.Reshape((-1, 4))(x))
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(x)))
+    assert explain.GradCAM(model).layer == "columns"
+
+
+def branched(stem=(), side=None):
+    """The means of two maps of the same images, joined; `side` takes the place of the second."""
+    inputs = keras.Input(SHAPE)
+    x = layers.Rescaling(1 / 255)(inputs)
+    for layer in stem:
+        x = layer(x)
+    first = layers.Conv2D(3, 3, activation="relu", name="first")(x)
+    second = layers.Conv2D(3, 5, activation="relu", name="second")(x) if side is None else side(x)
+    means = [layers.GlobalAveragePooling2D()(each) for each in (first, second)]
+    return keras.Model(inputs, layers.Dense(2, name="top")(layers.Concatenate()(means)))
+
+
+@pytest.mark.slow
+def test_default_layer_has_all_evidence_or_none_is_the_default(images):
+    """Where two maps lead to the score, each map of its own shows half of the evidence."""
+    model = branched()
+    with pytest.raises(CifarcamError, match=r"made of 2 maps.*give layer=\['\w+', '\w+'\]") as e:
+        explain.GradCAM(model)
+    assert "'first'" in str(e.value) and "'second'" in str(e.value)
+    assert explain.GradCAM(model, ["first", "second"])(images).shape == (6, 16, 16)
+    assert explain.Saliency(model)(images).any()
+    stem = [layers.Conv2D(4, 3, activation="relu", name="stem"), layers.MaxPooling2D(name="pool")]
+    assert explain.GradCAM(branched(stem)).layer == "stem"
+    # What bypasses the only map is no map.
+    assert explain.GradCAM(branched(side=lambda x: x)).layer == "first"
+    # Images that are only normalised are no evidence.
+    assert explain.GradCAM(branched([layers.BatchNormalization()], lambda x: x)).layer == "first"
+
+
+def test_default_layer_is_a_cut_though_a_later_map_is_none(images):
+    """Weights of an attention pooling come last, and are no evidence."""
+    inputs = keras.Input(SHAPE)
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(layers.Rescaling(1 / 255)(inputs))
+    weights = layers.Softmax(axis=1)(layers.Flatten()(layers.Conv2D(1, 1, name="weights")(x)))
+    pooled = layers.Dot(axes=1)([weights, layers.Reshape((-1, 4))(x)])
+    model = keras.Model(inputs, layers.Dense(2, name="top")(pooled))
+    assert explain.GradCAM(model).layer == "conv"
+
+
+@pytest.mark.parametrize(
     ("name", "layer"),
     [
-        pytest.param("alexnet", "pool5", marks=pytest.mark.slow),
-        ("baseline", "pool3"),
-        pytest.param("custom-cnn-attention", "pool3", marks=pytest.mark.slow),
+        pytest.param("alexnet", "conv5", marks=pytest.mark.slow),
+        ("baseline", "conv3"),
+        pytest.param("custom-cnn-attention", "attention3_scale", marks=pytest.mark.slow),
         pytest.param("densenet-bc", "final_relu", marks=pytest.mark.slow),
         pytest.param("resnet18", "stage4_block2_relu2", marks=pytest.mark.slow),
         pytest.param("speedrun", "relu3b", marks=pytest.mark.slow),
-        pytest.param("transformer", "pool2", marks=pytest.mark.slow),
+        pytest.param("transformer", "encoder2_add2", marks=pytest.mark.slow),
         pytest.param("vgg19", "block5_relu4", marks=pytest.mark.slow),
     ],
 )
@@ -666,8 +741,10 @@ def test_models_of_one_batch_size_are_explained_or_refused(size, images):
     model = of_fixed_batch(size, (-1, 14 * 14 * 4))
     own = np.concatenate([model(images[n : n + size] * 1.0) for n in range(0, 4, size)])
     np.testing.assert_allclose(explain.Classifier(model).probabilities(images)[:4], own, atol=1e-5)
-    with pytest.raises(CifarcamError, match=f"only takes batches of {size}"):
+    message = rf"only takes batches of {size}.*batch size open \([Mm]atrix.*\)"
+    with pytest.raises(CifarcamError, match=message) as refusal:
         explain.Classifier(of_fixed_batch(size, (size, -1)))
+    assert "\n" not in str(refusal.value)
 
 
 def channels_first(shape=(3, 16, 24)):
@@ -740,6 +817,51 @@ def test_models_of_any_size_are_compared_at_a_fitting_size():
     ):  # for which TensorFlow returns arbitrary values
         with pytest.raises(CifarcamError, match="fails on images of shape"):
             explain.GradCAM(network([dense("softmax")]))(small)
+
+
+def of_any_size():
+    """Half the size and back, joined: an odd size does not fit."""
+    inputs = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu")(layers.Rescaling(1 / 255)(inputs))
+    down = layers.Conv2D(4, 3, strides=2, padding="same", name="down")(x)
+    x = layers.Concatenate()([x, layers.UpSampling2D()(down)])
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(x))
+    return keras.Model(inputs, dense("softmax")(x))
+
+
+def test_pictures_of_many_sizes_need_no_graph_of_their_own(monkeypatch):
+    model = of_any_size()
+    explainer = explain.GradCAM(model, "conv")
+    traces, own = [], type(explainer.classifier.flat).outputs
+    monkeypatch.setattr(
+        type(explainer.classifier.flat),
+        "outputs",
+        lambda flat, images: traces.append(images.shape) or own(flat, images),
+    )
+    rng = np.random.default_rng(0)
+    for height, width in ((32, 40), (64, 32), (20, 48), (22, 50)):
+        pixels = rng.integers(0, 256, (2, height, width, 3)).astype(np.uint8)
+        assert explainer(pixels).shape == (2, height, width)
+        np.testing.assert_allclose(
+            explainer.classifier.probabilities(pixels), predicted(model, pixels), atol=1e-5
+        )
+    assert traces == [(1, 20, 48, 3)]  # the one size that is smaller than those before
+
+
+def test_size_that_does_not_fit_is_named():
+    explainer = explain.GradCAM(of_any_size(), "conv")
+    for size in ((33, 40), (21, 21)):
+        for call in (explainer, explainer.classifier.scores):
+            message = rf"the model fails on images of shape \({size[0]}, {size[1]}, 3\): "
+            with pytest.raises(CifarcamError, match=message) as refusal:
+                call(np.zeros((1, *size, 3)))
+            assert "\n" not in str(refusal.value)
+
+
+def test_class_count_says_that_one_unit_counts_as_two():
+    one, two = (explain.Classifier(ending(dense(units=n))).class_count for n in (1, 2))
+    assert two == "2 classes"
+    assert one.startswith("2 classes (its one output unit") and "give a score" in one
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from helpers import TINY
 from PIL import Image
 
-from cifarcam import _store, cli, data, explain, figures, runs
+from cifarcam import _store, cli, data, explain, runs
 from cifarcam.errors import CifarcamError
 
 RUNS = Path(__file__).parents[1] / "runs"
@@ -149,7 +149,8 @@ def test_explain_explains_pictures_by_a_model_file(folder):
         "own.png"
     )
     command = ["explain", "own.png", "--model", "my.keras", "--classes", "labels.txt"]
-    done = call(*command, "--scale", "255", "--target", "bee", "-o", "own.svg")
+    command += ["--input-range", "0,1"]
+    done = call(*command, "--target", "bee", "-o", "own.svg")
     assert done.exit_code == 0, done.output
     grey = Image.fromarray(explain.read_picture(folder / "own.png", (24, 20))).convert("L")
     row = explain.read_model(folder / "my.keras").predict(
@@ -160,7 +161,7 @@ def test_explain_explains_pictures_by_a_model_file(folder):
     for words, *wrong in (
         ("no class 'dog'; give a number from 0 to 2, or a name: ant, bee, cow", "--target", "dog"),
         ("no layer 'nosuch'", "--layer", "nosuch"),
-        ("scale is 0.0", "--scale", "0"),
+        ("input_range is (0.0, 0.0)", "--input-range", "0,0"),
         ("own.png: not a model", "--model", "own.png"),
         ("none.keras: no such file", "--model", "none.keras"),
         ("2 class names for the model's 3", "--classes", "two.txt"),
@@ -194,7 +195,11 @@ def test_explain_help_lists_every_method():
         (["explain", "none.png", "--run", "tiny"], "none.png: no such file"),
         (["explain", "none.png", "--method", "magic"], "'magic' is not one of grad-cam"),
         (["explain", "none.png", "-o", "out.gif"], "out.gif: give a name that ends in"),
-        (["explain", "pic.png", "--run", "tiny", "--scale", "255"], "--scale is for a --model"),
+        (["explain", "pic.png", "--input-range", "0,1"], "--input-range is for a --model"),
+        (["explain", "pic.png", "--preprocess", "vgg16"], "--preprocess is for a --model"),
+        (["explain", "pic.png", "--import", "layers"], "--import is for a --model"),
+        (["explain", "pic.png", "--tokens", "2,2"], "--tokens is for a --model"),
+        (["explain", "."], "pic.png: the file is empty"),
         (
             ["explain", "pic.png", "--run", "tiny", "--model", "x.keras"],
             "leave them out with --model",
@@ -275,11 +280,11 @@ def test_explain_shows_names_of_any_kind_in_figure_and_terminal(own):
         done = call(*command, "--target", "$$", "-o", f"figure.{ending}")
         assert done.exit_code == 0, done.output
         lines = done.output.strip().splitlines()
-        assert len(lines) == len(names) + 1
+        assert len(lines) == len(names) + 2
         assert lines[0].startswith("5$ or 6$.png: ")
         assert lines[3].startswith("new line.png: ")
         assert lines[5].startswith("caf\ufffd.png: ")
-        assert all("$$ " in line and "US$ \u72ac" in line for line in lines[:-1])
+        assert all("$$ " in line and "US$ \u72ac" in line for line in lines[:-2])
 
 
 def test_explain_escapes_letters_that_the_terminal_lacks(own):
@@ -288,13 +293,6 @@ def test_explain_escapes_letters_that_the_terminal_lacks(own):
     done = CliRunner(charset="latin-1").invoke(cli.main, command)
     assert done.exit_code == 0, done.output
     assert done.output.startswith("\\u732b.png: class ")
-
-
-def test_explain_refuses_more_pictures_than_a_figure_holds(own, monkeypatch):
-    monkeypatch.setattr(figures, "MOST_ROWS", 2)
-    arguments = ["own.png"] * 3 + ["--model", "my.keras"]
-    assert call("explain", *arguments[1:]).exit_code == 0
-    assert "give at most 2" in call("explain", *arguments).output
 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "pipe"])
@@ -395,7 +393,7 @@ def test_explain_of_a_model_file_needs_only_the_base_installation(own):
     (own / "own.svg").unlink()
     helped, explained, listed = without_extras(own, [["--help"], command, ["explain", "--help"]])
     assert helped.startswith("0 Usage")
-    assert re.fullmatch(r"0 own.png: class \d .*% / wrote own.svg / ", explained)
+    assert re.fullmatch(r"0 own.png: class \d .*% / Grad-CAM .* / wrote own.svg / ", explained)
     assert (own / "own.svg").read_bytes() == expected
     assert all(f"  {name} " in listed for name in explain.METHODS)
 

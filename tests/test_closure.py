@@ -67,7 +67,7 @@ def test_code_digest_ignores_comments_docstrings_and_the_order_of_imports(packag
             {"ablation", "architecture_search", "faithfulness"},
         ),
         (
-            "explain/metrics/robustness/sensitivity.py",
+            "explain/metrics/robustness.py",
             "import numpy as np\n",
             "import itertools\n\nimport numpy as np\n",
             {"faithfulness"},

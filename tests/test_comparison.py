@@ -199,11 +199,36 @@ def test_beating_everywhere_names_the_methods():
     for metric, seeds in some.items():
         for one in seeds:
             one["hires-cam"] = one["hires-cam"] + 0.2 * comparison.BETTER[metric]
-    assert comparison.beating_everywhere(some).startswith("HiResCAM beats the centre blob")
+    assert comparison.beating_everywhere(some).startswith("HiResCAM alone beats the centre blob")
     for metric, seeds in some.items():
         for one in seeds:
             one["grad-cam"] = one["grad-cam"] + 0.2 * comparison.BETTER[metric]
     assert comparison.beating_everywhere(some).startswith("Every method beats")
+
+
+def test_beating_everywhere_is_corrected_for_all_methods_that_could_be_named():
+    """A difference of p = 0.004 is beyond chance among three tests, and not among thirteen."""
+    names = [name for name in explain.METHODS if name not in comparison.CONTROLS][:13]
+    spread = np.resize([1.0, -1.0], 100)
+    p, error = 0.004, spread.std(ddof=1) / 10
+    shift = stats.t.isf(p / 2, 99) * error
+
+    def values(metric, some):
+        better = spread + shift * comparison.BETTER[metric]
+        return [{"centre": np.zeros(100)} | dict.fromkeys(some, better)]
+
+    for some, words in ((names[:3], "Every method"), (names, "No method")):
+        by_metric = {metric: values(metric, some) for metric in comparison.HEADLINE}
+        assert comparison.beating_everywhere(by_metric).startswith(words)
+        counts = {
+            comparison.against_control(
+                comparison.agreed([comparison.against_controls(one, metric) for one in seeds]),
+                "centre",
+                metric,
+            ).better
+            for metric, seeds in by_metric.items()
+        }
+        assert counts == {len(some) if words == "Every method" else 0}
 
 
 def test_stability_is_the_mean_rank_correlation_of_pairs():
@@ -304,6 +329,21 @@ def test_localised_counts_recognition_and_compares_with_chance():
     assert grids({"grad-cam": 0.3}).sentence.startswith("No method")
     assert grids({"grad-cam": 0.3}, tiles=4).sentence.startswith("Every method")
     assert "recognises no grid" in grids({}, recognised=0).sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "signed", "text"),
+    [
+        (-0.126, 2, False, "−0.13"),
+        (-0.004, 2, False, "0.00"),
+        (-0.04, 1, True, "+0.0"),
+        (2.0, 1, True, "+2.0"),
+        (2.0, 0, False, "2"),
+        (math.nan, 1, True, "+nan"),
+    ],
+)
+def test_number_has_a_typeset_minus_and_zero_has_none(value, digits, signed, text):
+    assert wording.number(value, digits, signed=signed) == text
 
 
 def test_listed_is_an_english_list():

@@ -389,8 +389,8 @@ def test_maps_of_unchanged_images_stay_and_those_of_other_images_are_the_control
     np.testing.assert_allclose(unchanged, 1, atol=1e-4)
     np.testing.assert_allclose(other, unpacked(part["control"]), atol=1e-4)
     assert np.ptp(other) > 0.01
-    assert part["kinds"] == [[1, pytest.approx(other.mean(), abs=1e-4), 1]]
-    assert part["kept"] == part["kinds"][0] and part["changed"] == [None] * 3
+    assert part["kinds"] == [pytest.approx([1, other.mean(), 1], abs=1e-4)]
+    assert part["kept"] == pytest.approx(part["kinds"][0]) and part["changed"] == [None] * 3
 
 
 def test_maps_are_split_by_whether_the_class_stays(maps_of):

@@ -10,6 +10,7 @@ import tomllib
 
 import pytest
 from helpers import ROOT
+from PIL import Image
 
 from cifarcam import _closure
 
@@ -22,11 +23,12 @@ PARTS = {
     "figures": None,
     "errors": None,
     "cli": None,
+    "models": None,
+    "pretrained": None,
     "data": "train",
     "data.quality": "train",
     "evaluation": "train",
-    "models": "train",
-    "models.pretrained": "train",
+    "pretrained.resnet18": "train",
     "training": "train",
     "runs": "train",
     "studies.ablation": "train",
@@ -79,13 +81,18 @@ for part in PARTS:
         importlib.import_module(f"cifarcam.{part}")
     except Exception as error:
         said[part] = f"{type(error).__name__}: {error}"
+THEN
 print(json.dumps([said, [name for name in sys.modules if name.startswith("cifarcam.")]]))
 """
 
 
-def importing(parts, blocked):
-    """What importing some parts in one process raises, by part, and the modules it has then."""
+def importing(parts, blocked, then=""):
+    """What importing some parts in one process raises, by part, and the modules it has then.
+
+    `then` is code that runs last; it may use `said`, by part, for more.
+    """
     script = BLOCK.replace("BLOCKED", repr(sorted(blocked))).replace("PARTS", repr(list(parts)))
+    script = script.replace("THEN", then)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
@@ -122,6 +129,35 @@ def test_explainer_imports_no_other_part():
     assert {name.split(".")[1] for name in names} == {"explain", "errors"}
 
 
+# A small network in the place of EfficientNet-Lite0; where ResNet-18 comes from stays as it is.
+EXPLAINED = """
+import keras
+from click.testing import CliRunner
+from cifarcam import cli
+from cifarcam.pretrained import networks
+image = keras.Input((32, 32, 3))
+x = keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(image))
+x = keras.layers.Dense(1000, "softmax")(keras.layers.GlobalAveragePooling2D()(x))
+source = networks.Source(lambda: False, lambda: keras.Model(image, x))
+networks.NETWORKS = dict(networks.NETWORKS) | {"EfficientNet-Lite0": source}
+options = ["PHOTO", "--run", "imagenet", "-o", "SHEET"]
+said["imagenet"] = CliRunner().invoke(cli.main, ["explain", *options]).output
+said["baseline"] = CliRunner().invoke(cli.main, ["explain", "PHOTO"]).output
+"""
+
+
+@pytest.mark.slow
+def test_base_explains_a_photograph_by_a_network_of_imagenet(tmp_path):
+    photo, sheet = tmp_path / "photo.png", tmp_path / "sheet.png"
+    Image.new("RGB", (40, 30), "red").save(photo)
+    then = EXPLAINED.replace("PHOTO", str(photo)).replace("SHEET", str(sheet))
+    said, _ = importing([], beyond(None), then)
+    assert "the network is EfficientNet-Lite0, trained on ImageNet by others" in said["imagenet"]
+    assert f"wrote {sheet}" in said["imagenet"]
+    assert sheet.is_file()
+    assert said["baseline"].strip().endswith("pip install 'cifarcam[train]'")
+
+
 @pytest.mark.slow
 def test_parts_without_their_extra_name_the_line_that_installs_it():
     parts = [part for part, extra in PARTS.items() if extra]
@@ -152,8 +188,8 @@ def test_every_dependency_of_an_extra_is_imported():
         for pattern in ("cifarcam/**/*.py", "notebooks/*.md", "book/_config.yml", "Makefile")
         for path in ROOT.glob(pattern)
     )
-    # Installed for another package: a bound on a version, and a command that `make` calls.
-    elsewhere = {"numba", "jupyter-book", "ipykernel", "cifarcam"}
+    # Commands that `make` and papermill call.
+    elsewhere = {"jupyter-book", "ipykernel", "cifarcam"}
     for name in set().union(*map(distributions, EXTRAS)) - elsewhere:
         names = modules({name})
         assert any(re.search(rf"\b{module}\b", text) for module in names), name

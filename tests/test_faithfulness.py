@@ -1,12 +1,15 @@
 """Metrics of heatmaps, in cases with a known best and worst value."""
 
+import importlib.util
+import inspect
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 from cifarcam import explain
-from cifarcam.errors import CifarcamError
+from cifarcam.errors import CifarcamError, MissingExtra
 from cifarcam.explain import metrics
 
 REGION = np.zeros((8, 8), bool)
@@ -27,7 +30,7 @@ def toy():
     kernel = np.zeros((64, 2), np.float32)
     kernel[:, 1] = SLOPE * REGION.ravel()
     model.set_weights([kernel, np.zeros(2)])
-    return explain.Classifier(model)
+    return explain.Classifier(model, input_range=(0, 255))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,7 @@ def test_road_imputes_a_plane_exactly(toy):
     curve = metrics.road(toy, ramp, inner, 1, shares=(0.125, 0.25), noise=0.0)
     expected = logistic(SLOPE * ramp[0, ..., 0][REGION].sum())
     np.testing.assert_allclose(curve.probabilities, expected, rtol=1e-5)
-    noisy = metrics.road(toy, ramp, inner, 1, shares=(0.125, 0.25), noise=20.0)
+    noisy = metrics.road(toy, ramp, inner, 1, shares=(0.125, 0.25), noise=20 / 255)
     assert np.abs(noisy.probabilities - expected).max() > 1e-4
 
 
@@ -119,6 +122,21 @@ def test_road_of_the_perfect_and_of_the_worst_map(toy, images):
     assert (most.probabilities[:, 1] < whole - 0.1).all()
     flipped = metrics.road(toy, images, WORST, shares=shares, noise=0.0)
     np.testing.assert_allclose(flipped.probabilities, least.probabilities, rtol=1e-5)
+
+
+def test_road_measures_its_imputed_images(toy, images):
+    rng = np.random.default_rng(0)
+    pixels, maps = rng.uniform(0, 255, images.shape), rng.uniform(size=PERFECT.shape)
+    for options in ({}, {"least_first": True}, {"noise": 0.1}, {"seed": 1}):
+        curve = metrics.road(toy, pixels, maps, 1, shares=(0.25, 0.75), **options)
+        for step, share in enumerate(curve.shares):
+            imputed = metrics.imputed_images(toy, pixels, maps, share, **options)
+            changed = (imputed != pixels.astype(np.float32)).sum(axis=(1, 2, 3))
+            np.testing.assert_array_equal(changed, 64 * share)
+            own = toy.probabilities(imputed)[:, 1]
+            np.testing.assert_allclose(curve.probabilities[:, step], own, rtol=1e-6)
+    with pytest.raises(CifarcamError, match="removes none or all"):
+        metrics.imputed_images(toy, pixels, maps, 1)
 
 
 def test_confidence_change_of_perfect_and_worst_maps(toy, images):
@@ -141,6 +159,7 @@ def test_probability_without_a_region(toy, images):
     np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_scorecard_is_its_measures(toy, images):
     explainer = explain.IntegratedGradients(toy)
     card = metrics.scorecard(explainer, images, sensitivity_images=2)
@@ -189,6 +208,7 @@ def test_mu_fidelity_is_one_for_the_true_attribution():
     assert all(np.abs(values[0] - other).max() > 1e-3 for other in values[1:])
 
 
+@pytest.mark.slow
 def test_max_sensitivity_of_constant_and_of_proportional_maps(toy, images):
     blob = explain.CentreBlob(toy)
     np.testing.assert_array_equal(metrics.max_sensitivity(blob, images), 0)
@@ -198,7 +218,7 @@ def test_max_sensitivity_of_constant_and_of_proportional_maps(toy, images):
     changes = [rng.uniform(-3, 3, (8, 8, 1)).astype(np.float32)[..., 0] for _ in range(5)]
     norm = 200 * np.sqrt(16)
     expected = max(np.sqrt((change[REGION] ** 2).sum()) for change in changes) / norm
-    result = metrics.max_sensitivity(attribution, images, radius=3, samples=5)
+    result = metrics.max_sensitivity(attribution, images, radius=3 / 255, samples=5)
     np.testing.assert_allclose(result, expected, rtol=1e-4)
     assert np.isnan(metrics.max_sensitivity(attribution, 0 * images, 1)).all()
 
@@ -275,6 +295,15 @@ def test_randomisation_sees_which_methods_depend_on_the_weights():
     assert np.abs(other.rank_correlation - result.rank_correlation).max() > 1e-3
 
 
+def test_the_cascade_asks_for_its_package_before_it_computes(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == "skimage" else find(n))
+    monkeypatch.setattr(explain.CentreBlob, "__call__", lambda *a, **k: pytest.fail("computed"))
+    blob = explain.CentreBlob(network())
+    with pytest.raises(MissingExtra, match=r"skimage.*cifarcam\[metrics\]"):
+        metrics.cascading_randomisation(blob, np.ones((1, 8, 8, 1), np.float32))
+
+
 @pytest.mark.slow
 def test_randomisation_puts_the_weights_back_when_it_fails(monkeypatch):
     model = network()
@@ -284,7 +313,7 @@ def test_randomisation_puts_the_weights_back_when_it_fails(monkeypatch):
     calls = iter([0, 1])
     whole = explain.Saliency.__call__
     monkeypatch.setattr(
-        explain.Saliency, "__call__", lambda *arguments: (next(calls), whole(*arguments))[1]
+        explain.Saliency, "__call__", lambda *a, **options: (next(calls), whole(*a, **options))[1]
     )
     with pytest.raises(StopIteration):
         metrics.cascading_randomisation(explainer, pixels, 0)
@@ -298,6 +327,9 @@ def test_patch_removals_serve_for_any_heatmap(toy, images):
         np.testing.assert_array_equal(
             removals.fidelity(maps), metrics.mu_fidelity(toy, images, maps, grid=4)
         )
+    for maps in (PERFECT[:2], PERFECT[:, :4]):
+        with pytest.raises(CifarcamError, match=r"do not fit removals from images \(3, 8, 8\)"):
+            removals.fidelity(maps)
 
 
 def test_grids_show_tiles_of_different_classes():
@@ -317,9 +349,14 @@ def test_grids_show_tiles_of_different_classes():
         again = metrics.make_grids(pixels, labels, tiles, 12, seed=4)
         assert (again.images != grids.images).any()
         assert len(grids.only(np.array([1, 3])).images) == 2
-    for wrong in ({"tiles": 3}, {"tiles": 2, "count": 0}):
-        with pytest.raises(CifarcamError, match="give 2 or 4 tiles"):
-            metrics.make_grids(pixels, labels, **{"count": 1} | wrong)
+    for tiles, count, message in (
+        (3, 1, "give 2 or 4 tiles"),
+        (2.0, 1, "tiles is 2.0; give 2 to 4"),
+        (2, 0, "count is 0"),
+        (2, 2.5, "count is 2.5"),
+    ):
+        with pytest.raises(CifarcamError, match=message):
+            metrics.make_grids(pixels, labels, tiles, count)
     with pytest.raises(CifarcamError, match="1 classes"):
         metrics.make_grids(pixels, 0 * labels, 2, 1)
     with pytest.raises(CifarcamError, match="do not fit"):
@@ -328,7 +365,7 @@ def test_grids_show_tiles_of_different_classes():
 
 def test_a_grid_is_recognised_where_its_classes_have_the_highest_scores():
     class Scores:
-        def scores(self, images):
+        def scores(self, images, batch_size):
             return np.array([[9, 8, 1, 0], [9, 1, 8, 0], [0, 1, 8, 9]])
 
     grids = metrics.Grids(
@@ -340,13 +377,15 @@ def test_a_grid_is_recognised_where_its_classes_have_the_highest_scores():
 
 
 def test_pointing_asks_for_the_maximum():
-    maps = np.zeros((4, 4, 4))
-    masks = np.zeros((4, 4, 4), bool)
-    masks[:, :, :2] = True
+    maps = np.zeros((5, 4, 4))
+    masks = np.zeros((5, 4, 4), bool)
+    masks[:4, :, :2] = True
     maps[0, 1, 1] = maps[1, 1, 2] = 3
     maps[:2, 0, 0] = 1  # not the maximum
     maps[2, 1, [0, 3]] = 5  # shared
-    np.testing.assert_allclose(metrics.pointing(maps, masks), [1, 0, 0.5, np.nan])
+    maps[4, 1, 1] = 3  # no pixel to hit
+    np.testing.assert_allclose(metrics.pointing_game(maps, masks), [1, 0, 0.5, np.nan, np.nan])
+    np.testing.assert_allclose(metrics.energy_inside(maps, masks), [1, 0.25, 0.5, np.nan, 0])
 
 
 def test_energy_inside_of_perfect_and_worst_maps():
@@ -356,17 +395,29 @@ def test_energy_inside_of_perfect_and_worst_maps():
     assert np.isnan(metrics.energy_inside(maps, masks)[3])
 
 
-def test_foreground_finds_a_square_on_a_noisy_ground():
+@pytest.mark.parametrize("scale", [1, 2, pytest.param(7, marks=pytest.mark.slow)])
+def test_foreground_finds_a_square_on_a_noisy_ground(scale):
     rng = np.random.default_rng(0)
-    images = rng.normal(90, 4, (3, 32, 32, 3))
-    truth = np.zeros((32, 32), bool)
-    truth[10:24, 8:22] = True
+    images = rng.normal(90, 4, (3, 32 * scale, 32 * scale, 3))
+    truth = np.zeros((32 * scale, 32 * scale), bool)
+    truth[10 * scale : 24 * scale, 8 * scale : 22 * scale] = True
     images[:, truth] = [200, 60, 30]
     result = metrics.foreground(images.clip(0, 255).astype(np.uint8))
     for mask in result:
         overlap = (mask & truth).sum() / (mask | truth).sum()
         assert overlap > 0.8
     assert not metrics.foreground(np.full((1, 16, 16, 3), 7, np.uint8)).any()
+
+
+def test_frame_and_blur_of_the_foreground_are_shares():
+    """A band below the second line is background where the frame is 4 pixels wide, not 2."""
+    results = []
+    for side in (32, 64):
+        image = np.zeros((1, side, side, 3), np.uint8)
+        image[:, side // 2 - 4 : side // 2 + 4, side // 2 - 4 : side // 2 + 4] = 200
+        image[:, 2:4] = 200  # inside the frame of 4 pixels at 64: an eighth of its pixels
+        results.append(metrics.foreground(image)[0, side // 2, side // 2])
+    assert results == [True, False]
 
 
 def test_border_share_of_known_maps():
@@ -384,18 +435,33 @@ def test_border_share_of_known_maps():
 
 def test_border_share_of_other_frames_and_shapes():
     maps = np.ones((1, 10, 20))
-    np.testing.assert_allclose(metrics.border_share(maps, width=1), 1 - 8 * 18 / 200)
-    np.testing.assert_allclose(metrics.border_share(maps, width=4), 1 - 2 * 12 / 200)
+    # A tenth of 10 rows and 20 columns: 1 and 2 pixels.
+    np.testing.assert_allclose(metrics.border_share(maps, width=0.1), 1 - 8 * 16 / 200)
+    np.testing.assert_allclose(metrics.border_share(maps, width=0.4), 1 - 2 * 4 / 200)
+    np.testing.assert_allclose(metrics.border_share(maps, width=0.02), 1 - 0.96**2)
+    maps[0, 1:] = 0  # the first row, of which a fifth lies above the frame's lower edge
+    np.testing.assert_allclose(metrics.border_share(maps, width=0.02), 1 - 0.8 * 0.96)
+
+
+def test_border_share_does_not_depend_on_the_resolution():
+    """A map that falls towards the border, sampled at several sizes of the same image."""
+    shares = []
+    for side in (32, 150, 224, 299):
+        place = (np.arange(side) + 0.5) / side
+        fall = np.sin(np.pi * place)
+        shares.append(metrics.border_share(np.outer(fall, fall)[None])[0])
+    # The integral of the sine from 1/4 to 3/4 is 1/sqrt(2) of the whole.
+    np.testing.assert_allclose(shares, 1 - 1 / 2, atol=1e-3)
 
 
 @pytest.mark.parametrize(
     ("maps", "width", "message"),
     [
-        (np.ones((32, 32)), 8, "not N x H x W"),
-        (-np.ones((1, 32, 32)), 8, "negative"),
-        (np.full((1, 32, 32), np.inf), 8, "not finite"),
-        (np.ones((1, 32, 32)), 16, "covers the whole"),
-        (np.ones((1, 32, 32)), 0, "at least 1 pixel"),
+        (np.ones((32, 32)), 0.25, "not N x H x W"),
+        (-np.ones((1, 32, 32)), 0.25, "negative"),
+        (np.full((1, 32, 32), np.inf), 0.25, "not finite"),
+        (np.ones((1, 32, 32)), 8, r"between 0 and 0\.5"),
+        (np.ones((1, 32, 32)), 0, r"between 0 and 0\.5"),
     ],
 )
 def test_border_share_refuses(maps, width, message):
@@ -404,10 +470,15 @@ def test_border_share_refuses(maps, width, message):
 
 
 def test_border_area_is_the_share_of_a_uniform_map():
-    assert metrics.border_area(32, 32) == 0.75
-    np.testing.assert_allclose(metrics.border_area(10, 20, 4), 1 - 2 * 12 / 200)
-    with pytest.raises(CifarcamError, match="covers the whole"):
-        metrics.border_area(32, 16)
+    assert metrics.border_area() == 0.75
+    np.testing.assert_allclose(metrics.border_area(0.1), 1 - 0.8**2)
+    with pytest.raises(CifarcamError, match=r"between 0 and 0\.5"):
+        metrics.border_area(0.5)
+
+
+def test_foreground_needs_a_centre():
+    with pytest.raises(CifarcamError, match="too small"):
+        metrics.foreground(np.zeros((1, 2, 9, 3), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -423,10 +494,21 @@ def test_border_area_is_the_share_of_a_uniform_map():
             "removes none or all",
         ),
         (lambda c, x: metrics.confidence_change(c, x, -PERFECT), "negative"),
-        (lambda c, x: metrics.mu_fidelity(c, x, PERFECT, grid=5), "grid of 5 x 5"),
+        (lambda c, x: metrics.mu_fidelity(c, x, PERFECT, grid=1), "grid is 1"),
         (lambda c, x: metrics.mu_fidelity(c, x, PERFECT, share=1), "share is 1"),
+        (
+            lambda c, x: metrics.mu_fidelity(c, x, PERFECT, grid=2, share=0.1),
+            "share is 0.1, which removes 0 of 4 patches",
+        ),
+        (
+            lambda c, x: metrics.faithfulness_correlation(c, x, PERFECT, share=0.999),
+            "share is 0.999, which removes 64 of 64 pixels",
+        ),
         (lambda c, x: metrics.max_sensitivity(explain.Saliency(c), x, samples=0), "samples"),
         (lambda c, x: metrics.energy_inside(PERFECT, REGION), "differ in shape"),
+        (lambda c, x: metrics.pointing_game(PERFECT - 0.5, PERFECT), "negative"),
+        (lambda c, x: metrics.pointing_game(np.nan * PERFECT, PERFECT), "not finite"),
+        (lambda c, x: metrics.pointing_game(REGION, REGION), "not N x H x W"),
         (lambda c, x: metrics.rank_correlation(PERFECT, PERFECT[:1]), "different shapes"),
         (lambda c, x: metrics.bootstrap_mean(x, level=95), "between 0 and 1"),
     ],
@@ -434,6 +516,42 @@ def test_border_area_is_the_share_of_a_uniform_map():
 def test_metrics_refuse_wrong_inputs(call, message, toy, images):
     with pytest.raises(CifarcamError, match=message):
         call(toy, images)
+
+
+NOT_WHOLE, NO_SHARE = (2.5, True, np.nan, "3", None), (-0.1, 1.5, 2.55, np.nan, "0.1", None)
+# Every option that counts or that is a share, and the values that it refuses.
+OPTIONS = {
+    "sensitivity_images": (-1, *NOT_WHOLE),
+    "steps": (0, *NOT_WHOLE),
+    "grid": (1, *NOT_WHOLE),
+    "samples": (0, *NOT_WHOLE),
+    "bins": (1, *NOT_WHOLE),
+    "resamples": (0, *NOT_WHOLE),
+    "seed": (-1, *NOT_WHOLE),
+    "radius": NO_SHARE,
+    "noise": NO_SHARE,
+    "baseline": NO_SHARE,
+    "share": NO_SHARE,
+}
+
+
+def test_metrics_refuse_options_out_of_range(toy, images):
+    blob = explain.CentreBlob(toy)
+    arguments = {"classifier": toy, "images": images, "heatmaps": PERFECT, "explainer": blob}
+    arguments |= {"share": 0.5, "tiles": 2, "count": 1, "labels": np.arange(3), "values": PERFECT}
+    tried = set()
+    for name in metrics.__all__:
+        metric = getattr(metrics, name)
+        if not inspect.isfunction(metric):
+            continue
+        parameters = inspect.signature(metric).parameters
+        usual = {key: value for key, value in arguments.items() if key in parameters}
+        for option in OPTIONS.keys() & parameters:
+            tried.add((name, option))
+            for value in OPTIONS[option]:
+                with pytest.raises(CifarcamError, match=f"^{option} is "):
+                    metric(**usual | {option: value})
+    assert {option for _, option in tried} == OPTIONS.keys() and len(tried) > 35
 
 
 @pytest.mark.slow
@@ -449,14 +567,15 @@ def test_metrics_options_have_an_effect():
                 layers.Flatten(),
                 layers.Dense(2),
             ]
-        )
+        ),
+        input_range=(0, 255),
     )
     maps, others = explainer(pixels), rng.uniform(size=(4, 8, 8))
     for metric, arguments, changes in (
-        (metrics.max_sensitivity, (explainer, pixels), {"radius": 9, "samples": 3, "seed": 1}),
-        (metrics.border_share, (maps,), {"width": 3}),
+        (metrics.max_sensitivity, (explainer, pixels), {"radius": 0.2, "samples": 3, "seed": 1}),
+        (metrics.border_share, (maps,), {"width": 0.4}),
     ):
-        usual = metric(*arguments, **({"width": 2} if metric is metrics.border_share else {}))
+        usual = metric(*arguments, **({"width": 0.25} if metric is metrics.border_share else {}))
         for name, value in changes.items():
             assert np.abs(metric(*arguments, **{name: value}) - usual).max() > 1e-6, name
     roads = [
@@ -465,15 +584,24 @@ def test_metrics_options_have_an_effect():
             {},
             {"seed": 1},
             {"shares": (0.1, 0.3)},
-            {"noise": 30},
+            {"noise": 0.1},
             {"least_first": True},
         )
     ]
     assert all(np.abs(other - roads[0]).max() > 1e-6 for other in roads[1:])
     few = metrics.bootstrap_mean(others, resamples=20)
     assert few.mean == metrics.bootstrap_mean(others).mean and few.low != few.high
-    cards = [metrics.scorecard(explainer, pixels, seed=seed) for seed in (0, 1)]
-    assert (cards[0]["mu-fidelity"] != cards[1]["mu-fidelity"]).any()
+    cards = {
+        name: metrics.scorecard(explainer, pixels, **{name: value})
+        for name, value in {"seed": 0, "grid": 4, "noise": 0.1, "radius": 0.2}.items()
+    } | {"other seed": metrics.scorecard(explainer, pixels, seed=1)}
+    for changed, measure in (
+        ("other seed", "mu-fidelity"),
+        ("grid", "mu-fidelity"),
+        ("noise", "road"),
+        ("radius", "max-sensitivity"),
+    ):
+        assert np.abs(cards[changed][measure] - cards["seed"][measure]).max() > 1e-6, changed
 
 
 def test_bootstrap_mean_comes_near_the_normal_interval():
@@ -498,14 +626,3 @@ def test_bootstrap_of_too_few_values():
     assert (one.mean, one.count) == (4.0, 1) and np.isnan([one.low, one.high]).all()
     none = metrics.bootstrap_mean(np.array([np.nan]))
     assert none.count == 0 and np.isnan([none.mean, none.low, none.high]).all()
-
-
-def test_bootstrap_difference_adds_squared_standard_errors():
-    rng = np.random.default_rng(1)
-    first, second = rng.normal(1, 2, 900), rng.normal(0, 5, 1600)
-    result = metrics.bootstrap_difference(first, second)
-    error = np.hypot(first.std(ddof=1) / 30, second.std(ddof=1) / 40)
-    np.testing.assert_allclose(result.mean, first.mean() - second.mean())
-    np.testing.assert_allclose((result.high - result.low) / 2, 1.96 * error, rtol=0.1)
-    assert result.count == 900
-    assert np.isnan(metrics.bootstrap_difference(first, np.array([1.0])).low)

@@ -8,7 +8,7 @@ from matplotlib.text import Text
 
 from cifarcam import data, evaluation, figures
 from cifarcam.errors import CifarcamError
-from cifarcam.explain import Explained
+from cifarcam.explain import Explanation
 from cifarcam.figures import style, text
 from cifarcam.figures.heatmaps import scaled_for_display
 from cifarcam.models import summary
@@ -100,7 +100,7 @@ def draw():
                 reference_label="as much as its area",
             ),
             "explanations": figures.explanations(
-                [Explained("a.png", images[0], heat[0], "cat", [("cat", 0.75), ("dog", 0.25)])]
+                [Explanation("a.png", images[0], heat[0], "cat", [("cat", 0.75), ("dog", 0.25)])]
             ),
             "heatmaps": figures.heatmaps(images[:4], heat[:4], ["a long title of a picture"] * 4),
             "image_pairs": figures.image_pairs(images[:3], images[3:6], ["a", "b", "c"]),
@@ -416,7 +416,7 @@ def test_confusions_by_accuracy_puts_networks_where_their_numbers_are():
 def explained(height, width, name="picture.png", target="cat", top=(("cat", 0.7), ("dog", 0.3))):
     heat = np.linspace(0.1, 1, height * width, dtype=np.float32).reshape(height, width)
     picture = np.full((height, width, 3), 90, np.uint8)
-    return Explained(name, picture, heat, target, list(top))
+    return Explanation(name, picture, heat, target, list(top))
 
 
 def boxes(figure):

@@ -104,6 +104,8 @@ NUMBERS = [
     ),
 ]
 LAYERS = ["", "nosuch", "dense", "my/conv", "/", "x" * 5000, "a\0b", "\ud800", "0", "*"]
+MODULES = [*NAMES, "json", "none", "my.layers", "failing", "failing.py", "..", "os.path"]
+RANGES = [*NUMBERS, "0,1", "-1,1", "0,0", "0,1,2", "0,0,0:1,1,1", "0,0:1,1", ":", "nan,1", "1,1e30"]
 HEADS = ["", "nosuch", "0", "1", "-1", DIGITS, "\ud800"]
 REPOSITORIES = [*NAMES, "owner", "owner/", "/name", "owner/name/more", "https://github.com/o/n"]
 
@@ -116,14 +118,20 @@ COMMANDS = {
     ),
     "runs": ([], {"--clean": None, "--seal": PATHS, "--runs": PATHS}),
     "explain": (
-        ["own.png", "--model", "my.keras"],
+        ["own.png", "--model", "my.keras", "--input-range", "0,255"],
         {
             "": PATHS,
             "--run": NAMES,
             "--runs": PATHS,
             "--model": PATHS,
             "--classes": PATHS,
-            "--scale": NUMBERS,
+            "--import": MODULES,
+            "--input-range": RANGES,
+            "--preprocess": ["resnet50", "mobilenet_v2", *NAMES],
+            "--tokens": ["2,2", "2,", *NUMBERS],
+            "--against": [*NUMBERS, *NAMES],
+            "--overlay-only": None,
+            "--json": PATHS,
             "--method": NAMES,
             "--layer": LAYERS,
             "--target": [*NUMBERS, *NAMES],
@@ -196,6 +204,7 @@ def prepare(folder):
     (folder / "closed").chmod(0)
     contents = {"own.svg": b"<svg/>", "text.png": b"text", "text.keras": b"text"}
     contents |= {"text.toml": b"text", "zeros.h5": bytes(5000), "empty.png": b"", "empty.toml": b""}
+    contents |= {"failing.py": b"raise ValueError('failing')"}
     contents |= {"names.txt": b"ant\nbee\ncow\n", "latin.txt": b"caf\xe9\n"}
     for name, content in contents.items():
         (folder / name).write_bytes(content)

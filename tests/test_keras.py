@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_private_names_of_keras_are_in_one_module():
     foreign = {
         path.relative_to(PACKAGE).as_posix(): names
         for path in PACKAGE.rglob("*.py")
-        if (names := private_names(path) - own - {"_exit"})  # of os
+        if (names := private_names(path) - own - {"_exit", "_replace"})  # of os, of tuples
     }
     names = {"_flatten_layers", "_inbound_nodes", "_keras_history", "_outbound_nodes"}
     assert foreign == {"explain/_keras.py": names}
@@ -101,6 +102,23 @@ def test_float_32_switches_tf32_off_and_back():
         assert not is_on()
         raise KeyError
     assert is_on() == before
+
+
+def test_tf32_is_off_until_the_last_thread_leaves():
+    is_on = tf.config.experimental.tensor_float_32_execution_enabled
+    before = is_on()
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    one, other = _keras.float_32(), _keras.float_32()
+    try:
+        with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+            first.submit(one.__enter__).result()
+            second.submit(other.__enter__).result()
+            first.submit(one.__exit__, None, None, None).result()
+            assert not is_on()
+            second.submit(other.__exit__, None, None, None).result()
+        assert is_on()
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def test_is_keras_knows_classes_and_methods():
@@ -259,6 +277,11 @@ def test_with_open_batch_reshapes_any_number_of_images():
     assert None in node.operation.newshape  # the batch, unknown while it is traced
     opened = _keras.with_open_batch(node.operation)
     assert opened(np.zeros((3, 4, 2))).shape == (3, 8)
+    node = _keras.nodes_before([ops.reshape(inputs, (ops.shape(inputs)[0], -1, 4))])[-1]
+    values = np.arange(24.0).reshape(3, 4, 2)
+    np.testing.assert_array_equal(
+        _keras.with_open_batch(node.operation)(values), values.reshape(3, 2, 4)
+    )
     fixed = _keras.nodes_before([ops.reshape(inputs, (-1, 8))])[-1].operation
     assert _keras.with_open_batch(fixed) is fixed
     dense = layers.Dense(2)

@@ -1,6 +1,7 @@
 """Summaries of networks and the rows of their tables, from hand-made runs."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -201,14 +202,37 @@ def test_size_rows_and_titles():
         ["Transformer", 8, "0.28", "1,071", "8 × 8"]
     ]
     pictures = np.zeros((2, 8, 8, 3), np.uint8)
-    maps = ImageNetMaps(pictures, np.array([404, 7]), np.ones((2, 8, 8), np.float32))
-    texts = [text.get_text() for text in rows.imagenet_figure(maps, ["a", "b"]).findobj(Text)]
-    assert {"a", "as class 404", "b", "as class 7"} <= {
-        line for t in texts for line in t.split("\n")
-    }
-    assert rows.imagenet_figure(None, ["a", "b"]) is None
+    names = ["truck", "cat"]
+    shares = np.array([0.5, 0.25])
+    maps = ImageNetMaps(
+        "Lite", pictures, np.array([717, 404]), ["pickup", "airliner"], shares, np.ones((2, 8, 8))
+    )
+    texts = [text.get_text() for text in rows.imagenet_figure([maps], names).findobj(Text)]
+    assert {"truck\npickup (50%)", "cat\nairliner (25%)"} <= set(texts)
+    both = [text.get_text() for text in rows.imagenet_figure([maps, maps], names).findobj(Text)]
+    assert sum("Lite: " in text for text in both) == 4
+    sentence = (
+        "{} names a class of the right kind for 1 of the 2 pictures, and the probability of its "
+        "likeliest class is 38% on average."
+    )
+    absent = "The weights of ResNet-18 could not be had when this was made."
+    assert rows.imagenet_sentence([maps], names) == f"{absent} {sentence.format('Lite')}"
+    resnet = replace(maps, network="ResNet-18")
+    assert rows.imagenet_sentence([resnet, maps], names) == (
+        f"{sentence.format('ResNet-18')} {sentence.format('Lite')}"
+    )
+    assert rows.imagenet_figure([], names) is None
+    assert "no figure" in rows.imagenet_sentence([], names)
     training = SimpleNamespace(image_sizes=[20, 20, 24])
     assert rows.stages(run(training=training)) == (
         "20 × 20 pixels for 2 epochs, then 24 × 24 pixels for 1 epoch, "
         "then 32 × 32 pixels for 1 epoch"
     )
+
+
+def test_halved_images_are_means_of_four_pixels():
+    images = np.arange(2 * 5 * 4).reshape(2, 5, 4)
+    # Of 0, 1, 4, 5 the mean is 2.5; the fifth row is cut, and an image has 20 pixels.
+    expected = np.array([[2.5, 4.5], [10.5, 12.5]]) + np.array([0, 20])[:, None, None]
+    np.testing.assert_array_equal(rows.halved(images), expected)
+    np.testing.assert_array_equal(rows.halved(images[..., None])[..., 0], expected)

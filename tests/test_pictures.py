@@ -4,6 +4,7 @@ import io
 import os
 import resource
 import struct
+import sys
 import warnings
 import zipfile
 import zlib
@@ -17,6 +18,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from cifarcam import explain, figures
 from cifarcam.errors import CifarcamError, check_readable, printable
+from cifarcam.explain.pictures import within
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
 PLAIN = Image.fromarray(PIXELS)
@@ -271,6 +273,29 @@ def not_pictures(folder):
     return [*names, "a\0b.png", "\ud800.png", "/dev/zero"]
 
 
+def test_folder_gives_its_pictures_by_name_and_nothing_else(tmp_path):
+    folder = tmp_path / "mixed"
+    (folder / "inner.png").mkdir(parents=True)
+    for name in (
+        "b.png",
+        "a.JPG",
+        "c.tif",
+        ".hidden.png",
+        "notes.txt",
+        "model.h5",
+        "inner.png/d.png",
+    ):
+        (folder / name).touch()
+    own = tmp_path / "z.dat"
+    own.touch()  # a file that is named needs no ending
+    files = explain.picture_files([own, folder, tmp_path / "none.png"])
+    assert files == [own, *(folder / name for name in ("a.JPG", "b.png", "c.tif")), files[-1]]
+    assert files[-1].name == "none.png"  # reading says that it is missing
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CifarcamError, match="empty: a folder without pictures"):
+        explain.picture_files([folder, tmp_path / "empty"])
+
+
 def test_read_picture_refuses_other_files_in_one_sentence(tmp_path):
     for name in not_pictures(tmp_path):
         with pytest.raises(CifarcamError) as refusal:
@@ -461,6 +486,61 @@ def test_model_file_refusals_name_the_reason(tmp_path, ending):
     assert "SavedModel" in refusal(path)
 
 
+OWN = """
+import keras
+class Doubled(keras.layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+@keras.saving.register_keras_serializable("strangers")
+class Tripled(keras.layers.Layer):
+    def call(self, inputs):
+        return 3 * inputs
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize(("name", "factor"), [("Doubled", 2), ("Tripled", 3)])
+def test_layers_of_a_user_s_module_are_read_when_it_is_imported(
+    tmp_path, monkeypatch, ending, name, factor
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    module = f"own_{name}_{ending[1:]}".lower()
+    (tmp_path / f"{module}.py").write_text(OWN)
+    objects = explain.module_objects(module)
+    assert set(objects) == {"Doubled", "Tripled"}
+    keras.Sequential([keras.Input((4, 4, 3)), objects[name]()]).save(f"own{ending}")
+    model = explain.read_model(tmp_path / f"own{ending}", objects)
+    np.testing.assert_array_equal(model(np.ones((1, 4, 4, 3))), factor)
+    keras.saving.get_custom_objects().clear()
+    with pytest.raises(CifarcamError, match=f"{name}' is not one of Keras's own.*--import MODULE"):
+        explain.read_model(tmp_path / f"own{ending}")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nosuchmodule", "No module named 'nosuchmodule'"),
+        ("broken", "ZeroDivisionError: division by zero"),
+        ("torn", "SyntaxError"),
+        ("broken.py", "give NAME for a file NAME.py"),
+        ("a b", "not the name of a module"),
+        ("", "not the name of a module"),
+        ("..x", "not the name of a module"),
+    ],
+)
+def test_module_that_cannot_be_imported_is_refused(tmp_path, monkeypatch, name, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "torn.py").write_text("def")
+    with pytest.raises(CifarcamError, match=f"^module '{name}'") as refusal:
+        explain.module_objects(name)
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
 def test_model_file_without_a_model_is_refused(tmp_path):
     network().save_weights(tmp_path / "a.weights.h5")
     with zipfile.ZipFile(tmp_path / "b.keras", "w") as archive:
@@ -473,11 +553,6 @@ def test_model_file_without_a_model_is_refused(tmp_path):
 @pytest.fixture(scope="module")
 def classifier():
     return explain.Classifier(network())
-
-
-@pytest.fixture(scope="module")
-def explainer(classifier):
-    return explain.CentreBlob(classifier)
 
 
 def test_class_names_are_read_as_editors_write_them(tmp_path, classifier):
@@ -514,25 +589,71 @@ def test_class_names_of_other_files_are_refused(tmp_path, classifier, content):
         explain.class_names(classifier, tmp_path / "names.txt")
 
 
-def test_class_index_by_name_or_number(tmp_path):
-    names = ["cat", "dog", "cat", "7"]
-    assert explain.class_index("dog", names) == 1
-    assert explain.class_index("3", names) == 3
-    assert explain.class_index("7", names) == 3
-    for wrong in ("cat", "cow", "4", "-1", "", "\u00b2", "9" * 5000, "1.0", "\ud800"):
-        with pytest.raises(CifarcamError):
-            explain.class_index(wrong, names)
-
-
-@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf"), 1e300, 1e-300])
-def test_scale_out_of_range_is_refused(explainer, scale):
-    with pytest.raises(CifarcamError, match="scale is"):
-        explain.explain_pictures(explainer, [PIXELS[:8, :8]], ["a"], class_names="abc", scale=scale)
-
-
 def test_printable_text_is_on_one_line():
     assert printable("new\nline\ttab\u202fspace") == "new line tab space"
     assert printable("caf\udce9 \x1b[31m \0") == "caf\ufffd \ufffd[31m \ufffd"
     assert printable("\u202egnp.exe\u200b") == "gnp.exe"
     assert printable("US$ \u732b \u00b7") == "US$ \u732b \u00b7"
     assert len(printable("9" * 5000)) == 201
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "most", "expected"),
+    [
+        (30, 40, 1200, (30, 40)),
+        (30, 40, 300, (15, 20)),
+        (40, 30, 300, (20, 15)),
+        (1, 500, 100, (1, 100)),
+        (500, 1, 100, (100, 1)),
+        (3, 4, 1, (1, 1)),
+        (4000, 3000, 2**21, (1672, 1254)),
+    ],
+)
+def test_picture_within_a_number_of_pixels_keeps_its_shape(height, width, most, expected):
+    # A ramp from left to right stays one.
+    ramp = np.linspace(0, 255, width)[None, :, None]
+    picture = np.rint(np.broadcast_to(ramp, (height, width, 3))).astype(np.uint8)
+    smaller = within(picture, most)
+    assert smaller.shape == (*expected, 3)
+    if height * width <= most:
+        assert smaller is picture
+    elif expected[1] > 10:
+        places = (np.arange(expected[1]) + 0.5) * width / expected[1] - 0.5
+        wanted = np.interp(places, np.arange(width), ramp[0, :, 0])[2:-2]
+        assert np.abs(smaller[0, 2:-2, 0] - wanted).max() < 1.6
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((None, None), (60, 90)),
+        ((30, 30), (30, 30)),
+        ((30, None), (30, 45)),
+        ((None, 30), (20, 30)),
+        ((120, None), (120, 180)),
+        ((None, 1), (1, 1)),
+    ],
+)
+def test_open_side_of_a_picture_is_in_proportion_to_the_other(tmp_path, size, expected):
+    """Red from left to right and green from top to bottom: the whole picture is there."""
+    down, right = np.mgrid[:60, :90]
+    pixels = np.stack([255 * right / 89, 255 * down / 59, 0 * down], axis=2)
+    Image.fromarray(np.rint(pixels).astype(np.uint8)).save(tmp_path / "a.png")
+    picture = explain.read_picture(tmp_path / "a.png", size)
+    assert picture.shape == (*expected, 3)
+    if None in size and min(expected) > 1:
+        for axis, side in ((0, expected[1]), (1, expected[0])):
+            ramp = picture[..., axis].mean(axis=axis)
+            np.testing.assert_allclose(ramp, 255 * (np.arange(side) + 0.5) / side, atol=3)
+
+
+def test_open_side_of_a_very_long_picture_is_bounded_and_its_centre_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("cifarcam.explain.pictures.MOST_PIXELS", 4000)
+    pixels = np.zeros((2, 1000, 3), np.uint8)
+    pixels[:, 490:510] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    picture = explain.read_picture(tmp_path / "a.png", (20, None))  # in proportion 20 x 10,000
+    assert picture.shape == (20, 200, 3)
+    assert picture.min() > 127  # the middle 2 x 20 pixels; Lanczos mixes in those beyond
+    Image.fromarray(pixels.transpose(1, 0, 2)).save(tmp_path / "b.png")
+    assert explain.read_picture(tmp_path / "b.png", (None, 20)).shape == (200, 20, 3)

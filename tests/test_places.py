@@ -192,9 +192,8 @@ def test_arrays_of_the_figures_have_seeds_and_classes(record):
 class Flat:
     """An explainer whose maps are the number of the target class."""
 
-    def __call__(self, images, targets):
-        targets = np.broadcast_to(np.asarray(targets, float), (len(images), *np.shape(targets)[1:]))
-        values = targets if targets.ndim == 1 else targets[:, 0] - targets[:, 1]
+    def __call__(self, images, targets, against=0):
+        values = np.broadcast_to(np.asarray(targets, float) - against, len(images))
         return np.broadcast_to(values[:, None, None], images.shape[:3]).copy()
 
 

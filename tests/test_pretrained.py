@@ -18,7 +18,7 @@ from safetensors.numpy import save, save_file
 from cifarcam import _files, _store, explain
 from cifarcam.data import transfer
 from cifarcam.errors import CifarcamError
-from cifarcam.models import pretrained
+from cifarcam.pretrained import resnet18
 
 REFERENCE = Path(__file__).parent / "reference"
 spec = importlib.util.spec_from_file_location("drawn", REFERENCE / "resnet18_weights.py")
@@ -35,7 +35,7 @@ def weights_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(weights_file):
-    return pretrained.read_resnet18(weights_file)
+    return resnet18.read_resnet18(weights_file)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_file_of_other_tensors_is_refused(tmp_path):
         path = tmp_path / "model.safetensors"
         save_file(tensors, path)
         with pytest.raises(CifarcamError, match=word):
-            pretrained.read_resnet18(path)
+            resnet18.read_resnet18(path)
 
 
 @pytest.mark.slow
@@ -102,10 +102,10 @@ def test_weights_are_fetched_once_verified_and_kept(weights_file, served, monkey
     digest = hashlib.sha256(weights_file.read_bytes()).hexdigest()
     address, asked = served
     with pytest.raises(CifarcamError, match="not the file of SHA-256"):
-        pretrained.resnet18(address, "0" * 64)
-    first = pretrained.resnet18(address, digest)
+        resnet18.resnet18(address, "0" * 64)
+    first = resnet18.resnet18(address, digest)
     assert len(asked) == 2
-    second = pretrained.resnet18(address, digest)
+    second = resnet18.resnet18(address, digest)
     assert len(asked) == 2
     for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
         assert np.array_equal(one, other)
@@ -114,7 +114,7 @@ def test_weights_are_fetched_once_verified_and_kept(weights_file, served, monkey
 def test_weights_that_cannot_be_fetched_are_reported_in_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(CifarcamError, match="cannot be fetched from http://127") as refusal:
-        pretrained.resnet18("http://127.0.0.1:9/model.safetensors")
+        resnet18.resnet18("http://127.0.0.1:9/model.safetensors")
     assert "\n" not in str(refusal.value)
     assert not list(tmp_path.rglob("*.safetensors"))
 
@@ -126,10 +126,10 @@ def source(server, monkeypatch, tmp_path):
     monkeypatch.setattr(transfer, "NO_ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(transfer, "WINDOW_SECONDS", 0.3)
     monkeypatch.setattr(transfer, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(pretrained, "BYTES", len(WEIGHTS))
-    monkeypatch.setattr(pretrained, "read_resnet18", Path.read_bytes)
+    monkeypatch.setattr(resnet18, "BYTES", len(WEIGHTS))
+    monkeypatch.setattr(resnet18, "read_resnet18", Path.read_bytes)
     server.answers = [serving(WEIGHTS)]
-    return server, lambda: pretrained.resnet18(server.url, hashlib.sha256(WEIGHTS).hexdigest())
+    return server, lambda: resnet18.resnet18(server.url, hashlib.sha256(WEIGHTS).hexdigest())
 
 
 WEIGHTS = save({"weights": np.arange(20_000, dtype=np.float32)})
@@ -229,7 +229,7 @@ def test_file_that_is_damaged_is_reported_in_one_sentence(tmp_path, kind):
     path = tmp_path / "model.safetensors"
     path.write_bytes(DAMAGED_FILES[kind])
     with pytest.raises(CifarcamError) as failure:
-        pretrained.read_resnet18(path)
+        resnet18.read_resnet18(path)
     assert str(path) in str(failure.value)
     assert "\n" not in str(failure.value)
 
@@ -237,4 +237,4 @@ def test_file_that_is_damaged_is_reported_in_one_sentence(tmp_path, kind):
 def test_file_that_is_missing_is_reported_in_one_sentence(tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(CifarcamError, match=str(path)):
-            pretrained.read_resnet18(path)
+            resnet18.read_resnet18(path)

@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections import defaultdict
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -15,6 +16,7 @@ from cifarcam import cli, explain
 from cifarcam.studies import inference
 
 README = (ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.S)
 FILE = r"/|\.(md|py|toml|json|yml|txt|cff|ipynb|bib|pdf|png|jpg|keras)$"
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 # Files that are made by a command, or belong to the reader.
@@ -93,6 +95,9 @@ def test_readme_lists_the_methods_of_the_registry():
         f"| `{name}` | {method.__doc__.splitlines()[0]} | {method.reference} | {method.cost} |"
         for name, method in explain.METHODS.items()
     ]
+    nulls = [m for m in explain.METHODS.values() if m.reference == "null baseline"]
+    assert f"classifier: {len(explain.METHODS) - len(nulls)} methods" in README
+    assert len(nulls) == 2 and "with two null baselines" in README
 
 
 def test_readme_lists_the_extras_of_the_package():
@@ -131,11 +136,35 @@ def test_changelog_begins_with_what_is_unreleased_and_names_the_version():
     assert headings[1].startswith(f"{project['version']} – ")
 
 
-@pytest.mark.slow
-def test_readme_example_draws_the_picture_below_it(tmp_path, monkeypatch):
-    example = re.search(r"```python\n(.*?)```", README, re.S)[1]
+def test_readme_example_lays_the_heatmap_over_the_photograph(tmp_path, monkeypatch):
+    """The score is the mean of the red channel, whose Grad-CAM map is the red channel itself."""
     monkeypatch.chdir(tmp_path)
-    exec(compile(example, "README.md", "exec"), {})
+    model = keras.Sequential(
+        [
+            keras.Input((224, 224, 3)),
+            keras.layers.Conv2D(1, 1, use_bias=False),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, "softmax"),
+        ]
+    )
+    red = np.reshape([1.0, 0.0, 0.0], (1, 1, 3, 1))
+    model.set_weights([red, np.array([[1.0, -1.0]]), np.zeros(2)])
+    model.save("my.keras")
+    photograph = np.zeros((448, 448, 3), np.uint8)
+    photograph[:, 224:] = 255  # white on the right, where the map has its maximum
+    Image.fromarray(photograph).save("photo.jpg")
+    exec(compile(EXAMPLES[0], "README.md", "exec"), {})
+    drawn = np.asarray(Image.open("overlay.png"))
+    assert drawn.shape == (224, 224, 3)
+    assert (drawn[:, :104] == 0).all()
+    # The highest colour of Viridis, red 253, green 231 and blue 37, at an opacity of 0.65.
+    assert (drawn[:, 120:] == [254, 239, 113]).all()
+
+
+@pytest.mark.slow
+def test_readme_example_draws_the_picture_above_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(EXAMPLES[1], "README.md", "exec"), {})
     drawn = np.asarray(Image.open("explanation.png").convert("RGB"), float)
     shown = np.asarray(Image.open(ROOT / "book/_static/explanation.png").convert("RGB"), float)
     assert drawn.shape == shown.shape

@@ -69,6 +69,7 @@ def test_docstrings_are_read_without_complaint(caplog):
     assert caplog.messages == []
 
 
+@pytest.mark.slow
 def test_unchanged_pages_stay_and_pages_of_what_is_gone_are_deleted(tmp_path):
     (tmp_path / "cifarcam").symlink_to(ROOT / "cifarcam")
     reference.write_pages(tmp_path)

@@ -13,7 +13,15 @@ from cifarcam.data import Split
 from cifarcam.errors import CifarcamError
 from cifarcam.explain import metrics
 from cifarcam.runs import weights
-from cifarcam.studies import faithfulness, heatmaps, maps, measurements, packing, records
+from cifarcam.studies import (
+    faithfulness,
+    faithfulness_values,
+    heatmaps,
+    maps,
+    measurements,
+    packing,
+    records,
+)
 from cifarcam.training import experiment
 
 METHODS = ("random", "grad-cam", "smoothgrad")
@@ -77,6 +85,10 @@ def test_heatmaps_of_a_run_without_weights_come_from_the_record(
     # A second measurement without the weights copies the heatmaps.
     monkeypatch.setattr(runs, "every", lambda dataset: [absent])
     assert heatmaps.measure() == content
+    elsewhere = {name: entry | {"layer": "x"} for name, entry in content["heatmaps"].items()}
+    measurements.write("heatmaps", content | {"heatmaps": elsewhere}, tmp_path / "runs")
+    assert heatmaps.measure()["heatmaps"] == {}  # of a layer that is no longer explained
+    measurements.write("heatmaps", content, tmp_path / "runs")
     other_weights = {"files": {"weights.safetensors": "0" * 64}}
     for other in (
         replace(absent, provenance=absent.provenance | other_weights),
@@ -88,16 +100,16 @@ def test_heatmaps_of_a_run_without_weights_come_from_the_record(
         heatmaps.of_first_images(absent, replace(sample, digest="other"))
 
 
+@pytest.mark.slow
 def test_slow_methods_of_the_baseline_are_read_from_the_record(run, sample, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(heatmaps, "SLOW", ("saliency",))
     quick = {name: explain.METHODS[name] for name in ("grad-cam", "saliency")}
-    monkeypatch.setattr(explain, "METHODS", quick)
+    monkeypatch.setattr(faithfulness, "METHODS", quick)
     settings = experiment.parse(TINY.replace("seed = 3", "seed = 0"), "baseline", "baseline.toml")
     of_cifar10 = replace(settings, data=replace(settings.data, dataset="cifar10"))
     baseline, classifier = replace(run, experiment=of_cifar10), explain.Classifier(run.model())
-    layer = faithfulness.last_convolution(classifier.model)
-    computed = maps.explained_by_all(baseline, sample, classifier, layer)
+    computed = maps.explained_by_all(baseline, sample, classifier)
     first = heatmaps.first_of_each_class(sample.test.labels)
     expected = explain.Saliency(classifier)(sample.test.images[first], sample.test.labels[first])
     np.testing.assert_array_equal(computed["saliency"], expected)
@@ -110,7 +122,7 @@ def test_slow_methods_of_the_baseline_are_read_from_the_record(run, sample, tmp_
         entry = content["heatmaps"]["baseline"]["maps"]
         entry["saliency"] = heatmaps._packed(scale * expected)
         measurements.write("heatmaps", content, tmp_path / "runs")
-        read = maps.explained_by_all(baseline, sample, classifier, layer)
+        read = maps.explained_by_all(baseline, sample, classifier)
         np.testing.assert_array_equal(read["saliency"], scale * expected)
         np.testing.assert_array_equal(read["Grad-CAM"], computed["Grad-CAM"])
 
@@ -123,9 +135,9 @@ def measured(run, sample):
     """One network's part of the faithfulness record, of few methods and images."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("CASCADE_IMAGES", 3), ("SENSITIVITY_IMAGES", 2)):
-            patch.setattr(faithfulness, name, value)
+            patch.setattr(faithfulness_values, name, value)
         patch.setattr(faithfulness, "AGREEMENT_IMAGES", 4)
-        patch.setattr(explain, "METHODS", {name: explain.METHODS[name] for name in METHODS})
+        patch.setattr(faithfulness, "METHODS", {name: explain.METHODS[name] for name in METHODS})
         return faithfulness.measure_network(NETWORK, run, sample)
 
 
@@ -133,14 +145,8 @@ def measured(run, sample):
 def test_faithfulness_record_holds_what_the_metrics_return(run, sample, measured):
     images = faithfulness.images_measured(sample)[:6]
     classifier = explain.Classifier(run.model())
-    layer = faithfulness.last_convolution(classifier.model)
-    assert (measured["images"], measured["layer"]) == (6, layer)
-    explainers = {
-        name: explain.METHODS[name](
-            classifier, layer if explain.METHODS[name].takes_layer else None
-        )
-        for name in METHODS
-    }
+    explainers = {name: explain.METHODS[name](classifier) for name in METHODS}
+    assert (measured["images"], measured["layer"]) == (6, explainers["grad-cam"].layer)
     heatmaps_of = {name: explainer(images) for name, explainer in explainers.items()}
     for name in METHODS:
         maps, entry = heatmaps_of[name], measured["maps"][name]
@@ -148,7 +154,7 @@ def test_faithfulness_record_holds_what_the_metrics_return(run, sample, measured
         assert entry["cpu_milliseconds"] > 0
         deletion = metrics.deletion(classifier, images, maps)
         card = metrics.scorecard(explainers[name], images, sensitivity_images=2)
-        for measure in faithfulness.MEASURES:
+        for measure in faithfulness_values.MEASURES:
             stored = packing.unpacked(entry["values"][measure])
             np.testing.assert_allclose(stored, card[measure], atol=1e-4)
         for measure in ("drop", "increase", "gini"):
@@ -171,7 +177,7 @@ def test_faithfulness_record_holds_what_the_metrics_return(run, sample, measured
         for a in METHODS
     ]
     np.testing.assert_allclose(measured["agreement"], agreement, rtol=1e-6)
-    blurred = faithfulness.blurred(heatmaps_of["smoothgrad"])
+    blurred = explain.blurred(heatmaps_of["smoothgrad"])
     road = [
         metrics.road(classifier, images, blurred, least_first=least).probabilities.mean(axis=1)
         for least in (True, False)
@@ -202,17 +208,7 @@ def test_combined_maps_weigh_both_alike():
     np.testing.assert_allclose(faithfulness.combined(first, second), [[[0.5, 0.5]], [[0.25, 0.25]]])
 
 
-def test_blurred_maps_keep_their_sum_and_spread_by_the_stated_width():
-    point = np.zeros((1, 65, 65))
-    point[0, 32, 32] = 1
-    (spread,) = faithfulness.blurred(point)
-    distance = np.arange(65) - 32
-    assert spread.sum() == pytest.approx(1)
-    variance = (spread.sum(axis=0) * distance**2).sum()
-    assert np.sqrt(variance) == pytest.approx(faithfulness.BLUR, rel=0.01)
-
-
-def test_faithfulness_measurement_goes_on_after_an_interruption(run, sample, monkeypatch):
+def test_faithfulness_measurement_goes_on_after_an_interruption(run, sample, monkeypatch, tmp_path):
     networks = [faithfulness.Network(name) for name in ("one", "two")]
     monkeypatch.setattr(faithfulness, "NETWORKS", networks)
     monkeypatch.setattr(data, "load", lambda: sample)
@@ -225,20 +221,27 @@ def test_faithfulness_measurement_goes_on_after_an_interruption(run, sample, mon
             raise KeyboardInterrupt
         return {"name": network.experiment}
 
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
     monkeypatch.setattr(faithfulness, "measure_network", measured)
     with pytest.raises(KeyboardInterrupt):
-        faithfulness.measure()
-    record = faithfulness.measure()
-    assert calls == ["one", "two", "two"]
+        measurements.measure("faithfulness", tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(measurements, "write", interrupted)
+        measurements.measure("faithfulness", tmp_path)
+    path = measurements.measure("faithfulness", tmp_path)
+    assert calls == ["one", "two", "two"]  # nothing again that was kept
+    record = _files.read_json(path, "")
     assert record["networks"] == [{"name": "one"}, {"name": "two"}]
     assert record["inputs"] == records.inputs(sample, runs=[run])
-    faithfulness.measure()  # nothing is kept after the end
+    measurements.measure("faithfulness", tmp_path)  # nothing is kept once the record is written
     assert calls[3:] == ["one", "two"]
 
 
 @pytest.mark.slow
 def test_grids_of_a_record_are_those_that_the_network_recognises(run, sample, monkeypatch):
-    monkeypatch.setattr(explain, "METHODS", {"centre": explain.CentreBlob})
+    monkeypatch.setattr(faithfulness, "METHODS", {"centre": explain.CentreBlob})
     monkeypatch.setattr(faithfulness, "GRID_CANDIDATES", {2: 60})
     classifier = explain.Classifier(run.model())
     right = replace(run, predictions=np.eye(10)[sample.test.labels])

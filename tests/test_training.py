@@ -13,6 +13,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from filelock import FileLock
 from helpers import TINY
 
@@ -121,6 +122,19 @@ def test_epoch_equals_a_plain_keras_epoch_in_the_same_order(tiny, sample):
     assert trained.history[0].train_loss == pytest.approx(sum(losses) / len(order), rel=1e-4)
     truth = model.evaluate(sample.validation.images, sample.validation.labels, verbose=0)
     assert trained.history[0].validation_loss == pytest.approx(truth, rel=1e-3)
+
+
+@pytest.mark.parametrize("size", [7, 16, 32])
+def test_shrunken_images_are_those_of_tensorflow_without_its_operation(size, sample):
+    """The operation of TensorFlow runs on a CPU alone, and a GPU would wait for it."""
+    images = sample.train.images[:3, :, 2:]  # 32 x 30
+    expected = tf.image.resize(images, (size, size), antialias=True)
+    shrunken = tf.function(lambda x: augment.shrink(x, size)).get_concrete_function(
+        tf.constant(images)
+    )
+    np.testing.assert_allclose(shrunken(images), expected, atol=1e-3)
+    kinds = {operation.type for operation in shrunken.graph.get_operations()}
+    assert "Einsum" in kinds and not any("Scale" in kind or "Resize" in kind for kind in kinds)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from matplotlib import colors
 from cifarcam import explain, figures
 from cifarcam.errors import CifarcamError
 from cifarcam.report import trust
-from cifarcam.studies import comparison, maps, rankings
+from cifarcam.studies import comparison, faithfulness, maps, rankings, road_check
 from cifarcam.studies.claims import explanations
 from cifarcam.studies.packing import packed
 
@@ -41,7 +41,7 @@ def record():
 
 @pytest.fixture(autouse=True)
 def few_methods(monkeypatch):
-    monkeypatch.setattr(explain, "METHODS", {name: explain.METHODS[name] for name in METHODS})
+    monkeypatch.setattr(faithfulness, "METHODS", {name: explain.METHODS[name] for name in METHODS})
 
 
 def test_dots_are_means_by_seed_in_the_order_of_road(record):
@@ -113,3 +113,25 @@ def test_summaries_read_the_record(record):
     assert explanations.complement(road, "lime").effect.value == pytest.approx(0, abs=1e-9)
     assert trust.network_title(record["networks"][1]) == "baseline, seed 1"
     assert trust.network_title({"experiment": "resnet18-long", "seed": 0}) == "ResNet-18"
+
+
+def test_road_rows_show_both_accuracies_and_their_difference():
+    counts = [round(40 * one) - 80 for one in road_check.PUBLISHED.values()]  # 2 points of 4,000
+    rows = road_check.compared(counts, 4_000)
+    same = road_check.compared([round(40 * one) for one in road_check.PUBLISHED.values()], 4_000)
+    first, *_, last = trust.road_rows(rows, same)
+    # Half of Newcombe's interval is about 1.96 sqrt(0.7132 x 0.2868 / 10000 + 0.693 x 0.307 / 4000).
+    assert first[:4] == ["10", "71.3", "69.3", "−2.0 [−3.7, −0.3]"]
+    assert first[4] == "71.3" and first[5].startswith("+0.0 [−1.")
+    assert last[:3] == ["90", "29.1", "27.1"]
+
+
+def test_published_accuracies_between_two_measured_ones_are_counted():
+    low, high = (
+        road_check.compared([round(40 * one) + by for one in road_check.PUBLISHED.values()], 4_000)
+        for by in (-80, 80)
+    )
+    assert trust.published_between(low, high).startswith("At every share")
+    assert trust.published_between(high, low).startswith("At every share")
+    assert trust.published_between(high, high).startswith("At no share")
+    assert "at 3 of 7 shares" in trust.published_between(low, [*high[:3], *low[3:]])

@@ -92,10 +92,6 @@ def test_stranger_explains_a_photo_with_the_base_wheel_alone(stranger):
         (["measure", "list"], "train"),
         (["report"], "report"),
         (["explain", "photo.jpg"], "train"),  # of a run
-        (
-            ["explain", "photo.jpg", "--model", "my.keras", "--method", "lime", "-o", "l.png"],
-            "perturb",
-        ),
     ],
 )
 def test_stranger_is_given_the_line_that_installs_what_is_missing(stranger, words, extra):

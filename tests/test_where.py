@@ -167,7 +167,7 @@ def test_border_shares_are_grouped_by_predicted_class():
     assert found["wrong"]["mean"] == [0.0, None]
 
 
-def test_the_layer_explained_is_the_one_that_the_last_pooling_takes():
+def test_the_last_stage_is_the_layer_explained():
     model = keras.Sequential(
         [
             keras.Input((16, 16, 3)),
@@ -181,7 +181,7 @@ def test_the_layer_explained_is_the_one_that_the_last_pooling_takes():
         ]
     )
     assert where_maps.stages(model) == ["conv1", "relu2"]
-    assert where_maps.explained_layer(model) == "relu2"
+    assert explain.GradCAM(model).layer == "relu2"
     with pytest.raises(CifarcamError, match="no max pooling"):
         where_maps.stages(keras.Sequential([keras.Input((4,)), layers.Dense(2)]))
 

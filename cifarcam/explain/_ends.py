@@ -55,7 +55,7 @@ _SCALING = {"multiply", "divide", "truedivide", "dividenonan"}
 ADVICE = "end the model in a Dense layer, or in a linear layer and a softmax or sigmoid after it"
 
 
-def before_activation(opened: Opener, end: Key) -> tuple[Key, str]:
+def before_activation(opener: Opener, end: Key) -> tuple[Key, str]:
     """The score before the softmax or sigmoid that ends a model, and the activation's name.
 
     Operations after the activation are applied to the score instead. This is right if they only
@@ -67,14 +67,14 @@ def before_activation(opened: Opener, end: Key) -> tuple[Key, str]:
     CifarcamError
         When the model ends in an unknown activation or in an operation that may not be linear.
     """
-    return _Ends(opened).score(end, is_last=True)
+    return _Ends(opener).score(end, is_last=True)
 
 
 class _Ends:
     """Searches for the scores of tensors, once for each tensor."""
 
-    def __init__(self, opened: Opener) -> None:
-        self._opened = opened
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
         self._scores: dict[Key, tuple[Key, str]] = {}
 
     def score(self, key: Key, *, is_last: bool) -> tuple[Key, str]:
@@ -84,13 +84,13 @@ class _Ends:
         return self._scores[key]
 
     def _score(self, key: Key, is_last: bool) -> tuple[Key, str]:
-        call = self._opened.maker(key)
+        call = self._opener.maker(key)
         if call is None:  # the images
             return key, "linear"
         operation = call.operation
         if _does_nothing(operation):
             return self.score(call.inputs[call.outputs.index(key)], is_last=is_last)
-        name, family = _activation_name(operation), kind(operation)
+        name, family = activation_name(operation), kind(operation)
         if name in _ACTIVATIONS and family in (*_ACTIVATIONS, "activation"):
             return self._before(call.inputs[0], name), name
         if name in _ACTIVATIONS and isinstance(operation, keras.Layer):
@@ -105,22 +105,22 @@ class _Ends:
             return key, "linear"
         if is_feature or family in _CARRYING or family in _SCALING:
             return self._carried(call, key)
-        outputs = self._opened.open(call)
+        outputs = self._opener.open(call)
         if outputs is None:
             raise CifarcamError(
                 f"the model's scores come out of layer {operation.name!r} "
                 f"({type(operation).__name__}), and it cannot be seen whether that layer returns "
-                f"scores or probabilities{self._opened.why_closed(call)}; {ADVICE}"
+                f"scores or probabilities{self._opener.why_closed(call)}; {ADVICE}"
             )
         return self.score(outputs[call.outputs.index(key)], is_last=is_last)
 
     def _before(self, key: Key, name: str) -> Key:
         """The input of a softmax or sigmoid, if it is linear."""
-        call = self._opened.maker(key)
+        call = self._opener.maker(key)
         while call is not None and _does_nothing(call.operation):
             key = call.inputs[call.outputs.index(key)]
-            call = self._opened.maker(key)
-        inner = "linear" if call is None else _activation_name(call.operation)
+            call = self._opener.maker(key)
+        inner = "linear" if call is None else activation_name(call.operation)
         if call is not None and inner != "linear":
             raise CifarcamError(
                 f"the model's scores come out of layer {call.operation.name!r} through {inner} "
@@ -144,7 +144,7 @@ class _Ends:
 
     def _repeated(self, call: Call, key: Key, inputs: Sequence[Key], operation: Any) -> Key:
         """Add a call again with other inputs or another operation; return the key of its output."""
-        return self._opened.repeat(call, inputs, operation)[call.outputs.index(key)]
+        return self._opener.repeat(call, inputs, operation)[call.outputs.index(key)]
 
 
 def _does_nothing(operation: Any) -> bool:
@@ -153,11 +153,11 @@ def _does_nothing(operation: Any) -> bool:
         return True
     family = kind(operation)
     if family == "activation":
-        return _activation_name(operation) == "linear"
+        return activation_name(operation) == "linear"
     return family in ("identity", "dropout")
 
 
-def _activation_name(operation: Any) -> str:
+def activation_name(operation: Any) -> str:
     """The activation at the end of an operation; ``"linear"`` if it has none."""
     family = kind(operation)
     if family in _ACTIVATIONS or family in _NOT_LINEAR:
@@ -166,5 +166,5 @@ def _activation_name(operation: Any) -> str:
     if activation is None:
         return "linear"
     if isinstance(activation, keras.Operation):  # a layer, such as Softmax(), of any name
-        return _activation_name(activation) if kind(activation) else activation.name
+        return activation_name(activation) if kind(activation) else activation.name
     return function_name(activation)

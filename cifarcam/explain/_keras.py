@@ -7,7 +7,8 @@ for each function.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,20 +18,32 @@ import tensorflow as tf
 
 Symbol = Any  # a keras.KerasTensor; two of them are the same tensor if their ids are equal
 
+# The kinds of layers that return what they take in prediction.
+ONLY_IN_TRAINING = (
+    *("identity", "activityregularization", "gaussiannoise"),
+    *("dropout", "spatialdropout2d", "gaussiandropout", "alphadropout"),
+)
+
+# TensorFlow has one setting for all threads, which the last block that ends restores.
+_tf32_lock = threading.Lock()
+_tf32_before: list[bool] = []  # the setting at the start of each block that has not ended
+
 
 @contextmanager
 def float_32() -> Iterator[None]:
-    """Keep a GPU from rounding float32 to TF32 within the block.
+    """Keep a GPU from rounding float32 to TF32 within the block, and within blocks of other threads.
 
     TensorFlow rounds by default: a mantissa keeps 10 bits of 23, which changed Grad-CAM by 7% and
     saliency by 12% of their maximum on an H200.
     """
-    before = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    with _tf32_lock:
+        _tf32_before.append(tf.config.experimental.tensor_float_32_execution_enabled())
+        tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
         yield
     finally:
-        tf.config.experimental.enable_tensor_float_32_execution(before)
+        with _tf32_lock:
+            tf.config.experimental.enable_tensor_float_32_execution(_tf32_before.pop())
 
 
 def is_keras(thing: Any) -> bool:
@@ -125,15 +138,15 @@ class Node:
 def nodes_before(symbols: Iterable[Symbol]) -> list[Node]:
     """All calls that symbolic tensors depend on, each after the calls that it depends on."""
     ordered: list[Node] = []
-    seen: set[int] = set()
+    ids: set[int] = set()
     stack: list[tuple[Any, bool]] = [(_node_of(symbol), False) for symbol in symbols]
     while stack:
         node, is_complete = stack.pop()
         if is_complete:
             inputs, outputs = list(node.input_tensors), list(node.outputs)
             ordered.append(Node(node.operation, inputs, outputs, node.is_input, node.arguments))
-        elif id(node) not in seen:
-            seen.add(id(node))
+        elif id(node) not in ids:
+            ids.add(id(node))
             stack.append((node, True))
             stack.extend((_node_of(needed), False) for needed in node.input_tensors)
     return ordered
@@ -161,13 +174,17 @@ def forgotten_calls(operations: Iterable[keras.Operation]) -> Iterator[None]:
             del operation._inbound_nodes[inbound:], operation._outbound_nodes[outbound:]
 
 
-def with_open_batch(operation: keras.Operation) -> keras.Operation:
+def with_open_batch(operation: keras.Operation) -> Callable[..., Any]:
     """A reshape with -1 for a size that is unknown while a call is traced symbolically.
 
-    That size is ``ops.shape(x)[0]``, the number of images. Other operations are returned as they
-    are.
+    That size is ``ops.shape(x)[0]``, the number of images. Where a second size is open, as in
+    ``ops.reshape(x, (ops.shape(x)[0], -1, 8))``, the first size is the tensor's own. Other
+    operations are returned as they are.
     """
     shape = getattr(operation, "newshape", ())
-    if kind(operation) == "reshape" and isinstance(shape, tuple | list) and None in shape:
-        return type(operation)([-1 if size is None else size for size in shape])
-    return operation
+    if kind(operation) != "reshape" or not isinstance(shape, tuple | list) or None not in shape:
+        return operation
+    sizes = [-1 if size is None else size for size in shape]
+    if shape[0] is not None or sizes.count(-1) == 1:
+        return type(operation)(sizes)
+    return lambda x: keras.ops.reshape(x, (keras.ops.shape(x)[0], *sizes[1:]))

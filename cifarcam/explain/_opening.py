@@ -9,27 +9,22 @@ opening nor running changes a variable.
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from cifarcam.errors import CifarcamError, first_line
-from cifarcam.explain._keras import (
-    Node,
-    Symbol,
-    built_shape,
-    forgotten_calls,
-    graph_operations,
-    inner_layers,
-    is_keras,
-    nodes_before,
-    output_names,
-    with_open_batch,
+from cifarcam.errors import first_line
+from cifarcam.explain._keras import Node, Symbol, with_open_batch
+from cifarcam.explain._tracing import (
+    Graph,
+    functional_graph,
+    is_functional,
+    is_made_of_layers,
+    traced_graph,
 )
 
 Key = int  # identifies a tensor of the flat list
@@ -62,15 +57,6 @@ class Call:
     owner: keras.Layer | None = None
 
 
-@dataclass(frozen=True)
-class Graph:
-    """Inputs and outputs of a model or layer, and the calls between them in order."""
-
-    inputs: Sequence[Symbol]
-    outputs: Sequence[Symbol]
-    nodes: Sequence[Node]
-
-
 def run_calls(
     calls: Sequence[Call], tensors: Mapping[Key, Any], outputs: Sequence[Key]
 ) -> list[Any]:
@@ -81,6 +67,17 @@ def run_calls(
             results = call.run([values[key] for key in call.inputs])
             values.update(zip(call.outputs, results, strict=True))
     return [values[key] for key in outputs]
+
+
+def leading_to(calls: Sequence[Call], keys: Iterable[Key]) -> list[Call]:
+    """The calls on which tensors depend, in order."""
+    needed = set(keys)
+    leading = []
+    for call in reversed(calls):
+        if needed.intersection(call.outputs):
+            needed.update(call.inputs)
+            leading.append(call)
+    return leading[::-1]
 
 
 class Opener:
@@ -176,7 +173,7 @@ class Opener:
         """Add one call of a graph, opened if possible; return the keys of its outputs."""
         operation = node.operation
         path = prefix + operation.name
-        outputs = self._add_inner(node, sources, path) if _is_made_of_layers(operation) else None
+        outputs = self._add_inner(node, sources, path) if is_made_of_layers(operation) else None
         if outputs is None:
             outputs = [self.key() for _ in node.outputs]
             run = _runner(operation, node)
@@ -188,11 +185,11 @@ class Opener:
     def _add_inner(self, node: Node, sources: Sequence[Key], path: str) -> list[Key] | None:
         """Add the calls within a layer; None, with nothing added, if it cannot be opened."""
         operation = node.operation
-        if _is_functional(operation):
-            return self.add(_functional_graph(operation), sources, prefix=path + "/")
+        if is_functional(operation):
+            return self.add(functional_graph(operation), sources, prefix=path + "/")
         calls, places = len(self.calls), len(self.places)
         try:
-            graph = _traced_graph(operation, node.inputs, node)
+            graph = traced_graph(operation, node.inputs, node)
             outputs = self.add(graph, sources, prefix=path + "/")
             if len(outputs) != len(node.outputs):
                 raise ValueError(
@@ -207,61 +204,6 @@ class Opener:
         return outputs
 
 
-def open_model(model: keras.Model) -> tuple[Graph, list[str]]:
-    """The graph of a model and the names of its outputs.
-
-    Raises
-    ------
-    CifarcamError
-        When the model is not built, or is subclassed and its ``call`` fails on symbolic tensors.
-    """
-    if _is_functional(model):
-        return _functional_graph(model), output_names(model)
-    if _has_graph(model):
-        symbols = [keras.KerasTensor(x.shape, dtype=x.dtype) for x in model.inputs]
-        check_input(symbols)
-    else:
-        shape = built_shape(model)
-        if shape is None:
-            raise CifarcamError(
-                "the model's input shape is not known; give it a keras.Input, or call it once on "
-                "images"
-            )
-        symbols = [keras.KerasTensor((None, *shape[1:]), dtype="float32")]
-    try:
-        graph = _traced_graph(model, symbols)
-    except Exception as error:
-        raise CifarcamError(
-            f"the call of the subclassed model {model.name!r} fails on symbolic tensors: "
-            f"{first_line(error)}; build it from Keras layers and keras.ops"
-        ) from error
-    return graph, [str(index) for index in range(len(graph.outputs))]
-
-
-def check_input(inputs: Sequence[Symbol]) -> None:
-    """Check that a model has one input, images N x H x W x C.
-
-    Raises
-    ------
-    CifarcamError
-        When it has another input.
-    """
-    if len(inputs) != 1:
-        raise CifarcamError(
-            f"the model has {len(inputs)} inputs; only a model with one input can be explained"
-        )
-    shape = inputs[0].shape
-    if len(shape) != 4:
-        raise CifarcamError(f"the model's input has shape {shape}; it has to be N x H x W x C")
-    height, _, channels = shape[1:]
-    # No image is 4 pixels high with more than 4 channels, and no weights fit an open number.
-    if channels is None or (height is not None and height <= 4 < channels):
-        raise CifarcamError(
-            f"the model's input has shape {shape}, which looks like channels first; it has to be "
-            "N x H x W x C"
-        )
-
-
 def _runner(operation: Any, node: Node) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """Tensors -> tensors: the call of a node, made with `operation`."""
     operation = with_open_batch(operation)
@@ -274,50 +216,6 @@ def _runner(operation: Any, node: Node) -> Callable[[Sequence[Any]], Sequence[An
         return keras.tree.flatten(operation(*args, **kwargs))
 
     return run
-
-
-def _is_functional(model: Any) -> bool:
-    """Whether a model has a graph and runs it, without a ``call`` of its own."""
-    return isinstance(model, keras.Model) and is_keras(model.call) and _has_graph(model)
-
-
-def _has_graph(model: keras.Model) -> bool:
-    try:
-        return bool(model.inputs) and bool(model.outputs)
-    except AttributeError:
-        return False
-
-
-def _is_made_of_layers(operation: Any) -> bool:
-    """Whether to open an operation: models, and layers of other authors that contain layers."""
-    if isinstance(operation, keras.Model):
-        return True
-    return (
-        isinstance(operation, keras.Layer)
-        and not is_keras(type(operation))
-        and bool(inner_layers(operation))
-    )
-
-
-def _functional_graph(model: keras.Model) -> Graph:
-    return Graph(model.inputs, model.outputs, nodes_before(model.outputs))
-
-
-def _traced_graph(layer: keras.Layer, symbols: Sequence[Symbol], node: Node | None = None) -> Graph:
-    """The graph of a layer's ``call``, run on symbolic tensors like `symbols`.
-
-    The arguments are those of `node`, a call of the layer; by default the tensors alone.
-    """
-    graph = graph_operations(layer) if isinstance(layer, keras.Model) and _has_graph(layer) else []
-    inside = [operation for operation in (*inner_layers(layer), *graph) if operation is not layer]
-    with forgotten_calls(inside):
-        inputs = [keras.Input(batch_shape=s.shape, dtype=s.dtype) for s in symbols]
-        args, kwargs = (tuple(inputs), {}) if node is None else node.arguments(inputs)
-        if "training" in inspect.signature(layer.call).parameters:
-            kwargs = {**kwargs, "training": False}
-        with keras.StatelessScope():  # discards what the call assigns to a variable
-            outputs = keras.tree.flatten(layer.call(*args, **kwargs))
-        return Graph(inputs, outputs, nodes_before(outputs))
 
 
 def _check_calls(

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any, TypedDict
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from cifarcam.errors import CifarcamError, first_line
-from cifarcam.explain._ends import ADVICE
+from cifarcam.explain._failures import failure, named_failures
+from cifarcam.explain._images import checked_array
 from cifarcam.explain._keras import float_32
+from cifarcam.explain._options import checked_count
+from cifarcam.explain._self_check import check_scores, own_outputs, probabilities_of
+from cifarcam.explain._targets import (
+    Score,
+    Targets,
+    checked_pairs,
+    checked_values,
+    class_differences,
+    explained_classes,
+    score_values,
+)
 from cifarcam.explain.graph import flatten
+from cifarcam.explain.input_range import (
+    InputRange,
+    RangeLike,
+    check_against_layer,
+    check_values,
+    checked_range,
+)
 
-Targets = int | Sequence[int] | np.ndarray | None
+BATCH = 32  # images at a time
 
-PREDICTED = -1  # a target in a batch: the class that the model predicts
-NO_RIVAL = -1  # in a batch of pairs: the score of the target alone
 
-# Greatest difference between our scores and the model's own, as a share of 1 plus the image's
-# greatest score: the rounding error of a deep network in the coarsest format that it computes in.
-TOLERANCES = {"float64": 3e-4, "float32": 3e-4, "float16": 2e-2, "bfloat16": 5e-2}
-QUANTISED = 5e-2  # one rounding may move a value by a whole step
-SIDES = (32, 64, 128, 256, 512)  # pixels; tried in turn for a model with an open image size
+class ClassifierOptions(TypedDict, total=False):
+    """The options of a `Classifier`, which every explainer passes on."""
+
+    output: str | int | None
+    input_range: RangeLike | None
+    score: Score | None
+    tokens: tuple[int, int] | None
 
 
 class Classifier:
@@ -37,15 +56,31 @@ class Classifier:
         with the scores -z and z, the logits of their probabilities.
     output
         The name or index of the output to explain, of a model that has several.
+    input_range
+        What black and white are for the model, such as ``(0, 255)``, each one number or one per
+        channel; by default what a leading Rescaling or Normalization layer shows.
+    score
+        A function of the model's outputs (N x ..., of any shape, with its activation) and of
+        `targets` (float32, N x ..., as they are given to an explainer) that returns one number per
+        image, float32, N, written with TensorFlow or `keras.ops`. With it any model with one image
+        input can be explained: regression, segmentation, embeddings. Without it the score is the
+        target class's, before the softmax or sigmoid.
+    tokens
+        The numbers of rows and columns that the tokens of a vision transformer form, such as
+        ``(14, 14)``, row by row after any class, distillation and register tokens; by default the
+        rows and columns of the patch embedding, after up to two tokens.
 
     Attributes
     ----------
     model
         The model.
     classes
-        The number of classes.
+        The number of classes; 2 for a single unit, and 0 with a `score`.
     activation
-        How the model ends: ``"softmax"``, ``"sigmoid"`` or ``"linear"``.
+        How the model ends: ``"softmax"``, ``"sigmoid"`` or ``"linear"``; ``"linear"`` with a
+        `score`.
+    input_range
+        What black and white are, an `InputRange`; None if it is unknown.
     image_shape
         Height, width and channels of its images; None where any size fits.
     precisions
@@ -59,126 +94,125 @@ class Classifier:
     """
 
     @float_32()
-    def __init__(self, model: keras.Model, output: str | int | None = None) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        output: str | int | None = None,
+        *,
+        input_range: RangeLike | None = None,
+        score: Score | None = None,
+        tokens: tuple[int, int] | None = None,
+    ) -> None:
         self.model = model
-        self.flat = flatten(model, output)
-        self.is_binary = self.flat.outputs == 1
-        self.classes = 2 if self.is_binary else self.flat.outputs
+        self.score = score
+        self.flat = flatten(model, output, is_classifier=score is None, tokens=tokens)
+        self.is_binary = score is None and self.flat.units == 1
+        self.classes = 0 if score is not None else 2 if self.is_binary else self.flat.units
         self.activation = self.flat.activation
         self.image_shape = self.flat.image_shape
         self.precisions = self.flat.precisions()
+        self.input_range = self._range(input_range)
         self.image_spec = tf.TensorSpec([None, *self.image_shape], tf.float32)
-        images, own = self._own_outputs()
-        self._fitting_sizes = {images.shape[1:]}
+        images, own = own_outputs(model, self.flat)
+        self._fitting_sizes = {images.shape[1:3]}
         try:
             # AutoGraph off: there is no Python loop to convert, and it would wrap our errors.
             self._score_batch = tf.function(
-                self.score_tensor,
+                lambda images: self.as_scores(self.flat.outputs(images)),
                 input_signature=[self.image_spec],
                 autograph=False,
             ).get_concrete_function()
             scores = self._score_batch(tf.convert_to_tensor(images)).numpy()
         # Layers of other authors may raise anything.
         except Exception as error:
-            size = self.flat.batch_size
+            size, reason = self.flat.batch_size, failure(error)
             raise CifarcamError(
-                f"the model does not run layer by layer: {first_line(error)}"
+                f"the model does not run layer by layer: {reason}"
                 if size is None
                 else f"the model only takes batches of {size} images; build it with a keras.Input "
-                "that leaves the batch size open"
+                f"that leaves the batch size open ({reason})"
             ) from error
-        self._compare(scores, own)
+        check_scores(
+            scores, own, self.activation, self.precisions, is_classifier=self.score is None
+        )
 
-    def _own_outputs(self) -> tuple[np.ndarray, np.ndarray]:
-        """A few random images and the model's own output for them in prediction."""
-        height, width, channels = self.image_shape
+    @property
+    def class_count(self) -> str:
+        """The number of classes in words, for text that names it."""
+        if self.is_binary:
+            return (
+                "2 classes (its one output unit counts as two; to explain a number, give a score)"
+            )
+        return f"{self.classes} classes"
+
+    def _range(self, limits: RangeLike | None) -> InputRange | None:
+        """The range that a user gives, or else what the leading layer shows."""
+        channels = self.image_shape[2]
         assert channels is not None  # `check_input` refuses such a model
-        is_open = height is None or width is None
-        for side in SIDES if is_open else SIDES[:1]:
-            images = _random_images(height or side, width or side, channels)
-            # Eager execution is faster, but on too small an image a convolution of oneDNN returns
-            # uninitialised memory; in a graph the shapes raise an error.
-            run = tf.function(self._run_model, autograph=False) if is_open else self._run_model
-            try:
-                return images, tf.cast(run(tf.constant(images)), tf.float64).numpy()
-            # Layers of other authors may raise anything, or the images were too small.
-            except Exception as error:
-                failure = error
-        raise CifarcamError(
-            f"the model fails on images of shape {images.shape[1:]}: {first_line(failure)}"
-        ) from failure
+        of_layer = self.flat.input_range(channels)
+        if limits is None:
+            return of_layer
+        of_user = checked_range(limits, channels)
+        if of_layer is not None:
+            check_against_layer(of_user, of_layer)
+        return of_user
 
-    def _run_model(self, images: tf.Tensor) -> tf.Tensor:
-        """The model's own output in prediction."""
-        count = images.shape[0]
-        size = self.flat.batch_size or count
-        weights = set(map(id, self.model.weights))
-        seeds = [v for v in self.model.variables if id(v) not in weights and "int" in v.dtype]
-        outputs = []
-        for start in range(0, count, size):
-            batch = tf.gather(images, np.arange(start, start + size) % count)
-            # No seed or counter changes. With other seeds, a model that draws random numbers in
-            # prediction differs from its scores, and is refused.
-            with keras.StatelessScope([(seed, seed + 1) for seed in seeds]):
-                results = keras.tree.flatten(self.model(batch, training=False))
-            outputs.append(results[self.flat.output])
-        return tf.concat(outputs, axis=0)[:count]
+    def _check_size(self, shape: tuple[int, ...]) -> None:
+        """Check that images are large enough for a model with an open image size.
 
-    def _check_size(self, size: tuple[int, ...]) -> None:
-        """Check that images are large enough for a model with an open image size."""
-        if size in self._fitting_sizes:
+        TensorFlow's convolutions return arbitrary values for too small an image, but tracing fails.
+        """
+        height, width, _ = shape
+        if any(h <= height and w <= width for h, w in self._fitting_sizes):
             return
         try:
-            tf.function(self.score_tensor, autograph=False).get_concrete_function(
-                tf.TensorSpec([1, *size], tf.float32)
+            tf.function(self.flat.outputs, autograph=False).get_concrete_function(
+                tf.TensorSpec([1, *shape], tf.float32)
             )
         # Layers of other authors may raise anything.
         except Exception as error:
             raise CifarcamError(
-                f"the model fails on images of shape {size}: {first_line(error)}"
+                f"the model fails on images of shape {shape}: {first_line(error)}"
             ) from error
-        self._fitting_sizes.add(size)
+        self._fitting_sizes.add((height, width))
 
-    def _compare(self, scores: np.ndarray, own: np.ndarray) -> None:
-        """Check that the model's own output is what its scores give.
+    def needed_range(self, needer: str) -> InputRange:
+        """The input range, for a method or metric called `needer`.
 
-        We compare the logarithms of probabilities, which stay accurate near 0 and almost so near 1.
+        Raises
+        ------
+        CifarcamError
+            When it is unknown.
         """
-        finite = np.isfinite(own).all(axis=1)
-        if not finite.any():
+        if self.input_range is None:
             raise CifarcamError(
-                "the model's output for random images is not finite; check its weights"
+                f"{needer} needs to know what black and white are for this model; give "
+                "Classifier(model, input_range=(0, 255)), or (0, 1), or (-1, 1)"
             )
-        scores, own = scores[finite].astype(np.float64), own[finite]
-        probabilities = self.as_probabilities(scores)
-        if self.is_binary:
-            scores, probabilities = scores[:, 1:], probabilities[:, 1:]
-        tolerance = max(TOLERANCES.get(name, QUANTISED) for name in (*self.precisions, "float32"))
-        allowed = tolerance * (1 + np.abs(scores).max(axis=1, keepdims=True))
-        if self.activation == "linear":
-            what, computed, differs = "scores", scores, np.abs(scores - own) > allowed
-        else:
-            # Below its least normal number a format rounds coarsely, and TensorFlow's exponential
-            # in float32 returns zero below about 1e-38.
-            least = float(np.finfo(np.float16).tiny) if "float16" in self.precisions else 1e-30
-            logarithms = np.log(np.maximum(probabilities, least)) - np.log(np.maximum(own, least))
-            what, computed, differs = "probabilities", probabilities, np.abs(logarithms) > allowed
-        if not np.isfinite(scores).all() or differs.any():
-            error = np.abs(computed - own)
-            raise CifarcamError(
-                f"the {what} computed layer by layer differ from the model's own output by up to "
-                f"{np.nanmax(error):.2g}; {ADVICE}"
-            )
-        is_share = (own >= 0).all() and np.allclose(own.sum(axis=1), 1, atol=tolerance)
-        if self.activation == "linear" and not self.is_binary and is_share:
-            raise CifarcamError(
-                "the model's outputs sum to 1, as probabilities do, and the scores before them "
-                f"cannot be seen; {ADVICE}"
-            )
+        return self.input_range
 
-    def score_tensor(self, images: tf.Tensor) -> tf.Tensor:
-        """Scores, float32, N x classes, of float32 images within a graph."""
-        return self.as_scores(self.flat.score(images))
+    def target_scores(self, outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """What is explained, float32, n, from the values of the output's units within a graph.
+
+        `targets` are what `checked_targets` returns. The result is the score of the class, minus the
+        score of its rival if there is one, or the `score` of the outputs.
+
+        Raises
+        ------
+        CifarcamError
+            When a `score` fails, or does not return one number per image.
+        """
+        scores = self.as_scores(outputs)
+        if self.score is not None:
+            return score_values(self.score, scores, targets)
+        return class_differences(scores, targets)
+
+    def resolved(self, outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """The targets, the class of the highest score in place of `PREDICTED`, within a graph."""
+        if self.score is not None:
+            return targets
+        classes = explained_classes(self.as_scores(outputs), targets)
+        return tf.stack([classes, targets[:, 1]], axis=1)
 
     def as_scores(self, outputs: tf.Tensor) -> tf.Tensor:
         """Scores, float32, N x classes, from the values of the output's units."""
@@ -186,8 +220,10 @@ class Classifier:
         return tf.concat([-scores, scores], axis=1) if self.is_binary else scores
 
     @float_32()
-    def scores(self, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    def scores(self, images: np.ndarray, batch_size: int = BATCH) -> np.ndarray:
         """Scores before the softmax or sigmoid, which explainers explain: float32, N x classes.
+
+        Of a classifier with a `score`, the model's outputs, float32, N x ....
 
         Raises
         ------
@@ -195,16 +231,16 @@ class Classifier:
             When the images do not fit the model.
         """
         images = self.checked_images(images, batch_size)
-        return np.concatenate(
-            [
-                self._score_batch(
-                    tf.convert_to_tensor(images[start : start + batch_size].astype(np.float32))
-                ).numpy()
-                for start in range(0, len(images), batch_size)
-            ]
-        )
+        batches = (images[n : n + batch_size] for n in range(0, len(images), batch_size))
+        with named_failures(images.shape):
+            return np.concatenate(
+                [
+                    self._score_batch(tf.convert_to_tensor(batch.astype(np.float32))).numpy()
+                    for batch in batches
+                ]
+            )
 
-    def probabilities(self, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    def probabilities(self, images: np.ndarray, batch_size: int = BATCH) -> np.ndarray:
         """Class probabilities, 0-1, float64, N x classes; the sum is 1 except after sigmoids.
 
         The scores of a model without an activation count as logits of a softmax, or of a sigmoid
@@ -218,12 +254,19 @@ class Classifier:
         return self.as_probabilities(self.scores(images, batch_size))
 
     def as_probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Probabilities (0-1, float64, N x classes) from scores."""
-        scores = np.asarray(scores, np.float64)
-        if self.activation == "sigmoid" or self.is_binary:
-            return np.exp(-np.logaddexp(0, -scores))
-        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        """Probabilities (0-1, float64, N x classes) from scores.
+
+        Raises
+        ------
+        CifarcamError
+            When the classifier has a `score` of its own.
+        """
+        if self.score is not None:
+            raise CifarcamError(
+                "the explained score is a function of your own, which has no probabilities; leave "
+                "score out to ask for probabilities"
+            )
+        return probabilities_of(scores, "sigmoid" if self.is_binary else self.activation)
 
     def checked_images(self, images: np.ndarray, batch_size: int = 1) -> np.ndarray:
         """The images as an array.
@@ -231,78 +274,30 @@ class Classifier:
         Raises
         ------
         CifarcamError
-            When there are none, they do not fit the model, or a value is not a finite number.
+            When there are none, they do not fit the model, or a value is not a finite number or lies
+            far outside the input range.
         """
-        array = np.asarray(images)
-        if batch_size < 1:
-            raise CifarcamError(f"batch_size is {batch_size}; give at least 1")
-        fits = array.ndim == 4 and all(
-            expected in (None, actual)
-            for expected, actual in zip(self.image_shape, array.shape[1:], strict=True)
-        )
-        if not fits:
-            expected = " x ".join("any" if n is None else str(n) for n in self.image_shape)
-            raise CifarcamError(f"images have shape {array.shape}; the model takes N x {expected}")
-        if not len(array):
-            raise CifarcamError("there are no images to explain; give at least one")
-        if array.dtype.kind not in "uifb":
-            raise CifarcamError(f"images are of type {array.dtype}, not numbers")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise CifarcamError("images have values that are not finite")
+        checked_count("batch_size", batch_size, least=1)
+        array = checked_array(images, self.image_shape)
+        if self.input_range is not None:
+            check_values(array, self.input_range)
         self._check_size(array.shape[1:])
         return array
 
-    def checked_pairs(self, targets: Targets, count: int) -> np.ndarray:
-        """A class and its rival per image, int64, `count` x 2; the rival is `NO_RIVAL` for a class.
+    def checked_targets(self, targets: Any, against: Targets, count: int) -> np.ndarray:
+        """A class and its rival per image, int64, `count` x 2.
+
+        The class is `PREDICTED` if `targets` is None, and the rival `NO_RIVAL` if `against` is. With
+        a `score`, these are the targets as they are given, float32, `count` x ....
 
         Raises
         ------
         CifarcamError
-            When `checked_targets` refuses a column, or a class is its own rival.
+            When their number differs from `count`, the model has no such class, or a class is its
+            own rival; or `against` is given with a `score`.
         """
-        array = np.asarray(targets)
-        if array.shape != (count, 2):
-            classes = self.checked_targets(targets, count)
-            return np.stack([classes, np.full(count, NO_RIVAL, np.int64)], axis=1)
-        pairs = np.stack([self.checked_targets(column, count) for column in array.T], axis=1)
-        same = pairs[pairs[:, 0] == pairs[:, 1], 0]
-        if same.size:
-            raise CifarcamError(
-                f"the pair of targets ({same[0]}, {same[0]}) has a difference of zero; give two "
-                "different classes"
-            )
-        return pairs
-
-    def checked_targets(self, targets: Targets, count: int) -> np.ndarray:
-        """One class per image, int64; `PREDICTED` for every image if `targets` is None.
-
-        Raises
-        ------
-        CifarcamError
-            When their number differs from `count`, or the model has no such class.
-        """
-        if targets is None:
-            return np.full(count, PREDICTED, np.int64)
-        array = np.asarray(targets)
-        if array.dtype.kind not in "iu":
-            raise CifarcamError(f"targets are of type {array.dtype}; give whole numbers")
-        if array.ndim == 0:
-            array = np.full(count, array)
-        if array.shape != (count,):
-            raise CifarcamError(
-                f"targets have shape {array.shape} for {count} images; give one class per image"
-            )
-        wrong = array[(array < 0) | (array >= self.classes)]
-        if wrong.size:
-            raise CifarcamError(
-                f"target {wrong[0]} is no class of this model; its classes are 0 to "
-                f"{self.classes - 1}"
-            )
-        return array.astype(np.int64)
-
-
-def _random_images(height: int, width: int, channels: int) -> np.ndarray:
-    """Float32 images: noise of 0-255, noise of 0-1, and grey; some saturate no activation."""
-    noise = np.random.default_rng(0).random((4, height, width, channels), np.float32)
-    grey = np.full((1, height, width, channels), 127, np.float32)
-    return np.concatenate([255 * noise[:2], noise[2:], grey])
+        if self.score is None:
+            return checked_pairs(targets, against, count, self.classes)
+        if against is not None:
+            raise CifarcamError("against needs classes; with a score, subtract within the score")
+        return checked_values(targets, count)

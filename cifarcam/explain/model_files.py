@@ -2,29 +2,80 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import stat
+import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from cifarcam.errors import CifarcamError, check_readable, file_mode
+from cifarcam.errors import CifarcamError, check_readable, file_mode, first_line
 from cifarcam.explain.classifier import Classifier
 
 MOST_CLASS_BYTES = 2**24  # of a file of class names; 100,000 names take 2 MiB
 
 
-def read_model(path: Path) -> keras.Model:
+def module_objects(name: str) -> dict[str, Any]:
+    """Import a module of somebody's own layers, and return its classes and functions by name.
+
+    The module is looked up where Python looks and in the working directory. Its code is run. What a
+    package takes from its own modules counts as well, what it takes from others does not.
+
+    Parameters
+    ----------
+    name
+        The module, such as ``"layers"`` or ``"package.layers"``.
+
+    Raises
+    ------
+    CifarcamError
+        When there is no such module, or its code fails.
+    """
+    if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".")):
+        raise CifarcamError(
+            f"module {name!r}: not the name of a module; give NAME for a file NAME.py in the "
+            "working directory"
+        )
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    importlib.invalidate_caches()
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # a module of others may raise anything
+        raise CifarcamError(
+            f"module {name!r} cannot be imported ({type(error).__name__}: {first_line(error)}); "
+            "run the command where the module is, or mend the module"
+        ) from error
+    package = name.partition(".")[0]
+    return {
+        key: value
+        for key, value in vars(module).items()
+        if callable(value) and str(getattr(value, "__module__", "")).partition(".")[0] == package
+    }
+
+
+def read_model(path: str | Path, objects: Mapping[str, Any] | None = None) -> keras.Model:
     """Read a Keras model from a file (``.keras`` or ``.h5``) without running code from the file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    objects
+        Layers and functions of your own by name, as `module_objects` returns them.
 
     Raises
     ------
     CifarcamError
         When the file is missing, or Keras cannot read a model from it in safe mode.
     """
+    path = Path(path)
     if stat.S_ISDIR(file_mode(path) or 0) and (path / "saved_model.pb").is_file():
         raise CifarcamError(
             f"{path}: a SavedModel of TensorFlow, which has no Keras layers to explain; save the "
@@ -33,7 +84,9 @@ def read_model(path: Path) -> keras.Model:
     check_readable(path)
     version = _keras_version(path)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(
+            path, custom_objects=dict(objects or {}), compile=False, safe_mode=True
+        )
     # Keras may raise anything on a damaged file.
     except Exception as error:
         raise CifarcamError(
@@ -98,8 +151,8 @@ def _why_no_model(error: Exception, version: str) -> str:
         )
     if unknown is not None:
         return (
-            f"{cause}; in Python, import the code that defines it, load the file with "
-            "keras.saving.load_model, and give the model to cifarcam.explain"
+            f"{cause}; name the module that defines it: --import MODULE, or in Python "
+            'read_model(path, module_objects("MODULE"))'
         )
     if "Lambda" in cause:
         return (
@@ -110,7 +163,7 @@ def _why_no_model(error: Exception, version: str) -> str:
 
 
 def class_names(
-    classifier: Classifier, path: Path | None, default: Sequence[str] | None = None
+    classifier: Classifier, path: str | Path | None, default: Sequence[str] | None = None
 ) -> list[str]:
     """The names of a model's classes, from a text file with one name per line.
 
@@ -130,10 +183,10 @@ def class_names(
     """
     if path is None:
         return list(default or (f"class {index}" for index in range(classifier.classes)))
-    names = [name.strip() for name in re.split(r"[\r\n]+", _class_text(path)) if name.strip()]
+    names = [name.strip() for name in re.split(r"[\r\n]+", _class_text(Path(path))) if name.strip()]
     if len(names) != classifier.classes:
         raise CifarcamError(
-            f"{path}: {len(names)} class names for the model's {classifier.classes} classes"
+            f"{path}: {len(names)} class names for the model's {classifier.class_count}"
         )
     return names
 
@@ -156,27 +209,3 @@ def _class_text(path: Path) -> str:
     if text.lstrip().startswith(("{", "[")):
         raise CifarcamError(f"{path}: looks like JSON; give a text file with one name per line")
     return text
-
-
-def class_index(text: str, names: Sequence[str]) -> int:
-    """The index of a class that a user gives by name or number.
-
-    Raises
-    ------
-    CifarcamError
-        When there is no such class, or several classes have that name.
-    """
-    indices = [index for index, name in enumerate(names) if name == text]
-    if len(indices) > 1:
-        raise CifarcamError(
-            f"classes {indices[0]} and {indices[1]} are both called {text!r}; give the number"
-        )
-    if indices:
-        return indices[0]
-    numbers = [str(index) for index in range(len(names))]
-    if text in numbers:
-        return int(text)
-    listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    raise CifarcamError(
-        f"there is no class {text!r}; give a number from 0 to {len(names) - 1}, or a name: {listed}"
-    )

@@ -1,20 +1,20 @@
-"""Pictures of users: reading them, and explaining them for the command line."""
+"""Pictures of users: finding their files, and reading them."""
 
 from __future__ import annotations
 
 import io
+import math
+import stat
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from cifarcam.errors import CifarcamError, check_readable, first_line
-from cifarcam.explain.base import Explainer
+from cifarcam.errors import CifarcamError, check_readable, file_mode, first_line, unreadable
 
 # EXIF orientation (tag 274 of TIFF 6.0) -> the operation that turns the picture upright.
 ORIENTATION = 0x0112
@@ -29,39 +29,56 @@ TURNS: Mapping[int, Image.Transpose] = MappingProxyType(
         8: Image.Transpose.ROTATE_90,
     }
 )
+# The endings of files that are taken for pictures when a folder is given.
+ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"),
+    *(".jp2", ".ppm", ".pgm", ".pbm", ".tga", ".heic"),  # HEIC is refused by name, not left out
+)
 PNG = b"\x89PNG\r\n\x1a\n"
 # If no 16-bit value reaches this number, the picture may be dark, or its values may have only 8,
 # 10, 12 or 14 bits.
 FULL_16_BITS = 2**14
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and a value of it
+# Pixels of pictures that are explained at a time: 32 pictures of 256 x 256, fewer larger pictures.
+# For a model of any size, the command line scales a picture with more pixels down.
+MOST_PIXELS = 2**21
 
 
-@dataclass(frozen=True)
-class Explained:
-    """A picture with the explanation of its predicted class.
+def picture_files(paths: Iterable[str | Path]) -> list[Path]:
+    """The pictures that paths name: files as they are, and the pictures in folders, by name.
 
-    Attributes
-    ----------
-    name
-        The picture's name.
-    picture
-        Uint8, H x W x 3.
-    heatmap
-        Float32, H x W, raw magnitudes.
-    target
-        The name of the class that the heatmap explains.
-    top
-        The three most likely classes with their probabilities (0-1), most likely first.
+    A folder's pictures are the files in it with one of the `ENDINGS`; hidden files, and what is in
+    folders within it, are left out.
+
+    Raises
+    ------
+    CifarcamError
+        When a folder contains no picture or cannot be read.
     """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if not stat.S_ISDIR(file_mode(path) or 0):
+            files.append(path)
+            continue
+        try:
+            inside = sorted(
+                file
+                for file in path.iterdir()
+                if file.suffix.lower() in ENDINGS
+                and not file.name.startswith(".")
+                and file.is_file()
+            )
+        except OSError as error:
+            raise unreadable(path, error, "give another folder") from error
+        if not inside:
+            raise CifarcamError(
+                f"{path}: a folder without pictures; give a folder that contains PNG or JPEG files"
+            )
+        files += inside
+    return files
 
-    name: str
-    picture: np.ndarray
-    heatmap: np.ndarray
-    target: str
-    top: list[tuple[str, float]]
 
-
-def read_picture(path: Path, size: Sequence[int | None]) -> np.ndarray:
+def read_picture(path: str | Path, size: Sequence[int | None]) -> np.ndarray:
     """A picture of any size and mode, as RGB at the size that a network takes.
 
     The picture is turned upright according to its EXIF data, transparent parts become white, the
@@ -73,7 +90,8 @@ def read_picture(path: Path, size: Sequence[int | None]) -> np.ndarray:
     path
         The file.
     size
-        Height and width in pixels; None keeps the picture's own.
+        Height and width in pixels. If one of them is None, the picture's shape decides it, up to
+        `MOST_PIXELS` in all; if both are None, the picture keeps its own size.
 
     Returns
     -------
@@ -87,6 +105,7 @@ def read_picture(path: Path, size: Sequence[int | None]) -> np.ndarray:
         When the file is missing, too large or not a picture, or its values do not show which of
         them is white.
     """
+    path = Path(path)
     check_readable(path)
     try:
         with warnings.catch_warnings():  # a decoder warns about pictures that it can read
@@ -97,8 +116,44 @@ def read_picture(path: Path, size: Sequence[int | None]) -> np.ndarray:
         raise CifarcamError(
             f"{path}: not a picture that can be read: {_why_no_picture(path, error)}"
         ) from error
-    height, width = size[0] or picture.height, size[1] or picture.width
+    height, width = _whole_size(size, picture)
     return np.asarray(ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS))
+
+
+def _whole_size(size: Sequence[int | None], picture: Image.Image) -> tuple[int, int]:
+    """Height and width at which a picture is read, the open side in proportion to the other."""
+    height, width = size
+    if height is not None and width is None:
+        width = _open_side(height, picture.width / picture.height)
+    elif width is not None and height is None:
+        height = _open_side(width, picture.height / picture.width)
+    return height or picture.height, width or picture.width
+
+
+def _open_side(fixed: int, ratio: float) -> int:
+    """A side in proportion to the fixed one, of at least a pixel and no more than fit."""
+    return max(1, min(round(fixed * ratio), MOST_PIXELS // fixed))
+
+
+def within(picture: np.ndarray, most_pixels: int) -> np.ndarray:
+    """A picture as it is, or scaled down (Lanczos) to at most a number of pixels.
+
+    Parameters
+    ----------
+    picture
+        Uint8, H x W x 3.
+    most_pixels
+        Of height times width, at least 1.
+    """
+    height, width = picture.shape[:2]
+    if height * width <= most_pixels:
+        return picture
+    share = math.sqrt(most_pixels / (height * width))
+    # The shorter side has at least one pixel; the longer follows from it, so that the shape stays.
+    short = max(1, int(share * min(height, width)))
+    long = min(most_pixels // short, round(short * max(height, width) / min(height, width)))
+    size = (long, short) if width > height else (short, long)
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
 def _decoded(path: Path) -> Image.Image:
@@ -203,85 +258,3 @@ def _why_no_picture(path: Path, error: Exception) -> str:
     if b"<svg" in head or head.startswith(b"%PDF"):
         return "it is a drawing without pixels; give a PNG or JPEG"
     return "its format is unknown, or it is damaged; give a PNG or JPEG"
-
-
-def explain_pictures(
-    explainer: Explainer,
-    pictures: Sequence[np.ndarray],
-    names: Sequence[str],
-    *,
-    class_names: Sequence[str],
-    target: int | None = None,
-    scale: float = 1.0,
-) -> list[Explained]:
-    """Explain pictures, each for the class that the model predicts or for a class of your choice.
-
-    Parameters
-    ----------
-    explainer
-        An explanation method bound to a model.
-    pictures
-        Uint8, H x W x 3 each, of the size that the model takes.
-    names
-        A name for each picture.
-    class_names
-        The names of the model's classes in its order.
-    target
-        The class to explain; by default the class that the model predicts for each picture.
-    scale
-        Pixels are divided by this number before the model takes them.
-
-    Raises
-    ------
-    CifarcamError
-        When the numbers of names or classes do not fit, or the pictures do not fit the model.
-    """
-    if len(names) != len(pictures):
-        raise CifarcamError(
-            f"{len(names)} names for {len(pictures)} pictures; give one name per picture"
-        )
-    if len(class_names) != explainer.classes:
-        raise CifarcamError(
-            f"{len(class_names)} class names for the model's {explainer.classes} classes"
-        )
-    images = _model_images(pictures, explainer.classifier.image_shape[2], scale)
-    scores = explainer.classifier.scores(images)
-    probabilities = explainer.classifier.as_probabilities(scores)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :3]
-    targets = order[:, 0] if target is None else np.full(len(images), target)
-    heatmaps = explainer(images, targets)
-    return [
-        Explained(
-            name=name,
-            picture=picture,
-            heatmap=heatmap,
-            target=class_names[index_of_target],
-            top=[(class_names[index], float(row[index])) for index in indices],
-        )
-        for name, picture, heatmap, index_of_target, row, indices in zip(
-            names, pictures, heatmaps, targets, probabilities, order, strict=True
-        )
-    ]
-
-
-def _model_images(pictures: Sequence[np.ndarray], channels: int | None, scale: float) -> np.ndarray:
-    """Pictures as a model takes them: float32, N x H x W x channels, divided by `scale`."""
-    if not pictures:
-        raise CifarcamError("there are no pictures to explain; give at least one")
-    sizes = {np.shape(picture) for picture in pictures}
-    if len(sizes) > 1:
-        raise CifarcamError(f"pictures have different shapes: {sorted(sizes)}; give one shape")
-    with np.errstate(over="ignore"):
-        divisor = np.float32(scale)
-    if not (divisor > 0 and np.isfinite(divisor)):
-        raise CifarcamError(f"scale is {scale}; give a number above 0, such as 255")
-    return _with_channels(np.stack(pictures), channels) / divisor
-
-
-def _with_channels(pictures: np.ndarray, channels: int | None) -> np.ndarray:
-    """RGB pictures, N x H x W x 3, as float32 with the number of channels that a model takes."""
-    if channels in (None, 3):
-        return pictures.astype(np.float32)
-    if channels == 1:  # luma, ITU-R BT.601, as Pillow's mode L
-        return (pictures @ np.array([0.299, 0.587, 0.114], np.float32))[..., np.newaxis]
-    raise CifarcamError(f"the model takes {channels} channels; a picture has 1 or 3")

@@ -23,7 +23,7 @@ from cifarcam.figures.matrices import confusion, correlations
 from cifarcam.figures.methods import method_grid
 from cifarcam.figures.mistakes import picture_groups, stacked_shares
 from cifarcam.figures.networks import accuracy_by_cost, accuracy_by_seed, learning_curves
-from cifarcam.figures.output import check_output, save
+from cifarcam.figures.output import check_folder, check_output, is_own, save
 from cifarcam.figures.people import (
     confusions_beside_people,
     likeness_by_accuracy,
@@ -51,6 +51,7 @@ __all__ = [
     "accuracy_by_severity",
     "architecture",
     "boxes",
+    "check_folder",
     "check_output",
     "claims",
     "class_histogram",
@@ -63,6 +64,7 @@ __all__ = [
     "explanations",
     "heatmaps",
     "image_pairs",
+    "is_own",
     "learning_curves",
     "likeness_by_accuracy",
     "mean_heatmaps",

@@ -21,8 +21,8 @@ LEAST = 1.02  # inches, the height of the probabilities, which is the least heig
 MOST_ROWS = 100  # the height of a PNG is bounded
 
 
-class Explained(Protocol):
-    """The attributes of `cifarcam.explain.Explained` that this module reads."""
+class Explanation(Protocol):
+    """The attributes of `cifarcam.explain.Explanation` that this module reads."""
 
     @property
     def name(self) -> str:
@@ -44,9 +44,13 @@ class Explained(Protocol):
     def top(self) -> Sequence[tuple[str, float]]:
         """The likeliest classes with their probabilities (0-1), likeliest first."""
 
+    @property
+    def against(self) -> str | None:
+        """The class against which the target is explained; None without contrast."""
+
 
 @styled
-def explanations(items: Sequence[Explained]) -> Figure:
+def explanations(items: Sequence[Explanation]) -> Figure:
     """Explained pictures, one a row: picture, heatmap, overlay and probabilities.
 
     Parameters
@@ -106,6 +110,9 @@ def bars(
         axes.barh(line + 0.26, share * (right - left), 0.12, left=left, color=colour)
 
 
-def _row_title(item: Explained) -> str:
-    end = f": map for {shortened(item.target, 0.4 * WIDTH, 'bold')}"
+def _row_title(item: Explanation) -> str:
+    share = 0.4 * WIDTH if item.against is None else 0.2 * WIDTH
+    end = f": map for {shortened(item.target, share, 'bold')}"
+    if item.against is not None:
+        end += f" rather than {shortened(item.against, share, 'bold')}"
     return shortened(item.name, WIDTH - text_width(end, "bold") - 0.1, "bold") + end

@@ -107,7 +107,7 @@ def correlations(
 
 def _short(value: float) -> str:
     """A number from -1 to 1 with two decimals, without its zero and with a typeset minus."""
-    return f"{value:.2f}".replace("-", "−").replace("0.", ".")
+    return f"{value:z.2f}".replace("-", "−").replace("0.", ".")
 
 
 def _finish(axes: Axes, label: str) -> None:

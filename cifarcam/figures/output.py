@@ -77,9 +77,25 @@ def check_output(path: Path, inputs: Iterable[Path] = ()) -> None:
             f"{path}: exists and was not written by cifarcam; give another name to write to, "
             "or remove the file"
         )
+    check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a name for a file whose folder cannot be written to, or cannot be made.
+
+    Raises
+    ------
+    CifarcamError
+        When that is so.
+    """
     folder = next(folder for folder in path.absolute().parents if file_mode(folder) is not None)
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise CifarcamError(f"{path}: {folder} cannot be written to; give another name to write to")
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is a figure that `save` wrote."""
+    return _kind(path) in MARKS and _is_ours(path, file_mode(path))
 
 
 def _is_ours(path: Path, mode: int | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import keras
 from pydantic import Field
@@ -16,9 +16,14 @@ STAGES = (64, 128, 256, 512)  # channels; two blocks each
 
 @dataclass(frozen=True, config=CONFIG)
 class Options:
-    """The momentum of the moving averages of batch normalisation."""
+    """The momentum of the moving averages of batch normalisation, and the first layers.
+
+    `stem` = ``"imagenet"`` takes the first layers for large images: a 7 x 7 convolution and a
+    pooling, each with a stride of 2, so that the last feature map has a single position.
+    """
 
     bn_momentum: Annotated[Number, Field(ge=0, le=0.9999)] = 0.9
+    stem: Literal["cifar", "imagenet"] = "cifar"
 
     @property
     def smallest_image(self) -> int:
@@ -29,16 +34,19 @@ class Options:
 def build(options: Options) -> keras.Model:
     """ResNet-18 for CIFAR-10: the first convolution is 3 x 3, without pooling.
 
-    So the last feature map has 4 x 4 positions.
+    So the last feature map has 4 x 4 positions. The stem for ImageNet is an option.
 
     Input: pixels 0-255, N x 32 x 32 x 3. Output: class probabilities, N x 10. 11,173,962
     parameters are trained.
     """
     image = keras.Input((32, 32, 3), name="image")
     x = keras.layers.Rescaling(1 / 64, offset=-2.0, name="rescaling")(image)
-    x = _convolution(x, 64, 3, 1, "conv1")
-    x = _normalized(x, options.bn_momentum, "bn1")
-    x = keras.layers.ReLU(name="relu1")(x)
+    if options.stem == "imagenet":
+        x = _imagenet_stem(x, options.bn_momentum)
+    else:
+        x = _convolution(x, 64, 3, 1, "conv1")
+        x = _normalized(x, options.bn_momentum, "bn1")
+        x = keras.layers.ReLU(name="relu1")(x)
     x = _stages(x, options.bn_momentum)
     x = keras.layers.GlobalAveragePooling2D(name="average")(x)
     x = keras.layers.Dense(10, dtype="float32", name="logits")(x)
@@ -59,17 +67,21 @@ def build_imagenet() -> keras.Model:
         [-m / d for m, d in zip(mean, deviation, strict=True)],
         name="rescaling",
     )(image)
-    x = _convolution(x, 64, 7, 2, "conv1")
-    x = _normalized(x, 0.9, "bn1")
-    x = keras.layers.ReLU(name="relu1")(x)
-    # The values are not negative, so that zeros at the border never become a maximum.
-    x = keras.layers.ZeroPadding2D(1, name="pool1_padding")(x)
-    x = keras.layers.MaxPooling2D(3, 2, name="pool1")(x)
+    x = _imagenet_stem(x, 0.9)
     x = _stages(x, 0.9)
     x = keras.layers.GlobalAveragePooling2D(name="average")(x)
     x = keras.layers.Dense(1000, dtype="float32", name="logits")(x)
     x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
     return keras.Model(image, x, name="resnet18_imagenet")
+
+
+def _imagenet_stem(x: Any, momentum: float) -> Any:
+    x = _convolution(x, 64, 7, 2, "conv1")
+    x = _normalized(x, momentum, "bn1")
+    x = keras.layers.ReLU(name="relu1")(x)
+    # The values are not negative, so that zeros at the border never become a maximum.
+    x = keras.layers.ZeroPadding2D(1, name="pool1_padding")(x)
+    return keras.layers.MaxPooling2D(3, 2, name="pool1")(x)
 
 
 def _stages(x: Any, momentum: float) -> Any:

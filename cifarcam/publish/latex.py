@@ -25,7 +25,8 @@ NO_BREAK = "\u00a0"
 CODE = "code-appendix"
 PROVENANCE = "computed-from"  # class of a chapter's last box; an appendix repeats all of them
 BIBLIOGRAPHY = "bibliography"
-APPENDICES = ("notebooks/gallery", "notebooks/provenance")
+APPENDICES = ("notebooks/gallery", "notebooks/symptoms", "notebooks/provenance")
+ABOUT_CODE = ("notebooks/symptoms",)  # pages that keep their code, which is their subject
 REFERENCE = "reference/"  # pages that the printed report leaves out
 
 
@@ -82,7 +83,7 @@ class Typesetting(SphinxPostTransform):
 
 
 class CodeToAppendix(SphinxPostTransform):
-    """Moves the code of all cells to a section at the end; outputs stay in their chapter."""
+    """Moves code to a section at the end; outputs, and open code of `ABOUT_CODE`, stay in place."""
 
     default_priority = 390  # before hidden cells are dropped
     formats = ("latex",)
@@ -93,10 +94,15 @@ class CodeToAppendix(SphinxPostTransform):
         for page in self.document.findall(addnodes.start_of_file):
             listings: list[nodes.Node] = []
             for cell in _containers(page, "cell"):
-                for part in _containers(cell, "cell_input"):
-                    listings += part.children
-                parts = _containers(cell, "cell_output")
-                outputs = [node for part in parts for node in part.children]
+                code, outputs = (
+                    [node for part in _containers(cell, kind) for node in part.children]
+                    for kind in ("cell_input", "cell_output")
+                )
+                folded = any(name.startswith("tag_hide") for name in cell["classes"])
+                if page["docname"] in ABOUT_CODE and not folded:
+                    outputs = code + outputs
+                else:
+                    listings += code
                 cell.parent[cell.parent.index(cell) : cell.parent.index(cell) + 1] = outputs
             if listings:
                 title = next(page.findall(nodes.title)).deepcopy()

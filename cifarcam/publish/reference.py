@@ -6,7 +6,9 @@ MyST text under ``book/reference/``, which git ignores.
 
 from __future__ import annotations
 
+import ast
 import logging
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ FOLDER = Path("book") / "reference"
 # Modules with a page, below the package. A star stands for all public modules of a package.
 MODULES = (
     *("errors", "data", "data.corruptions", "data.duplicates", "data.evidence", "data.others"),
-    *("data.people", "data.quality", "models", "models.*"),
+    *("data.people", "data.quality", "models", "models.*", "pretrained"),
     *("explain", "explain.metrics", "explain.metrics.*"),
     *("evaluation", "training", "runs", "figures", "studies.*", "report"),
 )
@@ -35,11 +37,22 @@ METHODS = {
     "score-cam": ("Score-CAM", "wang2020scorecam"),
     "ablation-cam": ("Ablation-CAM", "desai2020"),
     "eigen-cam": ("Eigen-CAM", "muhammad2020"),
+    "shapley-cam": ("ShapleyCAM", "cai2025"),
+    "finer-cam": ("Finer-CAM", "zhang2025finercam"),
     "saliency": ("Saliency", "simonyan2014"),
     "integrated-gradients": ("Integrated gradients", "sundararajan2017"),
     "smoothgrad": ("SmoothGrad", "smilkov2017"),
+    "smoothgrad-squared": ("SmoothGrad-Squared", "hooker2019"),
+    "vargrad": ("VarGrad", "adebayo2018local"),
+    "expected-gradients": ("Expected gradients", "erion2021"),
+    "guided-backpropagation": ("Guided backpropagation", "springenberg2015"),
+    "full-grad": ("FullGrad", "srinivas2019"),
+    "occlusion": ("Occlusion", "zeiler2014"),
+    "rise": ("RISE", "petsiuk2018"),
     "lime": ("LIME", "ribeiro2016"),
     "shap": ("SHAP", "lundberg2017"),
+    "attention-rollout": ("Attention rollout", "abnar2020"),
+    "attention-relevance": ("Attention relevance", "chefer2021"),
     "random": ("Random map", None),
     "centre": ("Centre blob", None),
 }
@@ -110,7 +123,11 @@ def build_pages(project: Path) -> dict[str, str]:
     """
     # Docstrings are checked by a test; a build says nothing about them.
     logging.getLogger("griffe").setLevel(logging.ERROR)
-    package: Any = griffe.load(PACKAGE, search_paths=[project], docstring_parser="numpy")
+    loader = griffe.GriffeLoader(search_paths=[project], docstring_parser="numpy")
+    package: Any = loader.load(PACKAGE)
+    # `import *`, and a module's `__all__` within that of another
+    loader.expand_exports(package["explain"])
+    loader.expand_wildcards(package["explain"])
     methods = _methods(package)
     pages = {f"methods/{name}": _method_page(name, cls) for name, cls in methods.items()}
     pages["methods"] = METHODS_INTRODUCTION + "".join(
@@ -214,10 +231,24 @@ def _method_page(name: str, cls: Any) -> str:
         title=title,
         name=name,
         source=f"{{cite:t}}`{key}`" if key else "no paper: a null baseline",
-        cost=str(cls.all_members["cost"].value).strip("'\""),
+        cost=_class_value(cls, "cost"),
         package=PACKAGE,
         body="\n".join(_render(cls, cls.name)),
     )
+
+
+def _class_value(cls: Any, name: str) -> Any:
+    """The literal that the body of a class, or of the nearest of its bases, assigns to a name.
+
+    Of a name that `__init__` assigns as well griffe keeps the later value.
+    """
+    for each in (cls, *cls.mro()):
+        (definition,) = ast.parse(textwrap.dedent(each.source)).body
+        assert isinstance(definition, ast.ClassDef)
+        for node in definition.body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+                return ast.literal_eval(node.value)
+    raise CifarcamError(f"class {cls.name}: no value of {name}; give it one in the class's body")
 
 
 def _module_page(module: griffe.Module, documented: dict[str, str]) -> str:

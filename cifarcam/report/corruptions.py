@@ -14,7 +14,7 @@ from cifarcam.studies.comparison import title
 from cifarcam.studies.corruption_findings import PUBLISHED, Corrupted, Gains, noun
 from cifarcam.studies.corruptions import SEED
 from cifarcam.studies.steady_maps import Steadiness
-from cifarcam.studies.wording import capital
+from cifarcam.studies.wording import capital, number
 
 PICTURE = 6  # the test image of the sheet: a car, sharp and of many colours
 
@@ -122,4 +122,4 @@ def map_rows(maps: Sequence[Steadiness]) -> list[list[Any]]:
 
 
 def _short(value: float) -> str:
-    return NO_EFFECT if np.isnan(value) else f"{value:.2f}".replace("-", "−")
+    return NO_EFFECT if np.isnan(value) else number(value, 2)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from IPython.display import Markdown, display
 
 from cifarcam import figures
 from cifarcam.data import Dataset
+from cifarcam.pretrained.networks import RESNET_TITLE
 from cifarcam.report.page import interval
 from cifarcam.runs import Run
 from cifarcam.studies import heatmaps, networks
@@ -234,22 +234,47 @@ def _add_maps(
             return
 
 
-def say_whether_explained(maps: ImageNetMaps | None) -> None:
-    """Show in place of the figure that the weights of ImageNet could not be had, if so."""
-    if maps is None:
-        display(
-            Markdown("The figure is left out: the weights could not be had when this was made.")
-        )
+def imagenet_figure(maps: Sequence[ImageNetMaps], class_names: Sequence[str]) -> Any:
+    """Pictures, one of each class in the order of the classes, with their heatmaps; or None.
 
-
-def imagenet_figure(maps: ImageNetMaps | None, class_names: Sequence[str]) -> Any:
-    """Pictures, one of each class in the order of the classes, with their heatmaps; or None."""
-    if maps is None:
+    The title of a picture says which class of ImageNet is the likeliest, and its probability; of
+    several networks, the pictures follow one another. They are drawn at half their size, which
+    their tiles do not exceed.
+    """
+    if not maps:
         return None
     titles = [
-        f"{name}\nas class {number}" for name, number in zip(class_names, maps.classes, strict=True)
+        f"{name}\n{one.network + ': ' if len(maps) > 1 else ''}{found} ({share:.0%})"
+        for one in maps
+        for name, found, share in zip(class_names, one.names, one.probabilities, strict=True)
     ]
-    return figures.heatmaps(maps.pictures, maps.heatmaps, titles)
+    return figures.heatmaps(
+        halved(np.concatenate([one.pictures for one in maps])).round().astype(np.uint8),
+        halved(np.concatenate([one.heatmaps for one in maps])),
+        titles,
+    )
+
+
+def halved(images: np.ndarray) -> np.ndarray:
+    """Means of 2 x 2 pixels, N x H/2 x W/2 and the further axes; an odd last row or column is cut."""
+    height, width = (side // 2 * 2 for side in images.shape[1:3])
+    even = images[:, :height, :width]
+    return np.mean([even[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], axis=0)
+
+
+def imagenet_sentence(maps: Sequence[ImageNetMaps], class_names: Sequence[str]) -> str:
+    """What the networks of ImageNet make of the pictures, and whose weights could not be had."""
+    if not maps:
+        return "The weights could not be had when this was made, so that there is no figure."
+    sentences = [
+        f"{one.network} names a class of the right kind for {one.of_right_kind(class_names)} of "
+        f"the {len(one.names)} pictures, and the probability of its likeliest class is "
+        f"{float(np.mean(one.probabilities)):.0%} on average."
+        for one in maps
+    ]
+    if all(one.network != RESNET_TITLE for one in maps):
+        sentences.insert(0, f"The weights of {RESNET_TITLE} could not be had when this was made.")
+    return " ".join(sentences)
 
 
 def stages(run: Run) -> str:

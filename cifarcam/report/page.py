@@ -15,6 +15,7 @@ from myst_nb import glue as myst_glue
 from cifarcam import _devices
 from cifarcam.errors import CifarcamError
 from cifarcam.studies.inference import Effect
+from cifarcam.studies.wording import number
 
 NO_EFFECT = "–"  # in place of an interval where nothing was measured
 
@@ -112,10 +113,10 @@ def interval(effect: Effect, digits: int | None = None, *, signed: bool = True) 
     """
     if digits is None:
         digits = digits_of(effect)
-    text = f"{effect.value:{'+' if signed else ''}z.{digits}f}"  # z: no minus before a zero
+    text = number(effect.value, digits, signed=signed)
     if math.isfinite(effect.high - effect.low):
-        text += f" [{effect.low:z.{digits}f}, {effect.high:z.{digits}f}]"
-    return text.replace("-", "−")
+        text += f" [{number(effect.low, digits)}, {number(effect.high, digits)}]"
+    return text
 
 
 def digits_of(effect: Effect) -> int:

@@ -15,7 +15,7 @@ from cifarcam.report.page import interval
 from cifarcam.runs import Run
 from cifarcam.studies import people, people_table
 from cifarcam.studies.people_networks import AgainstPeople
-from cifarcam.studies.wording import capital
+from cifarcam.studies.wording import capital, number
 
 SCORE_HEADER = (
     "Network",
@@ -59,7 +59,7 @@ def confusion_rows(found: Sequence[AgainstPeople]) -> list[list[Any]]:
             capital(one.name),
             f"{one.observed.value:.2f} ± {one.error:.2f}",
             f"{one.by_margins.value:.2f}",
-            f"{one.beyond.value:.2f}",
+            number(one.beyond.value, 2),
             f"{one.equal.value:.2f}",
             "–" if np.isnan(one.seeds) else f"{one.seeds:.2f}",
         ]

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from cifarcam import explain
 from cifarcam.report.page import interval
-from cifarcam.studies import comparison
+from cifarcam.studies import comparison, faithfulness, road_check
 from cifarcam.studies.comparison import Comparison
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.maps import Localised
+from cifarcam.studies.wording import number
 
 NONE = "–"
 METHOD_HEADER = ("Method", "Source", "Needed for an image", "Milliseconds")
@@ -26,6 +26,14 @@ NETWORK_HEADER = (
     "Grad-CAM minus blob",
 )
 GRID_HEADER = ("Method", "Pointing (%)", "Energy (%)")
+ROAD_HEADER = (
+    "Pixels removed (%)",
+    "Published (%)",
+    "Own maps (%)",
+    "Minus published",
+    "Another network's maps (%)",
+    "Minus published",
+)
 NETWORK_TITLES: Mapping[str, str] = {
     "baseline": "baseline",
     "custom-cnn-augmented-long": "augmented network",
@@ -45,7 +53,7 @@ def method_rows(record: Mapping[str, Any]) -> list[list[str]]:
             method.cost,
             f"{maps[name]['cpu_milliseconds']:.2f}",
         ]
-        for name, method in explain.METHODS.items()
+        for name, method in faithfulness.METHODS.items()
     ]
 
 
@@ -69,7 +77,7 @@ def control_rows(record: Mapping[str, Any]) -> list[list[str]]:
     return [
         [
             comparison.title(name),
-            f"{np.nanmean(values[name]):z.2f}".replace("-", "−"),
+            number(float(np.nanmean(values[name])), 2),
             *(_starred(found.get((name, c))) for c in (*comparison.CONTROLS, f"{name}-blurred")),
         ]
         for name in names
@@ -91,10 +99,39 @@ def grid_rows(found: Localised) -> list[list[str]]:
     ]
 
 
-def _percent(effect: Effect) -> str:
-    return f"{100 * effect.value:.0f} [{100 * effect.low:.0f}, {100 * effect.high:.0f}]".replace(
-        "-", "−"
+def road_rows(own: Sequence[road_check.Row], other: Sequence[road_check.Row]) -> list[list[str]]:
+    """A row for each share of pixels: accuracies, and differences with intervals."""
+    return [
+        [
+            f"{100 * row.share:.0f}",
+            f"{row.published:.1f}",
+            *(cell for one in (row, beside) for cell in _against_published(one)),
+        ]
+        for row, beside in zip(own, other, strict=True)
+    ]
+
+
+def published_between(own: Sequence[road_check.Row], other: Sequence[road_check.Row]) -> str:
+    """At how many shares of pixels the published accuracy lies between the two measured ones."""
+    count = sum(
+        min(row.measured, beside.measured) < row.published < max(row.measured, beside.measured)
+        for row, beside in zip(own, other, strict=True)
     )
+    if count == len(own):
+        return "At every share of pixels, the published accuracy lies between the two."
+    if not count:
+        return "At no share of pixels does the published accuracy lie between the two."
+    return f"The published accuracy lies between the two at {count} of {len(own)} shares of pixels."
+
+
+def _against_published(row: road_check.Row) -> tuple[str, str]:
+    ends = f"[{number(row.difference_low)}, {number(row.difference_high)}]"
+    return f"{row.measured:.1f}", f"{number(row.difference, signed=True)} {ends}"
+
+
+def _percent(effect: Effect) -> str:
+    value, low, high = (number(100 * one, 0) for one in (effect.value, effect.low, effect.high))
+    return f"{value} [{low}, {high}]"
 
 
 def dots(

@@ -189,7 +189,7 @@ def contrasted(
     if not len(images):
         return images, np.zeros(images.shape[:3], np.float32), []
     plain = explainer(images, first)
-    contrast = explainer(images, np.tile(pair, (len(images), 1)))
+    contrast = explainer(images, first, against=second)
     titles = [names[first], f"{names[first]} minus {names[second]}"] * len(images)
     maps = np.stack([plain, contrast], axis=1).reshape(-1, *plain.shape[1:])
     return np.repeat(images, 2, axis=0), maps, titles

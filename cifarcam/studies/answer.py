@@ -11,6 +11,7 @@ from cifarcam.errors import CifarcamError
 from cifarcam.studies import inference
 from cifarcam.studies.inference import LEVEL, Effect
 from cifarcam.studies.mistakes import DISAGREE, Evidence, Kind, Sorted, recut, sort
+from cifarcam.studies.wording import number
 
 ANY, MINORITY = 1, 3  # people's agreement from which one answer differs, fewer than half agree
 
@@ -155,8 +156,8 @@ def _trend_sentence(
     ends = (
         f"({weakest.shares[Kind.LABEL].value:.0f}% of the mistakes of the least accurate and "
         f"{best.shares[Kind.LABEL].value:.0f}% of the most accurate of our networks; rank "
-        f"correlation {correlation.value:.2f} {over}, where 1 would be the same order)"
-    ).replace("-", "−")
+        f"correlation {number(correlation.value, 2)} {over}, where 1 would be the same order)"
+    )
     if correlation.p < 1 - LEVEL and correlation.value > 0:
         text = (
             "The better a network is, the larger is the share of its mistakes whose label is in "

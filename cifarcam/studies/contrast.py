@@ -9,6 +9,7 @@ import numpy as np
 
 from cifarcam import explain
 from cifarcam.studies.summaries import summary
+from cifarcam.studies.swaps import BATCH
 from cifarcam.studies.where_material import Material
 
 SHARE = 0.2  # of the pixels, removed
@@ -62,7 +63,7 @@ def turned(
         Share of the pixels to remove, 0-1.
     """
     return {
-        name: classifier.scores(removed(images, values, share)).argmax(axis=1) == rivals
+        name: classifier.scores(removed(images, values, share), BATCH).argmax(axis=1) == rivals
         for name, values in maps.items()
     }
 
@@ -98,8 +99,8 @@ def rates(
             continue
         images, labels = on.images[indices], on.labels[indices]
         maps = {
-            "contrast": explainer(images, np.stack([labels, rivals], axis=1)),
-            "plain": explainer(images, labels),
+            "contrast": explainer(images, labels, against=rivals, batch_size=BATCH),
+            "plain": explainer(images, labels, batch_size=BATCH),
             "random": explain.RandomMap(classifier)(images, labels),
             "centre": explain.CentreBlob(classifier)(images, labels),
         }

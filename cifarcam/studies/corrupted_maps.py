@@ -5,7 +5,6 @@ The images are our rendering of CIFAR-10-C, see `cifarcam.data.corruptions`.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -19,8 +18,11 @@ from cifarcam.runs import Run
 from cifarcam.studies import records
 from cifarcam.studies.corruptions import SEED, balanced
 from cifarcam.studies.packing import packed
+from cifarcam.studies.progress import log
+from cifarcam.studies.summaries import mean
 
 RECORD = "corrupted-maps"
+BATCH = 256  # small images at a time
 IMAGES = 200  # test images, as many of each class, among those of the record "corruptions"
 SEVERITIES = (1, 3, 5)
 METHODS = ("grad-cam", "layer-cam", "saliency")
@@ -51,7 +53,8 @@ def explained(run: Run, images: np.ndarray) -> dict[str, Any]:
 
     Heatmaps explain the class that the network predicts for the clean image. A value is Spearman's
     rank correlation of the pixels of two heatmaps of one method. The control correlates the clean
-    image's heatmap with that of the next image, for the class of each.
+    image's heatmap with that of the image before it (of the first image with that of the last),
+    for the class of each.
 
     Returns
     -------
@@ -63,31 +66,31 @@ def explained(run: Run, images: np.ndarray) -> dict[str, Any]:
     """
     began = time.perf_counter()
     classifier = explain.Classifier(run.model())
-    classes = classifier.scores(images).argmax(axis=1)
+    classes = classifier.scores(images, BATCH).argmax(axis=1)
     explainers = {name: explain.METHODS[name](classifier) for name in METHODS}
-    clean = {name: explainer(images, classes) for name, explainer in explainers.items()}
+    clean = {
+        name: explainer(images, classes, batch_size=BATCH) for name, explainer in explainers.items()
+    }
     shape = (len(KINDS), len(SEVERITIES), len(images))
     values = {name: np.full(shape, np.nan) for name in METHODS}
     kept = np.zeros(shape, bool)
     for row, kind in enumerate(KINDS):
         for column, severity in enumerate(SEVERITIES):
             copies = corrupt(images, kind, severity, SEED)
-            kept[row, column] = classifier.scores(copies).argmax(axis=1) == classes
+            kept[row, column] = classifier.scores(copies, BATCH).argmax(axis=1) == classes
             for name, explainer in explainers.items():
                 values[name][row, column] = metrics.rank_correlation(
-                    clean[name], explainer(copies, classes)
+                    clean[name], explainer(copies, classes, batch_size=BATCH)
                 )
-        print(
-            f"{run.name}: {kind}, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True
-        )
+        log(f"{run.name}: {kind}, {time.perf_counter() - began:.0f} s")
     severities = range(len(SEVERITIES))
     return {
         name: {
             "control": packed(metrics.rank_correlation(one, np.roll(one, 1, axis=0))),
             "images": [packed(_means(values[name][:, k])) for k in severities],
-            "kinds": [[_mean(cell) for cell in row] for row in values[name]],
-            "kept": [_mean(values[name][:, k][kept[:, k]]) for k in severities],
-            "changed": [_mean(values[name][:, k][~kept[:, k]]) for k in severities],
+            "kinds": [[mean(cell) for cell in row] for row in values[name]],
+            "kept": [mean(values[name][:, k][kept[:, k]]) for k in severities],
+            "changed": [mean(values[name][:, k][~kept[:, k]]) for k in severities],
         }
         for name, one in clean.items()
     }
@@ -99,11 +102,6 @@ def _means(table: np.ndarray) -> np.ndarray:
     count = is_number.sum(axis=0)
     total = np.where(is_number, table, 0).sum(axis=0)
     return np.divide(total, count, out=np.full(table.shape[1], np.nan), where=count > 0)
-
-
-def _mean(values: np.ndarray) -> float | None:
-    """The mean of the values that are not NaN; None where there is none."""
-    return None if np.isnan(values).all() else round(float(np.nanmean(values)), 4)
 
 
 def record() -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from cifarcam.studies import inference
 from cifarcam.studies.comparison import mean_over_images
 from cifarcam.studies.corruptions import from_bits
 from cifarcam.studies.inference import Effect
-from cifarcam.studies.wording import capital, listed
+from cifarcam.studies.wording import capital, listed, number
 
 NOT_YET = "The measurement has not come so far yet."
 NOUNS = {  # what a kind does, where its name is no noun
@@ -256,9 +256,7 @@ def agreement(measured: Sequence[Corrupted]) -> float:
 
 
 def _agreement_sentence(value: float) -> str:
-    numbers = f"(mean rank correlation of the kinds over pairs of networks {value:.2f})".replace(
-        "-", "−"
-    )
+    numbers = f"(mean rank correlation of the kinds over pairs of networks {number(value, 2)})"
     if np.isnan(value):
         return ""
     if value >= STRONG:
@@ -278,9 +276,7 @@ def _order_sentence(measured: Sequence[Corrupted]) -> str:
         )
     effect = inference.rank_correlation(clean, mean)
     p = "p < 0.01" if effect.p < 0.005 else f"p = {effect.p:.2f}"
-    numbers = (f"rank correlation {effect.value:.2f} over {effect.count} networks, {p}").replace(
-        "-", "−"
-    )
+    numbers = f"rank correlation {number(effect.value, 2)} over {effect.count} networks, {p}"
     if effect.p < 0.05:
         tend = "better" if effect.value > 0 else "worse"
         return (
@@ -358,8 +354,8 @@ def _gain_sentence(
     ends = (
         f"The difference is highest for {noun(most)} ({_points(kinds[most])}) and lowest for "
         f"{noun(least)} "
-        f"({_points(kinds[least])}); on clean images it is {_signed(first.clean_shared - second.clean_shared)} "
-        "points."
+        f"({_points(kinds[least])}); on clean images it is "
+        f"{number(first.clean_shared - second.clean_shared, signed=True)} points."
     )
     right = f"{one} classifies more images rightly than {other}"
     if len(better) == len(kinds):
@@ -430,10 +426,7 @@ def confidence(measured: Sequence[Corrupted]) -> Confidence:
 
 
 def _points(effect: Effect) -> str:
-    return f"{_signed(effect.value)} points, 95% interval {effect.low:.1f} to {effect.high:.1f}".replace(
-        "-", "−"
+    return (
+        f"{number(effect.value, signed=True)} points, 95% interval {number(effect.low)} to "
+        f"{number(effect.high)}"
     )
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -13,26 +12,52 @@ from typing import Any
 
 import keras
 import numpy as np
-from scipy import ndimage
 
 from cifarcam import _closure, _devices, _files, _store, data, explain, runs
 from cifarcam.explain import metrics
 from cifarcam.runs import Run
 from cifarcam.studies import records
+from cifarcam.studies.faithfulness_values import (
+    BATCH,
+    CASCADE_IMAGES,
+    SENSITIVITY_IMAGES,
+    agreements,
+    explainer_values,
+    heatmap_values,
+)
 from cifarcam.studies.packing import packed
+from cifarcam.studies.progress import log
 
 IMAGES = 500  # test images in the sample
-CASCADE_IMAGES = 32  # the first images, for the randomisation and for other seeds
-SENSITIVITY_IMAGES = 64  # the first images, for the sensitivity
 AGREEMENT_IMAGES = 100  # the first images, for the agreement between methods
 GRID_CANDIDATES = {2: 3000, 4: 100}  # grids drawn, by number of tiles
 GRIDS = {2: 200, 4: 64}  # of those that the network recognises, at most as many are explained
-BLUR = 4.0  # pixels, standard deviation of the Gaussian; a cell of the baseline's maps is as wide
+BLUR = 1 / 8  # of the image: a Gaussian's standard deviation, as wide as a cell of the baseline
 
+# The methods that the report compares; `explain.METHODS` has more.
+METHODS = {
+    name: explain.METHODS[name]
+    for name in (
+        "grad-cam",
+        "hires-cam",
+        "grad-cam++",
+        "xgrad-cam",
+        "layer-cam",
+        "score-cam",
+        "ablation-cam",
+        "eigen-cam",
+        "saliency",
+        "integrated-gradients",
+        "smoothgrad",
+        "lime",
+        "shap",
+        "random",
+        "centre",
+    )
+}
 PIXEL_METHODS = ("saliency", "integrated-gradients", "smoothgrad")  # compared with blurred copies
 SLOW_METHODS = ("lime", "shap")  # hundreds of passes for an image
 COMBINED = tuple(f"grad-cam+{name}" for name in SLOW_METHODS)
-MEASURES = ("road", "deletion", "insertion", "mu-fidelity")  # stored for each image
 
 
 @dataclass(frozen=True)
@@ -92,22 +117,12 @@ def images_measured(dataset: data.Dataset) -> np.ndarray:
     return dataset.test.images[indices]
 
 
-def last_convolution(model: keras.Model) -> str:
-    """The layer whose maps are explained in a model without nested models.
-
-    It is the last layer with an output of the shape of the last convolution's output: the
-    convolution itself, or the normalisation, addition or activation after it and before pooling.
-    """
-    convolution = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][-1]
-    shape = convolution.output.shape
-    return [layer.name for layer in model.layers if layer.output.shape == shape][-1]
-
-
-def measure() -> dict[str, Any]:
+def measure() -> Iterator[dict[str, Any]]:
     """Measure every explanation method over test images of several networks (about 50 minutes).
 
     Heatmaps explain the class that the network predicts. Each network's result is kept in the
-    cache until all are there, so that a repeated call after an interruption goes on.
+    cache until the record, which is yielded once, has been written, so that a repeated call after
+    an interruption goes on.
     """
     dataset = data.load()
     code = _closure.code_digest(__name__)
@@ -124,17 +139,17 @@ def measure() -> dict[str, Any]:
                 _files.write_json(path, result)
         results.append(_files.read_json(path, "remove it"))
         kept.append(path)
-    for path in kept:
-        path.unlink()
-    return {
+    yield {
         "inputs": records.inputs(dataset, runs=[run for _, run in measured]),
         "device": _devices.describe()["device"],
-        "blur": BLUR,
+        "blur": BLUR * dataset.test.images.shape[1],
         "agreement_images": AGREEMENT_IMAGES,
         "cascade_images": CASCADE_IMAGES,
         "sensitivity_images": SENSITIVITY_IMAGES,
         "networks": results,
     }
+    for path in kept:
+        path.unlink(missing_ok=True)
 
 
 def measure_network(network: Network, run: Run, dataset: data.Dataset) -> dict[str, Any]:
@@ -144,51 +159,52 @@ def measure_network(network: Network, run: Run, dataset: data.Dataset) -> dict[s
     -------
     dict
         ``maps`` by name: values for each image (`packed`) and means, curves of deletion and
-        insertion, number of zero maps. Names are those of `explain.METHODS`; ``<name>-blurred``;
+        insertion, number of zero maps. Names are those of `METHODS`; ``<name>-blurred``;
         ``grad-cam+<name>`` for means of two maps, each divided by its sum.
     """
     started = time.perf_counter()
     classifier = explain.Classifier(run.model())
-    layer = last_convolution(classifier.model)
     images = images_measured(dataset)[: network.images]
-    classes = classifier.scores(images).argmax(axis=1)
-    removals = metrics.patch_removals(classifier, images, classes)
+    classes = classifier.scores(images, BATCH).argmax(axis=1)
+    removals = metrics.patch_removals(classifier, images, classes, batch_size=BATCH)
     heatmaps: dict[str, np.ndarray] = {}
     maps: dict[str, dict[str, Any]] = {}
-    explainers = _explainers(network, classifier, layer)
+    explainers = _explainers(network, classifier)
     for name, map_, cpu in _heatmaps(network, explainers, images, classes):
         heatmaps[name] = map_
-        maps[name] = _values(classifier, images, map_, classes, removals)
+        maps[name] = heatmap_values(classifier, images, map_, classes, removals)
         if cpu is not None:
             maps[name]["cpu_milliseconds"] = 1000 * cpu / len(map_)
-        _log(f"{run.name}: {name}, {time.perf_counter() - started:.0f} s")
+        log(f"{run.name}: {name}, {time.perf_counter() - started:.0f} s")
     methods = list(explainers)
     result: dict[str, Any] = {
         **asdict(network),
         "name": run.name,
         "images": len(images),
-        "layer": layer,
+        "layer": explainers["grad-cam"].layer,
         "cell": images.shape[1] / explainers["grad-cam"].signed_maps(images[:1]).shape[1],
         "maps": maps,
-        "agreement": _agreements([heatmaps[name][:AGREEMENT_IMAGES] for name in methods]),
+        "agreement": agreements([heatmaps[name][:AGREEMENT_IMAGES] for name in methods]),
     }
     if network.details:
         for name, explainer in explainers.items():
-            maps[name] |= _details(explainer, heatmaps[name], images, classes)
-            _log(f"{run.name}: randomisation of {name}, {time.perf_counter() - started:.0f} s")
+            maps[name] |= explainer_values(
+                explainer,
+                heatmaps[name],
+                images,
+                classes,
+                has_sensitivity=name not in SLOW_METHODS,
+            )
+            log(f"{run.name}: randomisation of {name}, {time.perf_counter() - started:.0f} s")
     if network.tiles:
         result["localisation"] = _localisation(network, run, dataset)
-        _log(f"{run.name}: grids, {time.perf_counter() - started:.0f} s")
+        log(f"{run.name}: grids, {time.perf_counter() - started:.0f} s")
     return result
 
 
-def _explainers(
-    network: Network, classifier: explain.Classifier, layer: str
-) -> dict[str, explain.Explainer]:
+def _explainers(network: Network, classifier: explain.Classifier) -> dict[str, explain.Explainer]:
     return {
-        name: method(classifier, layer if method.takes_layer else None)
-        for name, method in explain.METHODS.items()
-        if name not in network.without
+        name: method(classifier) for name, method in METHODS.items() if name not in network.without
     }
 
 
@@ -204,20 +220,15 @@ def _heatmaps(
         count = network.slow_images if name in SLOW_METHODS else len(images)
         explainer(images[:1], classes[:1])  # compiles
         began = time.process_time()
-        by_name[name] = explainer(images[:count], classes[:count])
+        by_name[name] = explainer(images[:count], classes[:count], batch_size=BATCH)
         yield name, by_name[name], time.process_time() - began
     for name in PIXEL_METHODS:
         if name in by_name:
-            yield f"{name}-blurred", blurred(by_name[name]), None
+            yield f"{name}-blurred", explain.blurred(by_name[name], BLUR), None
     for name in SLOW_METHODS:
         if name in by_name:
             few = by_name[name]
             yield f"grad-cam+{name}", combined(by_name["grad-cam"][: len(few)], few), None
-
-
-def blurred(heatmaps: np.ndarray) -> np.ndarray:
-    """Heatmaps smoothed by a Gaussian with a standard deviation of `BLUR` pixels: N x H x W."""
-    return ndimage.gaussian_filter(heatmaps, (0, BLUR, BLUR), mode="nearest")
 
 
 def combined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -234,67 +245,6 @@ def _unit_sum(heatmaps: np.ndarray) -> np.ndarray:
     return np.divide(maps, sums, out=np.zeros_like(maps), where=sums > 0)
 
 
-def _values(
-    classifier: explain.Classifier,
-    images: np.ndarray,
-    heatmaps: np.ndarray,
-    classes: np.ndarray,
-    removals: metrics.PatchRemovals,
-) -> dict[str, Any]:
-    count = len(heatmaps)
-    inputs = (classifier, images[:count], heatmaps, classes[:count])
-    deletion, insertion = metrics.deletion(*inputs), metrics.insertion(*inputs)
-    most, least = (metrics.road(*inputs, least_first=first) for first in (False, True))
-    confidence = metrics.confidence_change(*inputs)
-    few = metrics.PatchRemovals(removals.masks, removals.falls[:count])
-    values = {
-        "road": (least.probabilities - most.probabilities).mean(axis=1),
-        "deletion": deletion.areas,
-        "insertion": insertion.areas,
-        "mu-fidelity": few.fidelity(heatmaps),
-    }
-    return {
-        "values": {measure: packed(values[measure]) for measure in MEASURES},
-        "means": {
-            "drop": float(confidence.drop.mean()),
-            "increase": float(confidence.increase.mean()),
-            "gini": _mean(metrics.gini(heatmaps)),
-        },
-        "curves": {
-            "shares": _rounded(deletion.shares),
-            "deletion": _rounded(deletion.probabilities.mean(axis=0)),
-            "insertion": _rounded(insertion.probabilities.mean(axis=0)),
-        },
-        "zero_maps": int((~heatmaps.any(axis=(1, 2))).sum()),
-    }
-
-
-def _details(
-    explainer: explain.Explainer, heatmaps: np.ndarray, images: np.ndarray, classes: np.ndarray
-) -> dict[str, Any]:
-    few = slice(0, min(CASCADE_IMAGES, len(heatmaps)))
-    redrawn = None
-    if explainer.seed is not None:
-        layer = explainer.layers[0] if explainer.layers else None
-        seed: dict[str, Any] = {"seed": explainer.seed + 1}
-        other = type(explainer)(explainer.classifier, layer, **seed)
-        redrawn = _agreement(heatmaps[few], other(images[few], classes[few]))
-    sensitivity = None
-    if explainer.name not in SLOW_METHODS:
-        some = slice(0, SENSITIVITY_IMAGES)
-        sensitivity = _mean(metrics.max_sensitivity(explainer, images[some], classes[some]))
-    cascade = metrics.cascading_randomisation(explainer, images[few], classes[few])
-    return {
-        "redrawn": redrawn,
-        "sensitivity": sensitivity,
-        "randomisation": {
-            "layers": cascade.layers,
-            "rank_correlation": [_mean(row) for row in cascade.rank_correlation],
-            "ssim": [_mean(row) for row in cascade.ssim],
-        },
-    }
-
-
 def _localisation(network: Network, run: Run, dataset: data.Dataset) -> dict[str, Any]:
     """Pointing and energy on grids that the network recognises, one tile explained in each."""
     tiles = network.tiles
@@ -306,7 +256,7 @@ def _localisation(network: Network, run: Run, dataset: data.Dataset) -> dict[str
     candidates = metrics.make_grids(
         dataset.test.images[right], dataset.test.labels[right], tiles, GRID_CANDIDATES[tiles]
     )
-    is_recognised = metrics.recognised(classifier, candidates)
+    is_recognised = metrics.recognised(classifier, candidates, batch_size=BATCH)
     result: dict[str, Any] = {
         "tiles": tiles,
         "candidates": len(is_recognised),
@@ -318,12 +268,12 @@ def _localisation(network: Network, run: Run, dataset: data.Dataset) -> dict[str
         return result
     asked = np.arange(len(grids.images)) % tiles
     targets = grids.classes[np.arange(len(asked)), asked]
-    explainers = _explainers(network, classifier, last_convolution(model))
+    explainers = _explainers(network, classifier)
     for name, explainer in explainers.items():
         if name not in network.grids_without:
-            maps = explainer(grids.images, targets)
+            maps = explainer(grids.images, targets, batch_size=BATCH)
             result["methods"][name] = {
-                "pointing": packed(metrics.pointing(maps, grids.masks[asked])),
+                "pointing": packed(metrics.pointing_game(maps, grids.masks[asked])),
                 "energy": packed(metrics.energy_inside(maps, grids.masks[asked])),
             }
     return result
@@ -344,31 +294,3 @@ def _partial(network: Network, run: Run, dataset: data.Dataset, code: str) -> Pa
     key = json.dumps([asdict(network), IMAGES, weights, dataset.digest, code], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
     return _files.cache_dir() / "measurements" / f"faithfulness-{name}.json"
-
-
-def _agreements(heatmaps: list[np.ndarray]) -> list[list[float | None]]:
-    """Mean rank correlations of all pairs of methods over the images that both explain."""
-    table: list[list[float | None]] = [[None] * len(heatmaps) for _ in heatmaps]
-    for row, first in enumerate(heatmaps):
-        for column, second in enumerate(heatmaps[: row + 1]):
-            count = min(len(first), len(second))
-            value = _agreement(first[:count], second[:count])
-            table[row][column] = table[column][row] = value
-    return table
-
-
-def _agreement(first: np.ndarray, second: np.ndarray) -> float | None:
-    return _mean(metrics.rank_correlation(first, second))
-
-
-def _mean(values: np.ndarray) -> float | None:
-    """The mean of the values that are not NaN; None where there is none."""
-    return None if np.isnan(values).all() else float(np.nanmean(values))
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    return [round(float(value), 4) for value in values]
-
-
-def _log(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

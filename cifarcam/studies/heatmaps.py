@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cifarcam import _store, data, explain, runs
+from cifarcam import _store, data, explain, models, runs
 from cifarcam.data import Dataset
 from cifarcam.errors import CifarcamError
 from cifarcam.runs import Run
@@ -25,8 +25,8 @@ SLOW = ("lime", "shap")  # of `explain.METHODS`, recorded for the baseline
 def of_first_images(run: Run, dataset: Dataset, method: str = "grad-cam") -> np.ndarray:
     """Heatmaps of the first test image of each class, for that class.
 
-    The layer is the last layer with more than one position. The heatmaps are read from the record
-    where it holds those of these weights and this dataset, and otherwise computed.
+    The layer is the default of `cifarcam.explain`. The heatmaps are read from the record where it
+    holds those of these weights and this dataset, and otherwise computed.
 
     Parameters
     ----------
@@ -65,27 +65,29 @@ def are_at_hand(run: Run, dataset: Dataset) -> bool:
 def measure() -> dict[str, Any]:
     """Explain the first test image of each class for the network of every run with seed 0.
 
-    Heatmaps of runs without weights are copied from the earlier record; runs that it does not hold
-    are left out.
+    Heatmaps of runs without weights are copied from the earlier record, where it holds those of the
+    layer that would be explained today; other runs without weights are left out.
     """
     dataset = data.load()
     first = [run for run in runs.every(dataset) if run.experiment.training.seed == 0]
-    explained = [run for run in first if are_at_hand(run, dataset)]
+    entries = {run.name: entry for run in first if (entry := _entry(run, dataset))}
+    explained = [run for run in first if run.name in entries]
+    return {"inputs": records.inputs(dataset, runs=explained), "heatmaps": entries}
+
+
+def _entry(run: Run, dataset: Dataset) -> dict[str, Any] | None:
+    """The record's entry of one run, None where there is none."""
+    network = models.build(run.experiment.architecture, run.experiment.options)
+    layer = explain.GradCAM(network).layer
+    if not run.has_weights:
+        recorded = _recorded_entry(run, dataset)
+        return recorded if recorded and recorded.get("layer") == layer else None
     return {
-        "inputs": records.inputs(dataset, runs=explained),
-        "heatmaps": {
-            run.name: {
-                "weights": run.provenance["files"][_store.WEIGHTS],
-                "maps": {
-                    method: _packed(
-                        _computed(run, dataset, method)
-                        if run.has_weights
-                        else of_first_images(run, dataset, method)
-                    )
-                    for method in ("grad-cam", *(SLOW if run.name == "baseline" else ()))
-                },
-            }
-            for run in explained
+        "weights": run.provenance["files"][_store.WEIGHTS],
+        "layer": layer,
+        "maps": {
+            method: _packed(_computed(run, dataset, method))
+            for method in ("grad-cam", *(SLOW if run.name == "baseline" else ()))
         },
     }
 
@@ -103,18 +105,23 @@ def _computed(run: Run, dataset: Dataset, method: str) -> np.ndarray:
 
 def _recorded(run: Run, dataset: Dataset, method: str) -> np.ndarray | None:
     """The record's heatmaps of a run's weights by a method, or None."""
+    entry = _recorded_entry(run, dataset)
+    return _unpacked(entry["maps"][method]) if entry and method in entry["maps"] else None
+
+
+def _recorded_entry(run: Run, dataset: Dataset) -> dict[str, Any] | None:
+    """The record's entry of these weights and this dataset, or None."""
     if not records.is_at_hand(RECORD):
         return None
     record = records.load(RECORD)
     entry = record["heatmaps"].get(run.name)
     if (
         entry is None
-        or method not in entry["maps"]
         or record["inputs"]["datasets"].get(dataset.name) != dataset.digest
         or entry["weights"] != run.provenance["files"][_store.WEIGHTS]
     ):
         return None
-    return _unpacked(entry["maps"][method])
+    return dict(entry)
 
 
 def _packed(heatmaps: np.ndarray) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from cifarcam import explain
 from cifarcam.data import Dataset
 from cifarcam.runs import Run
-from cifarcam.studies import heatmaps
+from cifarcam.studies import faithfulness, heatmaps
 from cifarcam.studies.comparison import baselines, mean_over_images, methods, title
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.packing import unpacked
@@ -145,7 +145,7 @@ def agreement(network: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
 
 
 def explained_by_all(
-    run: Run, dataset: Dataset, classifier: explain.Classifier, layer: str
+    run: Run, dataset: Dataset, classifier: explain.Classifier
 ) -> dict[str, np.ndarray]:
     """Heatmaps of the first test image of each class by the title of every method.
 
@@ -155,8 +155,8 @@ def explained_by_all(
     ----------
     run, dataset
         The run to explain, and the dataset whose test images are explained.
-    classifier, layer
-        The run's network, and the layer that is explained.
+    classifier
+        The run's network.
 
     Returns
     -------
@@ -168,6 +168,6 @@ def explained_by_all(
     return {
         method.title: heatmaps.of_first_images(run, dataset, name)
         if name in heatmaps.SLOW
-        else method(classifier, layer if method.takes_layer else None)(images, targets)
-        for name, method in explain.METHODS.items()
+        else method(classifier)(images, targets)
+        for name, method in faithfulness.METHODS.items()
     }

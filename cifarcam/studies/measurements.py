@@ -20,8 +20,10 @@ from cifarcam.studies import (
     duplicates,
     faithfulness,
     heatmaps,
+    imagenet,
     leave_one_out,
     people,
+    road_check,
     where,
 )
 
@@ -38,8 +40,10 @@ MEASUREMENTS: Mapping[str, Callable[[], dict[str, Any] | Iterator[dict[str, Any]
     "duplicates": duplicates.measure,
     "faithfulness": faithfulness.measure,
     "heatmaps": heatmaps.measure,
+    "imagenet": imagenet.measure,
     "leave-one-out": leave_one_out.measure,
     "people": people.measure,
+    "road-check": road_check.measure,
     "where": where.measure,
 }
 

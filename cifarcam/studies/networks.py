@@ -14,6 +14,7 @@ from cifarcam.data import evidence
 from cifarcam.runs import Run
 from cifarcam.studies import inference
 from cifarcam.studies.inference import LEVEL, Effect
+from cifarcam.studies.wording import number
 
 # Experiments by display name. All networks of `LONG` were trained on all training images with one
 # augmentation; optimiser, learning rate and batch size are each network's own.
@@ -169,7 +170,7 @@ def difference(
         The network that it is compared with.
     """
     effect = inference.unpaired_over_seeds(percent, other_percent, "points")
-    value = f"{effect.value:+.1f} points".replace("-", "−")
+    value = f"{number(effect.value, signed=True)} points"
     if effect.low > 0:
         sentence = f"{name} is more accurate than {other}"
     elif effect.high < 0:
@@ -178,7 +179,7 @@ def difference(
         return Difference(effect, f"A single seed cannot tell {name} from {other} ({value}).")
     else:
         sentence = f"{name} and {other} cannot be told apart by accuracy"
-    ends = f"{effect.low:.1f} to {effect.high:.1f}".replace("-", "−")
+    ends = f"{number(effect.low)} to {number(effect.high)}"
     return Difference(effect, f"{sentence} ({value}, 95% interval {ends} over seeds).")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from cifarcam.data import CLASS_NAMES, evidence
 from cifarcam.errors import CifarcamError
 from cifarcam.studies import confusion_pairs
+from cifarcam.studies.wording import number
 
 PAIRS = tuple(combinations(range(len(CLASS_NAMES)), 2))
 
@@ -165,7 +166,7 @@ def profile(shares: Sequence[PairShare]) -> Profile:
     ours = {name: _ranks(published, [one.ours[name] for one in shares]) for name in shares[0].ours}
     name = min(ours, key=lambda one: ours[one])
     low, high = ours[name], max(ours.values())
-    reach = _span(f"{low:.2f}", f"{high:.2f}")
+    reach = _span(number(low, 2), number(high, 2))
     numbers = f"(rank correlation {reach} over the {len(shares)} pairs of classes)"
     if low >= 0.8:
         sentence = f"Our networks confuse what published networks confuse {numbers}."
@@ -177,7 +178,7 @@ def profile(shares: Sequence[PairShare]) -> Profile:
         sentence = f"Our networks confuse other classes than published networks do {numbers}."
     chance = [_ranks(published, [one.by_margins[name] for one in shares]) for name in ours]
     least, most = min(chance), max(chance)
-    reach = _span(f"{least:.2f}", f"{most:.2f}")
+    reach = _span(number(least, 2), number(most, 2))
     spread = (
         "mistakes spread by chance over the pairs, with every class missed and wrongly answered as "
         "often as it was, would reach"
@@ -196,7 +197,7 @@ def _ranks(published: np.ndarray, ours: Sequence[float]) -> float:
 
 
 def _span(low: str, high: str) -> str:
-    return (low if low == high else f"{low} to {high}").replace("-", "−")
+    return low if low == high else f"{low} to {high}"
 
 
 def consistency(one: np.ndarray, other: np.ndarray) -> float:
@@ -323,7 +324,7 @@ def likeness_sentence(rows: Sequence[Likeness]) -> str:
     """What `likeness` says in words; the published networks are the last row."""
     *ours, among = rows
     low, high = min(one.consistency for one in ours), max(one.consistency for one in ours)
-    numbers = f"(error consistency {low:.2f} to {high:.2f}, where chance gives 0)"
+    numbers = f"(error consistency {number(low, 2)} to {number(high, 2)}, where chance gives 0)"
     if low > 0:
         text = (
             "Each of our networks shares more mistakes with published networks than independent "

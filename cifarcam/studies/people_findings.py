@@ -10,7 +10,7 @@ from typing import Any
 from cifarcam.studies import inference, twins
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.people_networks import AgainstPeople
-from cifarcam.studies.wording import capital
+from cifarcam.studies.wording import capital, number
 
 CLEARLY = -0.5  # a rank correlation nearer to 0 is called weak
 NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
@@ -194,7 +194,7 @@ def confusion(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Conf
 
 def _accuracy_sentence(plain: Effect, equal: Effect) -> str:
     """Whether more accurate published networks are more like people."""
-    one, other = _signed(plain.value), _signed(equal.value)
+    one, other = number(plain.value, 2), number(equal.value, 2)
     if plain.high < 0 < equal.low:
         return (
             "More accurate published networks seem less like people when all their mistakes are "
@@ -290,7 +290,7 @@ def sureness(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Suren
         )
     else:
         sentence = "No network is measurably less sure where people disagree: the rank "
-    ends = f"{_signed(strongest.entropy.value)} to {_signed(weakest.entropy.value)}"
+    ends = f"{number(strongest.entropy.value, 2)} to {number(weakest.entropy.value, 2)}"
     sentence += f"correlation of its probability with the entropy of people's answers is {ends}."
     images, right = record["bins"]["count"][0], float(best.right[0])
     low, high = twins.interval_of(right, images) if images else (math.nan, math.nan)
@@ -320,7 +320,7 @@ def _fall_sentence(accuracy: float, probability: float) -> str:
     """How far accuracy and probability fall, in points, where people disagree."""
     if math.isnan(accuracy - probability):
         return "People agree or disagree on too few images to compare the two."
-    numbers = f"({accuracy:.0f} and {probability:.0f} points)".replace("-", "−")
+    numbers = f"({number(accuracy, 0)} and {number(probability, 0)} points)"
     if accuracy > probability:
         return (
             "From agreed to disputed images its accuracy falls further than its probability "
@@ -333,9 +333,5 @@ def _fall_sentence(accuracy: float, probability: float) -> str:
 
 
 def _span(values: Sequence[float]) -> str:
-    low, high = _signed(min(values)), _signed(max(values))
+    low, high = number(min(values), 2), number(max(values), 2)
     return low if low == high else f"{low} to {high}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:z.2f}".replace("-", "−")

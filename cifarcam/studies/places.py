@@ -11,6 +11,7 @@ import numpy as np
 from cifarcam.studies import inference
 from cifarcam.studies.inference import FEWEST_SEEDS, Effect
 from cifarcam.studies.packing import unpacked_maps
+from cifarcam.studies.wording import number
 
 Record = Mapping[str, Any]
 
@@ -211,4 +212,4 @@ def side(effect: Effect) -> int:
 
 def signed(effect: Effect) -> str:
     """An effect's value in words: ``+1.2 points``."""
-    return f"{effect.value:+.1f} points".replace("-", "−")
+    return f"{number(effect.value, signed=True)} points"

@@ -22,7 +22,7 @@ from cifarcam.studies.comparison import (
     values_of,
 )
 from cifarcam.studies.inference import FEWEST_SEEDS, Effect
-from cifarcam.studies.wording import capital, seeds_text
+from cifarcam.studies.wording import capital, number, seeds_text
 
 STABLE = 0.8  # an order of methods is stable where the mean rank correlation is at least this
 
@@ -86,17 +86,17 @@ def stability(experiments: Sequence[str], means: np.ndarray) -> Stability:
     elif mean_within >= STABLE and mean_between >= STABLE:
         sentence = (
             "The order of the methods is stable, between seeds and between networks (mean rank "
-            f"correlations {mean_within:.2f} and {mean_between:.2f})."
+            f"correlations {number(mean_within, 2)} and {number(mean_between, 2)})."
         )
     elif mean_within >= STABLE:
         sentence = (
             "The order of the methods is stable between seeds of one network and changes between "
-            f"networks (mean rank correlations {mean_within:.2f} and {mean_between:.2f})."
+            f"networks (mean rank correlations {number(mean_within, 2)} and {number(mean_between, 2)})."
         )
     else:
         sentence = (
             "The order of the methods changes already between seeds of one network (mean rank "
-            f"correlation {mean_within:.2f}; between networks {mean_between:.2f})."
+            f"correlation {number(mean_within, 2)}; between networks {number(mean_between, 2)})."
         )
     return Stability(
         mean_within,
@@ -108,7 +108,7 @@ def stability(experiments: Sequence[str], means: np.ndarray) -> Stability:
         len(within),
         len(between),
         means.shape[1],
-        sentence.replace("-0", "−0"),
+        sentence,
     )
 
 
@@ -201,7 +201,10 @@ def _recommendation(best: str, following: str, effect: Effect) -> str:
             f"{capital(best)} has the highest ROAD, but {seeds} "
             f"{'is' if effect.count == 1 else 'are'} too few for a recommendation."
         )
-    gap = f"{effect.value:+.3f} [{effect.low:.3f}, {effect.high:.3f}]".replace("-", "−")
+    gap = (
+        f"{number(effect.value, 3, signed=True)} "
+        f"[{number(effect.low, 3)}, {number(effect.high, 3)}]"
+    )
     if _is_above(effect):
         return (
             f"We recommend {best} for this network: its ROAD is higher than that of {following}, "

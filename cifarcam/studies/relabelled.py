@@ -13,6 +13,7 @@ from cifarcam.errors import CifarcamError
 from cifarcam.runs import Run
 from cifarcam.studies import inference
 from cifarcam.studies.inference import LEVEL, Effect
+from cifarcam.studies.wording import number
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,8 @@ def _pooled(difference: Effect, doubtful: float, confirmed: float) -> str:
             f"more often where people did not confirm it ({numbers})."
         )
     numbers += (
-        f"; difference {_signed(difference.value, 1)} points, 95% interval "
-        f"{_plain(difference.low)} to {_plain(difference.high)} over test images, Welch"
+        f"; difference {number(difference.value, signed=True)} points, 95% interval "
+        f"{number(difference.low)} to {number(difference.high)} over test images, Welch"
     )
     if difference.low > 0 or difference.high < 0:
         often = "more often" if difference.low > 0 else "less often"
@@ -262,8 +263,8 @@ def rescoring(networks: Sequence[Rescored]) -> Rescoring:
 
     same = order("accuracy") == order("without") == order("corrected")
     changes = (
-        f"(by {_signed(min(gains))} to {_signed(max(gains))} points without these images, by "
-        f"{_signed(min(corrections))} to {_signed(max(corrections))} points with the labels that "
+        f"(by {number(min(gains), 2, signed=True)} to {number(max(gains), 2, signed=True)} points without these images, by "
+        f"{number(min(corrections), 2, signed=True)} to {number(max(corrections), 2, signed=True)} points with the labels that "
         "the five prefer)"
     )
     if same:
@@ -285,11 +286,3 @@ def predicted_classes(networks: Mapping[str, Sequence[Run]]) -> dict[str, np.nda
         name: np.stack([run.predictions.argmax(axis=1) for run in seeds])
         for name, seeds in networks.items()
     }
-
-
-def _signed(value: float, digits: int = 2) -> str:
-    return f"{value:+z.{digits}f}".replace("-", "−")
-
-
-def _plain(value: float) -> str:
-    return f"{value:z.1f}".replace("-", "−")

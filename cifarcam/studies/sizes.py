@@ -42,7 +42,7 @@ def size(run: Run) -> Size:
         cost.depth(model),
         model.count_params() / 1e6,
         cost.forward_flops(model) / 1e6,
-        explain.Classifier(model).flat.layer_shape()[0] or 0,
+        explain.Classifier(model).flat.map_shape()[0] or 0,
     )
 
 

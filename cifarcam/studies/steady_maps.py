@@ -13,7 +13,7 @@ from cifarcam.studies.corrupted_maps import SEVERITIES
 from cifarcam.studies.corruption_findings import NOT_YET, called
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.packing import unpacked
-from cifarcam.studies.wording import listed
+from cifarcam.studies.wording import listed, number
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def sentence(maps: Sequence[Steadiness]) -> str:
     )
     severity = max(own[0].severities)
     numbers = ", ".join(
-        f"{title(one.method)} {_typeset(one.hardest.value)} [{_typeset(one.control.value)}]"
+        f"{title(one.method)} {number(one.hardest.value, 2)} [{number(one.control.value, 2)}]"
         for one in own
     )
     brackets = f"rank correlation, and in brackets that of another image's heatmap: {numbers}"
@@ -100,7 +100,3 @@ def sentence(maps: Sequence[Steadiness]) -> str:
         f"For {called(network)}, {whose} stay closer to the clean image's heatmap than another "
         f"image's heatmap is, even at severity {severity} ({brackets})."
     )
-
-
-def _typeset(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")

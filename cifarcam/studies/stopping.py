@@ -10,6 +10,7 @@ import numpy as np
 from cifarcam.runs import Run
 from cifarcam.studies import inference
 from cifarcam.studies.inference import Effect
+from cifarcam.studies.wording import number
 
 RISE = 0.1  # a loss rises when it ends at least this share above its lowest value
 
@@ -213,10 +214,10 @@ def is_same_training(full: Mapping[str, np.ndarray], stopped: Mapping[str, np.nd
 
 def _sentence(effect: Effect, what: str, verbs: tuple[str, str] = ("raises", "lowers")) -> str:
     """What early stopping does to something; `verbs` say that it grows or shrinks."""
-    amount = f"{effect.value:+.1f} points".replace("-", "−")
+    amount = f"{number(effect.value, signed=True)} points"
     if np.isnan(effect.low):
         return f"With the single seed at hand, early stopping changes {what} by {amount}."
-    amount += f", interval over seeds {effect.low:.1f} to {effect.high:.1f}".replace("-", "−")
+    amount += f", interval over seeds {number(effect.low)} to {number(effect.high)}"
     if effect.low > 0:
         return f"Early stopping {verbs[0]} {what} ({amount})."
     if effect.high < 0:

@@ -7,6 +7,11 @@ from typing import Any
 import numpy as np
 
 
+def mean(values: np.ndarray) -> float | None:
+    """The mean of the values that are not NaN; None where there is none."""
+    return None if np.isnan(values).all() else float(np.nanmean(values))
+
+
 def summary(values: np.ndarray) -> dict[str, Any]:
     """Mean, standard error over images, and count of the values that are not NaN.
 

@@ -19,6 +19,7 @@ from cifarcam import explain
 from cifarcam.errors import CifarcamError
 from cifarcam.studies.summaries import by_group, summary
 
+BATCH = 256  # small images at a time
 LEAST, MOST = 0.1, 0.6  # share of the image that the estimated foreground of a picture covers
 
 
@@ -144,7 +145,9 @@ def costs(
 
 def _swapped(classifier: explain.Classifier, pictures: Swaps) -> dict[str, np.ndarray]:
     """Values of each object, percent or points, N each."""
-    own, foreign = (classifier.probabilities(each) for each in (pictures.own, pictures.foreign))
+    own, foreign = (
+        classifier.probabilities(each, BATCH) for each in (pictures.own, pictures.foreign)
+    )
     rows = np.arange(len(pictures.labels))
     of_true = [100 * each[rows, pictures.labels] for each in (own, foreign)]
     right = [100.0 * (each.argmax(axis=1) == pictures.labels) for each in (own, foreign)]

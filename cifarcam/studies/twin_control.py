@@ -12,6 +12,7 @@ from cifarcam.runs import Run
 from cifarcam.studies import inference
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.twins import of_groups
+from cifarcam.studies.wording import number
 
 
 @dataclass(frozen=True)
@@ -219,8 +220,10 @@ def _of_more(name: str, more: Effect, alone: bool) -> str:
 
 
 def _numbers(effect: Effect) -> str:
-    text = f"({effect.value:+.1f} points, 95% interval {effect.low:.1f} to {effect.high:.1f})"
-    return text.replace("-", "−")
+    return (
+        f"({number(effect.value, signed=True)} points, 95% interval {number(effect.low)} to "
+        f"{number(effect.high)})"
+    )
 
 
 @dataclass(frozen=True)

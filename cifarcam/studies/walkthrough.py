@@ -24,7 +24,7 @@ class Walkthrough:
     activations
         The feature maps of each convolution, float32, h x w x channels.
     heatmap
-        Grad-CAM for the predicted class at the last convolution, float32, H x W.
+        Grad-CAM for the predicted class, float32, H x W.
     probabilities
         One for each class, float32.
     """
@@ -54,6 +54,6 @@ def first_correct(run: Run, dataset: Dataset) -> Walkthrough:
     return Walkthrough(
         image[0],
         tuple(maps[0] for maps in maps_of.predict(image, verbose=0)),
-        explain.GradCAM(model, layer=convolutions[-1].name)(image)[0],
+        explain.GradCAM(model)(image)[0],
         run.predictions[place],
     )

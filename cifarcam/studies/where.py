@@ -1,9 +1,9 @@
 """The record `where`: on what the heatmaps of Grad-CAM lie, and what removing it costs, by run.
 
-All runs are explained at the same place: the layer that the last max pooling takes, which is the
-last convolution with its normalisation, ReLU and attention where a network has them. All values are
-percentages or percentage points, except correlations, Gini indices and counts. The errors in the
-record are standard errors over test images; seeds are separate entries.
+All runs are explained at the same place, the default layer of `cifarcam.explain`. In these networks
+it is the last convolution with its normalisation, ReLU and attention where a network has them. All
+values are percentages or percentage points, except correlations, Gini indices and counts. The
+errors in the record are standard errors over test images; seeds are separate entries.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from cifarcam.studies.where_maps import (
     by_layer,
     cats,
     counter,
-    explained_layer,
     mean_maps,
 )
 from cifarcam.studies.where_material import Material, material
@@ -57,7 +56,6 @@ def measure() -> Iterator[dict[str, Any]]:
     chosen = [run for run in runs.every(dataset) if _experiment(run) in EXPERIMENTS]
     chosen = [run for run in chosen if run.has_weights]
     chosen.sort(key=lambda run: (EXPERIMENTS.index(_experiment(run)), _seed(run)))
-    height, breadth = dataset.test.images.shape[1:3]
     entries = _earlier()
     prepared = material(dataset, cat_faces())
     for run in tqdm(chosen, desc="runs"):
@@ -71,7 +69,7 @@ def measure() -> Iterator[dict[str, Any]]:
             "class_names": list(dataset.class_names),
             "faces": _files.sha256(FACES),
             "border": BORDER,
-            "border_area": 100 * metrics.border_area(height, breadth, width=BORDER),
+            "border_area": 100 * metrics.border_area(BORDER),
             "area": by_group(100 * (1 - prepared.masks.mean(axis=(1, 2))), prepared.labels),
             "eligible": int(swaps.eligible(prepared.masks).sum()),
             "runs": {run.name: entries[_weights(run)] for run in measured},
@@ -81,14 +79,16 @@ def measure() -> Iterator[dict[str, Any]]:
 def of_model(model: keras.Model, on: Material, *, in_detail: bool = False) -> dict[str, Any]:
     """All measurements of one network; earlier layers and contrast only `in_detail`."""
     classifier = explain.Classifier(model)
-    explainer = explain.GradCAM(classifier, explained_layer(classifier.model))
-    probabilities = classifier.probabilities(on.images)
+    explainer = explain.GradCAM(classifier)
+    probabilities = classifier.probabilities(on.images, swaps.BATCH)
     predicted = probabilities.argmax(axis=1)
     is_wrong = predicted != on.labels
-    of_predicted = explainer(on.images)
+    of_predicted = explainer(on.images, batch_size=swaps.BATCH)
     of_true = of_predicted.copy()
     if is_wrong.any():
-        of_true[is_wrong] = explainer(on.images[is_wrong], on.labels[is_wrong])
+        of_true[is_wrong] = explainer(
+            on.images[is_wrong], on.labels[is_wrong], batch_size=swaps.BATCH
+        )
     kept = 100 * probabilities[np.arange(len(on.labels)), on.labels]
     found = {
         "layer": explainer.layer,

@@ -9,6 +9,7 @@ import numpy as np
 from cifarcam import explain
 from cifarcam.explain import metrics
 from cifarcam.studies.summaries import summary
+from cifarcam.studies.swaps import BATCH
 from cifarcam.studies.where_material import Material
 
 
@@ -29,7 +30,8 @@ def marked_faces(
     others, found = elsewhere(boxes, on.masks[indices])
     blob = explain.CentreBlob(classifier)(images, labels)
     lost_face, lost_other = (
-        kept[indices] - 100 * metrics.probability_without(classifier, images, region, labels)
+        kept[indices]
+        - 100 * metrics.probability_without(classifier, images, region, labels, batch_size=BATCH)
         for region in (boxes, others)
     )
     in_face, in_centre = (100 * metrics.energy_inside(maps, each) for each in (boxes, centres))

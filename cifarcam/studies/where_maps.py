@@ -11,21 +11,11 @@ from cifarcam import explain
 from cifarcam.errors import CifarcamError
 from cifarcam.explain import metrics
 from cifarcam.studies.summaries import by_group, summary
+from cifarcam.studies.swaps import BATCH
 from cifarcam.studies.where_material import Material
 
-BORDER = 8  # width of the frame in pixels
+BORDER = 1 / 4  # width of the frame as a share of the image
 LAYER_IMAGES = 2000  # the first test images, explained at every stage
-
-
-def explained_layer(model: keras.Model) -> str:
-    """The name of the layer that the last max pooling takes.
-
-    Raises
-    ------
-    CifarcamError
-        When the model has no max pooling.
-    """
-    return stages(model)[-1]
 
 
 def stages(model: keras.Model) -> list[str]:
@@ -63,7 +53,8 @@ def background(
     outside = 1 - metrics.energy_inside(of_true, on.masks)
     excess = 100 * (outside - (1 - on.masks.mean(axis=(1, 2))))
     no_ground, no_object = (
-        100 * metrics.probability_without(classifier, on.images, region, on.labels)
+        100
+        * metrics.probability_without(classifier, on.images, region, on.labels, batch_size=BATCH)
         for region in (~on.masks, on.masks)
     )
     return {
@@ -123,7 +114,8 @@ def cats(
     masks, images, labels = on.masks[own], on.images[own], on.labels[own]
     upper = metrics.upper_half(masks)
     falls = [
-        kept[own] - 100 * metrics.probability_without(classifier, images, half, labels)
+        kept[own]
+        - 100 * metrics.probability_without(classifier, images, half, labels, batch_size=BATCH)
         for half in (upper, masks & ~upper)
     ]
     return {
@@ -146,7 +138,7 @@ def by_layer(classifier: explain.Classifier, on: Material, right: np.ndarray) ->
     images, masks = on.images[chosen], on.masks[chosen]
     excess, gini, zero = {}, {}, {}
     for name in names:
-        maps = explain.GradCAM(classifier, name)(images, on.labels[chosen])
+        maps = explain.GradCAM(classifier, name)(images, on.labels[chosen], batch_size=BATCH)
         excess[name] = 100 * (metrics.energy_inside(maps, masks) - masks.mean(axis=(1, 2)))
         gini[name] = metrics.gini(maps)
         zero[name] = int((~maps.any(axis=(1, 2))).sum())

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def number(value: float, digits: int = 1, *, signed: bool = False) -> str:
+    """A number with a typeset minus, ``"−2.7"``; with a plus sign if `signed`. Zero has no minus."""
+    return f"{value:{'+' if signed else ''}z.{digits}f}".replace("-", "−")
+
+
 def listed(names: Sequence[str]) -> str:
     """Names as an English list: ``"A, B and C"``."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

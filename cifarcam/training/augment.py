@@ -6,6 +6,9 @@ training run that was interrupted draws the same numbers again.
 
 from __future__ import annotations
 
+from functools import cache
+
+import numpy as np
 import tensorflow as tf
 
 from cifarcam.training.settings import Augmentation
@@ -189,4 +192,19 @@ def shrink(images: tf.Tensor, size: int) -> tf.Tensor:
     size
         At most H and W.
     """
-    return tf.image.resize(tf.cast(images, tf.float32), (size, size), antialias=True)
+    height, width = images.shape[1:3]
+    # TensorFlow has no kernel for a resize with antialiasing on a GPU; a matrix product it has.
+    return tf.einsum(
+        "yi,nijc,xj->nyxc",
+        _weights(height, size),
+        tf.cast(images, tf.float32),
+        _weights(width, size),
+    )
+
+
+@cache
+def _weights(old: int, new: int) -> np.ndarray:
+    """The weight of each of `old` pixels in each of `new` ones: float32, new x old."""
+    identity = np.eye(old, dtype=np.float32)[np.newaxis, :, :, np.newaxis]
+    with tf.init_scope():
+        return tf.image.resize(identity, (new, old), antialias=True)[0, :, :, 0].numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from cifarcam.explain.base import GradientCAM
+from cifarcam.explain.methods._gradient_explainer import GradientCAM
 
 
 class GradCAM(GradientCAM):

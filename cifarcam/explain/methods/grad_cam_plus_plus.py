@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from cifarcam.explain.base import GradientCAM
+from cifarcam.explain.methods._gradient_explainer import GradientCAM
 
 
 class GradCAMPlusPlus(GradientCAM):

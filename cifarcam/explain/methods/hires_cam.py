@@ -1,17 +1,17 @@
-"""HiRes-CAM: Draelos and Carin (2020), Use HiResCAM instead of Grad-CAM."""
+"""HiResCAM: Draelos and Carin (2020), Use HiResCAM instead of Grad-CAM."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from cifarcam.explain.base import GradientCAM
+from cifarcam.explain.methods._gradient_explainer import GradientCAM
 
 
 class HiResCAM(GradientCAM):
     r"""Feature maps times their own gradients, position by position.
 
-    The defining equation (Section 3 of arXiv 2011.08891) uses the gradient at each position, where
-    Grad-CAM uses its mean over the map:
+    The defining equation (arXiv 2011.08891) uses the gradient at each position, where Grad-CAM uses
+    its mean over the map:
 
     $$L^c = \sum_k \frac{\partial y^c}{\partial A^k} \odot A^k$$
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import keras
 import tensorflow as tf
 
-from cifarcam.errors import CifarcamError
-from cifarcam.explain.base import Explainer, explained_pairs
-from cifarcam.explain.classifier import Classifier
+from cifarcam.explain._loops import iterate
+from cifarcam.explain._options import checked_count, checked_number
+from cifarcam.explain.base import Batch
+from cifarcam.explain.classifier import Classifier, ClassifierOptions
 from cifarcam.explain.graph import SplitModel
+from cifarcam.explain.methods._gradient_explainer import GradientExplainer
 
 
-class IntegratedGradients(Explainer):
+class IntegratedGradients(GradientExplainer):
     r"""Each pixel's share in the rise of the score from a baseline image, summed over channels.
 
     Equation 1 of the paper, with the integral computed by the midpoint rule on `steps` points
@@ -31,7 +34,7 @@ class IntegratedGradients(Explainer):
     steps
         The number of points on the straight path.
     baseline
-        The value of all pixels of the baseline image $x'$; by default 0, black.
+        The value of all pixels of the baseline image $x'$, from 0, black, to 1, white.
 
     Examples
     --------
@@ -42,40 +45,35 @@ class IntegratedGradients(Explainer):
     name = "integrated-gradients"
     title = "integrated gradients"
     reference = "Sundararajan et al. (2017)"
-    cost = "33 forward and 32 backward passes"
     takes_layer = False
-    takes_pairs = True
+    needs_range = True
+    cost = "33 forward and 32 backward passes"
 
     def __init__(
         self,
         model: keras.Model | Classifier,
         layer: str | Sequence[str] | None = None,
         *,
-        output: str | int | None = None,
         steps: int = 32,
         baseline: float = 0.0,
+        **options: Unpack[ClassifierOptions],
     ) -> None:
-        if steps < 1:
-            raise CifarcamError(f"steps is {steps}; give at least 1")
-        self.steps, self.baseline = steps, float(baseline)
-        super().__init__(model, layer, output=output)
+        steps = checked_count("steps", steps, least=1)
+        self.steps = steps
+        self.baseline = checked_number("baseline", baseline, least=0, most=1)
+        self.cost = f"{steps + 1} forward and {steps} backward passes"
+        super().__init__(model, layer, **options)
 
-    def _signed(
-        self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
-    ) -> tf.Tensor:
-        # The class is that of the image itself, not of the points on the path.
-        pairs = explained_pairs(self.classifier.score_tensor(images), targets)
-        difference = images - self.baseline
+    def _signed(self, part: SplitModel, batch: Batch) -> tf.Tensor:
+        # The class is the prediction for the image itself, not for the points on the path.
+        batch, _ = self._resolved(batch)
+        baseline = self._limits.black + self.baseline * self._limits.span
+        difference = batch.images - baseline
 
-        def step(index: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def step(index: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor]:
             share = (tf.cast(index, tf.float32) + 0.5) / self.steps
-            point = [self.baseline + share * difference]
-            return index + 1, total + self._gradients(part, point, pairs)
+            point = [baseline + share * difference]
+            return (total + self._gradients(part, point, batch.targets),)
 
-        _, total = tf.while_loop(
-            lambda index, _: index < self.steps,
-            step,
-            (tf.constant(0), tf.zeros_like(images)),
-            parallel_iterations=1,
-        )
+        (total,) = iterate(step, self.steps, [tf.zeros_like(batch.images)])
         return tf.reduce_sum(difference * total / self.steps, axis=-1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from cifarcam.explain.base import GradientCAM
+from cifarcam.explain.methods._gradient_explainer import GradientCAM
 
 
 class LayerCAM(GradientCAM):
     r"""Feature maps times their own positive gradients, position by position.
 
-    Section III of the paper gives the weights
+    The paper gives the weights
     $w_{ij}^{kc} = \mathrm{ReLU}(\partial y^c / \partial A_{ij}^k)$ and the map
 
     $$L^c = \mathrm{ReLU}\Big(\sum_k w^{kc} \odot A^k\Big)$$

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import keras
 import tensorflow as tf
 
-from cifarcam.explain.base import Explainer
-from cifarcam.explain.classifier import Classifier
+from cifarcam.explain._draws import uniform
+from cifarcam.explain.base import Batch, Explainer
+from cifarcam.explain.classifier import Classifier, ClassifierOptions
 from cifarcam.explain.graph import SplitModel
 
 
 class RandomMap(Explainer):
-    """A random map, uniform on [0, 1), drawn on a grid of 8 x 8 from the seed and the image.
+    """A random map, uniform on (0, 1), drawn on a grid of 8 x 8 from the seed and the image.
 
     It is as coarse as the map of a late layer in a small network, so that a comparison does not
     measure smoothness. It costs no pass of the network.
@@ -40,19 +42,14 @@ class RandomMap(Explainer):
         model: keras.Model | Classifier,
         layer: str | Sequence[str] | None = None,
         *,
-        output: str | int | None = None,
         seed: int = 0,
+        **options: Unpack[ClassifierOptions],
     ) -> None:
         self.seed = seed
-        super().__init__(model, layer, output=output)
+        super().__init__(model, layer, **options)
 
-    def _signed(
-        self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
-    ) -> tf.Tensor:
-        def draw(seed: tf.Tensor) -> tf.Tensor:
-            return tf.random.stateless_uniform([8, 8], seed)
-
-        return tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
+    def _signed(self, part: SplitModel, batch: Batch) -> tf.Tensor:
+        return uniform(batch.seeds, [8, 8])
 
 
 class CentreBlob(Explainer):
@@ -73,14 +70,12 @@ class CentreBlob(Explainer):
     cost = "none"
     takes_layer = False
 
-    def _signed(
-        self, part: SplitModel, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
-    ) -> tf.Tensor:
+    def _signed(self, part: SplitModel, batch: Batch) -> tf.Tensor:
         def profile(size: tf.Tensor) -> tf.Tensor:
             length = tf.cast(size, tf.float32)
             place = (tf.range(length) + 0.5) / length - 0.5  # -1/2 to 1/2
             return tf.exp(-0.5 * tf.square(place / 0.25))
 
-        shape = tf.shape(images)
+        shape = tf.shape(batch.images)
         blob = profile(shape[1])[:, tf.newaxis] * profile(shape[2])
         return tf.tile(blob[tf.newaxis], [shape[0], 1, 1])

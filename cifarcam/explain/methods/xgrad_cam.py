@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from cifarcam.explain.base import GradientCAM
+from cifarcam.explain.methods._gradient_explainer import GradientCAM
 
 
 class XGradCAM(GradientCAM):
     r"""Feature maps weighted by the mean of their gradients, weighted by the activations.
 
-    Section 3 of the paper (arXiv 2008.02312) derives the weights from the axioms of sensitivity
-    and conservation:
+    The paper (arXiv 2008.02312) derives the weights from the axioms of sensitivity and
+    conservation:
 
     $$\alpha_k^c = \sum_{i,j} \frac{A_{ij}^k}{\sum_{a,b} A_{ab}^k}
     \frac{\partial y^c}{\partial A_{ij}^k}$$

@@ -10,7 +10,6 @@ import numpy as np
 
 from cifarcam.runs import Run
 from cifarcam.studies import inference
-from cifarcam.studies.claims import phrases
 from cifarcam.studies.claims.base import (
     FEWEST_SEEDS,
     Claim,
@@ -23,7 +22,7 @@ from cifarcam.studies.claims.base import (
     verdict_of_range,
 )
 from cifarcam.studies.claims.sources import Sources
-from cifarcam.studies.wording import seeds_text
+from cifarcam.studies.wording import number, seeds_text
 
 TOLERANCE_POINTS = 2.0  # from an accuracy of the original's text
 FINAL_PERCENT: Mapping[str, float] = {"training": 94.9, "test": 71.5}
@@ -119,7 +118,7 @@ def plateau_rises(validation: Sequence[np.ndarray]) -> Finding:
     rises = [100 * float(_late(curve).mean() - curve[0]) for curve in validation]
     effect = inference.over_seeds(rises, "points", null=RISE_POINTS)
     verdict = verdict_of(effect)
-    amount = f"({phrases.signed(effect.value)} points from the first epoch to the last fifth)"
+    amount = f"({number(effect.value, signed=True)} points from the first epoch to the last fifth)"
     sentence = sentence_of(
         verdict,
         reproduced=f"The validation accuracy rises {amount}.",

@@ -20,6 +20,7 @@ from cifarcam.studies.claims.base import (
     verdict_of,
 )
 from cifarcam.studies.claims.sources import Sources
+from cifarcam.studies.wording import number
 
 WITH, WITHOUT = "custom-cnn-attention-long", "custom-cnn-augmented-long"
 SINCE = "2026-11-26"
@@ -56,7 +57,7 @@ def lowers(
         sentence = (
             f"Whether attention lowers {what} is open: the weights of only "
             f"{phrases.seeds(effect.count)} a side are at hand, and their difference is "
-            f"{phrases.signed(effect.value)} points{_noise(baseline)}."
+            f"{number(effect.value, signed=True)} points{_noise(baseline)}."
         )
     else:
         sentence = sentence_of(

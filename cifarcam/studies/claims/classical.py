@@ -20,6 +20,7 @@ from cifarcam.studies.claims.base import (
 )
 from cifarcam.studies.claims.sources import Sources
 from cifarcam.studies.inference import Effect
+from cifarcam.studies.wording import number
 
 # Test accuracy of a linear SVM on features learnt by k-means, percent: Coates et al. (2011), abstract
 LEARNT_FEATURES = 79.6
@@ -69,10 +70,10 @@ def cnn_over_classical(
 
 
 def _numbers(effect: Effect) -> str:
-    value = phrases.signed(effect.value)
+    value = number(effect.value, signed=True)
     if effect.count == 1:
         return f"({value} points from one seed)"
-    ends = f"{effect.low:.1f} to {effect.high:.1f}".replace("-", "−")
+    ends = f"{number(effect.low)} to {number(effect.high)}"
     return f"({value} points, 95% interval {ends} over {effect.count} seeds)"
 
 

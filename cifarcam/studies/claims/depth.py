@@ -12,6 +12,7 @@ from cifarcam.studies.claims import phrases
 from cifarcam.studies.claims.base import Claim, Condition, Finding, Timing, Verdict
 from cifarcam.studies.claims.sources import Sources
 from cifarcam.studies.depth import Association, Confusions
+from cifarcam.studies.wording import number
 
 SINCE = "2026-11-26"
 
@@ -92,7 +93,7 @@ def counts_fall_at_equal_accuracy(data: Confusions) -> Finding:
     found = depth.association(data.counts, data.depth, data.accuracy)
     accuracy = depth.association(data.counts, data.accuracy, data.depth)
     numbers = _correlations(found, len(data.names), "published")
-    against = ", ".join(phrases.signed(effect.value, 2) for effect in accuracy.effects)
+    against = ", ".join(number(effect.value, 2, signed=True) for effect in accuracy.effects)
     if all(accuracy.falls) and not any(found.falls + found.rises):
         sentence = (
             "The counts follow accuracy rather than depth: at equal depth they fall with accuracy "
@@ -134,7 +135,7 @@ def _of_association(found: Association, sentence: str, count: int, whose: str) -
 
 
 def _correlations(found: Association, count: int, whose: str) -> str:
-    values = ", ".join(phrases.signed(effect.value, 2) for effect in found.effects)
+    values = ", ".join(number(effect.value, 2, signed=True) for effect in found.effects)
     smallest = phrases.p_value(min(found.adjusted))
     return (
         f"(rank correlations {values} for cat and dog, automobile and truck, airplane and ship over "

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cifarcam.studies import comparison, inference
-from cifarcam.studies.claims import phrases
 from cifarcam.studies.claims.base import (
     FEWEST_SEEDS,
     Claim,
@@ -19,6 +18,7 @@ from cifarcam.studies.claims.base import (
     verdict_of,
 )
 from cifarcam.studies.claims.sources import Sources
+from cifarcam.studies.wording import number
 
 
 def complement(road: Sequence[Mapping[str, np.ndarray]], other: str) -> Finding:
@@ -41,20 +41,20 @@ def complement(road: Sequence[Mapping[str, np.ndarray]], other: str) -> Finding:
     gains = [_gain(values, both, other) for values in seeds]
     effect = inference.over_seeds(gains, "ROAD")
     verdict = verdict_of(effect)
-    number = f"({phrases.signed(effect.value, 3)} in ROAD)"
+    amount = f"({number(effect.value, 3, signed=True)} in ROAD)"
     if effect.count < FEWEST_SEEDS:
         sentence = (
-            f"Too few seeds are measured to say whether {name} complements Grad-CAM {number}."
+            f"Too few seeds are measured to say whether {name} complements Grad-CAM {amount}."
         )
     else:
         sentence = sentence_of(
             verdict,
             reproduced=f"{name} complements Grad-CAM: the mean of both maps follows the network "
-            f"better than the better of the two alone {number}.",
+            f"better than the better of the two alone {amount}.",
             contradicted=f"{name} does not complement Grad-CAM: the mean of both maps follows the "
-            f"network less well than the better of the two alone {number}.",
+            f"network less well than the better of the two alone {amount}.",
             undecided=f"Whether {name} complements Grad-CAM is open: seeds do not tell the mean of "
-            f"both maps from the better of the two alone {number}.",
+            f"both maps from the better of the two alone {amount}.",
         )
     images = min(len(values[both]) for values in seeds)
     basis = f"{len(seeds)} seeds of the baseline, {images} test images each"

@@ -21,6 +21,7 @@ from cifarcam.studies.claims.base import (
 )
 from cifarcam.studies.claims.sources import Sources
 from cifarcam.studies.inference import Effect
+from cifarcam.studies.wording import number
 
 DEEP_PERCENT = 90.0  # test accuracy that deep networks are said to pass
 
@@ -89,7 +90,9 @@ def densenet_over_resnet(
         rightly, bool, N.
     """
     effect = inference.paired_over_images(densenet, residual)
-    numbers = f"{effect.value:+.1f} points [{effect.low:.1f}, {effect.high:.1f}]".replace("-", "−")
+    numbers = (
+        f"{number(effect.value, signed=True)} points [{number(effect.low)}, {number(effect.high)}]"
+    )
     if effect.low > 0:
         outcome = f"DenseNet-BC is more accurate than ResNet-110 ({numbers} on the same images)"
     elif effect.high < 0:

@@ -5,21 +5,17 @@ from __future__ import annotations
 import math
 
 from cifarcam.studies.inference import Effect
+from cifarcam.studies.wording import number
 
 
 def points(effect: Effect) -> str:
     """An effect in points over seeds and its interval, in brackets."""
     if math.isnan(effect.low):
-        return f"({signed(effect.value)} points, one seed)"
+        return f"({number(effect.value, signed=True)} points, one seed)"
     return (
-        f"({signed(effect.value)} points, 95% interval over {effect.count} seeds "
-        f"{signed(effect.low)} to {signed(effect.high)})"
+        f"({number(effect.value, signed=True)} points, 95% interval over {effect.count} seeds "
+        f"{number(effect.low, signed=True)} to {number(effect.high, signed=True)})"
     )
-
-
-def signed(value: float, digits: int = 1) -> str:
-    """A number with its sign and a typeset minus, ``"−2.7"``."""
-    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def seeds(count: int) -> str:

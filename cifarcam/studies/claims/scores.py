@@ -19,6 +19,7 @@ from cifarcam.studies.claims.base import (
 )
 from cifarcam.studies.claims.confusion import basis, condition, shown_ranks
 from cifarcam.studies.claims.sources import Sources
+from cifarcam.studies.wording import number
 
 LOW_RECALL_RANK = 8  # a notably low recall ranks here or worse
 UNEVEN_POINTS = 10.0  # uneven F1 differ by at least this much from best to worst class
@@ -140,8 +141,9 @@ def _neighbour(scores: np.ndarray, names: Sequence[str], index: int) -> str:
     effect = inference.paired_over_seeds(100 * scores[:, index], 100 * scores[:, above], "points")
     told = effect.low > 0 or effect.high < 0
     amount = (
-        f"({effect.value:+.1f} points, interval over seeds {effect.low:.1f} to {effect.high:.1f})"
-    ).replace("-", "−")
+        f"({number(effect.value, signed=True)} points, interval over seeds {number(effect.low)} to "
+        f"{number(effect.high)})"
+    )
     if told:
         return f" It is lower than the recall of the next class, {names[above]} {amount}."
     return (

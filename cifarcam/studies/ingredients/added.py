@@ -13,6 +13,7 @@ import numpy as np
 from cifarcam.studies import inference
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.ingredients.paired import Change, Outcome, by_seed, difference, judged
+from cifarcam.studies.wording import number
 
 # The step of the ablation that changes the network and ten things or more of the recipe at once.
 BUNDLE = "speedrun's network and recipe"
@@ -242,7 +243,7 @@ def _widest(changes: Mapping[str, Change]) -> str:
             f"{start} Every seed loses, by {-most:.1f} to {-least:.1f} points, yet so few seeds "
             "that differ so much cannot rule out chance."
         )
-    extent = f"{least:+.1f} to {most:+.1f} points".replace("-", "−")
+    extent = f"{number(least, signed=True)} to {number(most, signed=True)} points"
     return f"{start} The seeds disagree even on its sign ({extent})."
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from cifarcam.errors import CifarcamError
 from cifarcam.studies import inference
 from cifarcam.studies.inference import FEWEST_SEEDS, Effect
+from cifarcam.studies.wording import number
 
 LEVEL = 0.05  # of a family of tests, after Holm's correction
 
@@ -48,8 +49,8 @@ class Change:
     def __str__(self) -> str:
         """The change in words: ``+9.5 points [8.9, 10.1]``."""
         effect = self.effect
-        text = f"{effect.value:+.1f} points [{effect.low:.1f}, {effect.high:.1f}]"
-        return text.replace("-", "−")
+        value, ends = number(effect.value, signed=True), (number(effect.low), number(effect.high))
+        return f"{value} points [{', '.join(ends)}]"
 
 
 def by_seed(

@@ -7,10 +7,18 @@ from cifarcam.explain.metrics.faithfulness.confidence import (
 )
 from cifarcam.explain.metrics.faithfulness.correlation import (
     PatchRemovals,
+    faithfulness_correlation,
+    infidelity,
     mu_fidelity,
     patch_removals,
 )
-from cifarcam.explain.metrics.faithfulness.curves import Curve, deletion, insertion, road
+from cifarcam.explain.metrics.faithfulness.curves import (
+    Curve,
+    deletion,
+    insertion,
+    pixel_flipping,
+)
+from cifarcam.explain.metrics.faithfulness.imputation import imputed_images, road
 
 __all__ = [
     "ConfidenceChange",
@@ -18,9 +26,13 @@ __all__ = [
     "PatchRemovals",
     "confidence_change",
     "deletion",
+    "faithfulness_correlation",
+    "imputed_images",
+    "infidelity",
     "insertion",
     "mu_fidelity",
     "patch_removals",
+    "pixel_flipping",
     "probability_without",
     "road",
 ]

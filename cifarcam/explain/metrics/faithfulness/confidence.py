@@ -6,8 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cifarcam.explain.classifier import Classifier, Targets
-from cifarcam.explain.metrics._checks import checked_pair, target_classes
+from cifarcam.explain.classifier import BATCH, Classifier, Targets
+from cifarcam.explain.metrics._checks import (
+    altered_values,
+    checked_pair,
+    mean_colours,
+    target_array,
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,9 @@ class ConfidenceChange:
     Attributes
     ----------
     drop
-        The share of the probability that is lost, 0-1 (0 if it rises): lower is better.
+        The share of the probability that is lost, 0-1 (0 if it rises): lower is better. NaN where
+        there is nothing to lose: the probability is 0, or a `score` of your own is not above 0.
+        The drop of such a score exceeds 1 where it falls below 0.
     increase
         1.0 if the probability rises, else 0.0: higher is better.
     """
@@ -27,12 +34,18 @@ class ConfidenceChange:
 
 
 def confidence_change(
-    classifier: Classifier, images: np.ndarray, heatmaps: np.ndarray, targets: Targets = None
+    classifier: Classifier,
+    images: np.ndarray,
+    heatmaps: np.ndarray,
+    targets: Targets = None,
+    *,
+    batch_size: int = BATCH,
 ) -> ConfidenceChange:
     """Drop and increase in confidence for each image.
 
-    Chattopadhay et al. (2018), Grad-CAM++, Section 4.1: the image is multiplied by the heatmap
-    divided by its maximum, so that pixels without evidence become black.
+    Chattopadhay et al. (2018), Grad-CAM++, Section 4.1: the image, as a share of the range from
+    black to white, is multiplied by the heatmap divided by its maximum, so that pixels without
+    evidence become black.
 
     Parameters
     ----------
@@ -44,27 +57,39 @@ def confidence_change(
         N x H x W, at least 0.
     targets
         Classes to explain, as for an explainer.
+    batch_size
+        The number of images, and of altered images, at a time; it does not change the result.
 
     Raises
     ------
     CifarcamError
-        When images, heatmaps and targets do not fit each other or the model.
+        When images, heatmaps and targets do not fit each other or the model, or black is unknown.
     """
-    pixels = np.asarray(classifier.checked_images(images), np.float32)
+    black = classifier.needed_range("the change in confidence").black
+    pixels = classifier.checked_images(images, batch_size)
     maps = checked_pair(pixels, heatmaps)
-    classes = target_classes(classifier, pixels, targets)
+    targets = target_array(classifier, pixels, targets, batch_size)
     peaks = maps.max(axis=(1, 2), keepdims=True)
     masks = np.divide(maps, peaks, out=np.zeros_like(maps), where=peaks > 0)
-    each = np.arange(len(pixels))
-    before = classifier.probabilities(pixels)[each, classes]
-    after = classifier.probabilities(pixels * masks[..., None])[each, classes]
+
+    def masked(numbers: np.ndarray, alterations: np.ndarray) -> np.ndarray:
+        whole = pixels[numbers].astype(np.float32)
+        shares = np.where(alterations[:, None, None] == 0, 1.0, masks[numbers])
+        return black + shares[..., np.newaxis] * (whole - black)
+
+    before, after = altered_values(classifier, masked, 2, targets, batch_size).T
     lost = np.maximum(before - after, 0)
-    drop = np.divide(lost, before, out=np.zeros_like(lost), where=before > 0)
+    drop = np.divide(lost, before, out=np.full_like(lost, np.nan), where=before > 0)
     return ConfidenceChange(drop, (after > before).astype(np.float64))
 
 
 def probability_without(
-    classifier: Classifier, images: np.ndarray, masks: np.ndarray, targets: Targets = None
+    classifier: Classifier,
+    images: np.ndarray,
+    masks: np.ndarray,
+    targets: Targets = None,
+    *,
+    batch_size: int = BATCH,
 ) -> np.ndarray:
     """The target's probability when a region of each image has the image's mean colour.
 
@@ -78,19 +103,26 @@ def probability_without(
         N x H x W, bool: the pixels to remove. An empty mask removes none.
     targets
         Classes, as for an explainer; by default the classes predicted for the whole images.
+    batch_size
+        The number of images at a time; it does not change the result.
 
     Returns
     -------
     numpy.ndarray
-        N, 0-1.
+        N, 0-1; with a `score` of your own, its values.
 
     Raises
     ------
     CifarcamError
         When images, masks and targets do not fit each other or the model.
     """
-    pixels = np.asarray(classifier.checked_images(images), np.float32)
-    removed = checked_pair(pixels, masks).astype(bool)[..., np.newaxis]
-    classes = target_classes(classifier, pixels, targets)
-    changed = np.where(removed, pixels.mean(axis=(1, 2), keepdims=True), pixels)
-    return classifier.probabilities(changed)[np.arange(len(pixels)), classes]
+    pixels = classifier.checked_images(images, batch_size)
+    regions = checked_pair(pixels, masks).astype(bool)[..., np.newaxis]
+    targets = target_array(classifier, pixels, targets, batch_size)
+    grounds = mean_colours(pixels)
+
+    def without(numbers: np.ndarray, _: np.ndarray) -> np.ndarray:
+        whole = pixels[numbers].astype(np.float32)
+        return np.where(regions[numbers], grounds[numbers], whole)
+
+    return altered_values(classifier, without, 1, targets, batch_size)[:, 0]

@@ -1,6 +1,6 @@
 """Localisation: the share of a heatmap on known objects, the estimated foreground, the border."""
 
-from cifarcam.explain.metrics.localisation.energy import energy_inside, pointing
+from cifarcam.explain.metrics.localisation.energy import energy_inside, pointing_game
 from cifarcam.explain.metrics.localisation.grids import Grids, make_grids, recognised
 from cifarcam.explain.metrics.localisation.regions import (
     border_area,
@@ -16,7 +16,7 @@ __all__ = [
     "energy_inside",
     "foreground",
     "make_grids",
-    "pointing",
+    "pointing_game",
     "recognised",
     "upper_half",
 ]

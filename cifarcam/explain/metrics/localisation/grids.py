@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cifarcam.errors import CifarcamError
-from cifarcam.explain.classifier import Classifier
+from cifarcam.explain._options import checked_count
+from cifarcam.explain.classifier import BATCH, Classifier
+from cifarcam.explain.metrics._checks import generator
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,14 @@ def make_grids(
     the grid has the size of one image, as a network with a dense layer needs. Four tiles: four
     whole images, so that the grid is twice as high and wide; a network with global pooling takes
     it. The grid pointing game is that of Böhle et al. (2021), Convolutional Dynamic Alignment
-    Networks, Section 4.2.
+    Networks.
 
     Parameters
     ----------
     images
         N x H x W x C, uint8; give those that the network classifies rightly.
     labels
-        Classes, N, of at least `tiles` kinds.
+        Classes, N, at least `tiles` different ones.
     tiles
         2 or 4.
     count
@@ -60,20 +62,21 @@ def make_grids(
     Raises
     ------
     CifarcamError
-        When images and labels do not fit, or `tiles` or `count` is out of range.
+        When images and labels do not fit, or an option is out of range.
     """
-    pixels, classes = np.asarray(images), np.asarray(labels)
-    if pixels.ndim != 4 or len(pixels) != len(classes):
-        raise CifarcamError(f"images {pixels.shape} and labels {classes.shape} do not fit")
-    kinds = np.unique(classes)
-    if tiles not in (2, 4) or count < 1 or len(kinds) < tiles or pixels.shape[2] % 4:
+    pixels, labels = np.asarray(images), np.asarray(labels)
+    if pixels.ndim != 4 or len(pixels) != len(labels):
+        raise CifarcamError(f"images {pixels.shape} and labels {labels.shape} do not fit")
+    count, tiles = checked_count("count", count, 1), checked_count("tiles", tiles, 2, 4)
+    classes = np.unique(labels)
+    if tiles == 3 or len(classes) < tiles or pixels.shape[2] % 4:
         raise CifarcamError(
-            f"{tiles} tiles, {count} grids, {len(kinds)} classes, {pixels.shape[2]} columns; give 2 "
-            "or 4 tiles, at least 1 grid, as many classes as tiles, and columns in fours"
+            f"{tiles} tiles, {len(classes)} classes, {pixels.shape[2]} columns; give 2 or 4 tiles, "
+            "as many classes as tiles, and columns in fours"
         )
-    rng = np.random.default_rng(seed)
-    drawn = np.stack([rng.choice(kinds, tiles, replace=False) for _ in range(count)])
-    members = [[rng.choice(np.flatnonzero(classes == kind)) for kind in row] for row in drawn]
+    rng = generator(seed)
+    drawn = np.stack([rng.choice(classes, tiles, replace=False) for _ in range(count)])
+    members = [[rng.choice(np.flatnonzero(labels == each)) for each in row] for row in drawn]
     parts = pixels[np.array(members)]  # N x tiles x H x W x C
     if tiles == 2:
         width = pixels.shape[2]
@@ -90,8 +93,12 @@ def make_grids(
     return Grids(grids, masks, drawn)
 
 
-def recognised(classifier: Classifier, grids: Grids) -> np.ndarray:
-    """Whether the classes of a grid's tiles are the network's classes of highest score: bool, N."""
+def recognised(classifier: Classifier, grids: Grids, *, batch_size: int = BATCH) -> np.ndarray:
+    """Whether the classes of a grid's tiles are the network's classes of highest score: bool, N.
+
+    `batch_size` is the number of grids at a time; it does not change the result.
+    """
     tiles = grids.classes.shape[1]
-    highest = np.argsort(-classifier.scores(grids.images), axis=1, kind="stable")[:, :tiles]
+    scores = classifier.scores(grids.images, batch_size)
+    highest = np.argsort(-scores, axis=1, kind="stable")[:, :tiles]
     return (np.sort(highest, axis=1) == np.sort(grids.classes, axis=1)).all(axis=1)

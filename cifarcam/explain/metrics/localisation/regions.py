@@ -6,19 +6,24 @@ import numpy as np
 from scipy import ndimage
 
 from cifarcam.errors import CifarcamError, require
+from cifarcam.explain._options import checked_number
 from cifarcam.explain.metrics._checks import checked_maps
-from cifarcam.explain.metrics.localisation.energy import energy_inside
+
+FRAME, FRAME_PIXELS = 2 / 32, 256  # of the estimated background: share of a side, most pixels
+BORDER = 1 / 4  # share of a side
+CHUNK = 4096  # pixels whose distances from the frame are held at a time
 
 
 def foreground(images: np.ndarray) -> np.ndarray:
     """A rough estimate of the object's pixels: those that differ in colour from the image's border.
 
-    The estimate assumes that a frame of 2 pixels along the border shows the background. The
-    distance of a pixel from the background is the tenth percentile of its Euclidean distances in
-    RGB from the pixels of the frame, smoothed by a Gaussian of 1 pixel. Pixels above Otsu's
-    threshold of these distances (Otsu 1979) are foreground. The estimate fails where object and
-    background share colours, where the object touches the border, and where the background has
-    colours that the border lacks. It needs ``pip install 'cifarcam[metrics]'``.
+    The estimate assumes that a frame along the border, a sixteenth of the image's height and width
+    (2 pixels of 32), shows the background. The distance of a pixel from the background is the tenth
+    percentile of its Euclidean distances in RGB from the pixels of the frame (at most 256 of them,
+    evenly spaced), smoothed by a Gaussian with a standard deviation of 1/32 of height and width.
+    Pixels above Otsu's threshold of these distances (Otsu 1979) are foreground. The estimate fails
+    where object and background share colours, where the object touches the border, and where the
+    background has colours that the border lacks. It needs ``pip install 'cifarcam[metrics]'``.
 
     Parameters
     ----------
@@ -35,7 +40,7 @@ def foreground(images: np.ndarray) -> np.ndarray:
     MissingExtra
         When scikit-image is not installed.
     CifarcamError
-        When the images have another shape or fewer than 5 x 5 pixels.
+        When the images have another shape or fewer than 3 x 3 pixels.
     """
     require("metrics", "skimage")
     pixels = np.asarray(images)
@@ -44,15 +49,28 @@ def foreground(images: np.ndarray) -> np.ndarray:
     # Squared distances of bytes are whole numbers below 2^24: exact in float32, and faster.
     pixels = pixels.astype(np.float32 if pixels.dtype == np.uint8 else np.float64)
     height, width = pixels.shape[1:3]
-    is_frame = _frame(height, width, 2)
+    is_frame = _frame(height, width, FRAME) > 0
+    if is_frame.all():
+        raise CifarcamError(
+            f"images of {height} x {width} pixels are too small; give 3 x 3 or more"
+        )
     masks = np.zeros(pixels.shape[:3], bool)
     for index, image in enumerate(pixels):
-        squares = _squared_distances(image.reshape(-1, image.shape[-1]), image[is_frame])
-        # Not the minimum: the frame may contain a few pixels of the object.
-        nearest = np.sqrt(_quantile(squares, 0.1))
-        distance = ndimage.gaussian_filter(nearest.reshape(height, width), 1.0, mode="nearest")
+        frame = image[is_frame]
+        frame = frame[:: -(-len(frame) // FRAME_PIXELS)]
+        nearest = _distances(image.reshape(-1, image.shape[-1]), frame).reshape(height, width)
+        distance = ndimage.gaussian_filter(nearest, (height / 32, width / 32), mode="nearest")
         masks[index] = distance > _otsu(distance)
     return masks
+
+
+def _distances(colours: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """The distance of each colour (N x C) from background colours (M x C), float64, N."""
+    parts = np.array_split(colours, -(-len(colours) // CHUNK))
+    # Not the minimum: the frame may contain a few pixels of the object.
+    return np.sqrt(
+        np.concatenate([_quantile(_squared_distances(part, background), 0.1) for part in parts])
+    )
 
 
 def _squared_distances(colours: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -111,7 +129,7 @@ def _otsu(values: np.ndarray) -> float:
     return float(threshold_otsu(hist=(counts, edges[1:])))
 
 
-def border_share(heatmaps: np.ndarray, width: int = 8) -> np.ndarray:
+def border_share(heatmaps: np.ndarray, width: float = BORDER) -> np.ndarray:
     """The share of each heatmap's sum that lies in a frame along the border.
 
     Parameters
@@ -119,7 +137,9 @@ def border_share(heatmaps: np.ndarray, width: int = 8) -> np.ndarray:
     heatmaps
         N x H x W, finite, at least 0.
     width
-        Width of the frame in pixels.
+        Width of the frame as a share of the image's height (above and below) and width (left and
+        right), between 0 and 0.5. A pixel that lies partly in the frame counts by that part, so
+        that the size of the image hardly matters.
 
     Returns
     -------
@@ -130,39 +150,31 @@ def border_share(heatmaps: np.ndarray, width: int = 8) -> np.ndarray:
     Raises
     ------
     CifarcamError
-        When the frame covers the whole image, or the heatmaps have another shape, negative values
-        or values that are not finite.
+        When `width` is out of range, or the heatmaps have another shape, negative values or values
+        that are not finite.
     """
     maps = checked_maps(heatmaps)
-    frame = _frame(maps.shape[1], maps.shape[2], width)
-    return energy_inside(maps, np.broadcast_to(frame, maps.shape))
+    total = maps.sum(axis=(1, 2))
+    within = (maps * _frame(maps.shape[1], maps.shape[2], width)).sum(axis=(1, 2))
+    return np.divide(within, total, out=np.full(len(maps), np.nan), where=total > 0)
 
 
-def border_area(height: int, breadth: int, width: int = 8) -> float:
-    """The share of an image's area, 0-1, that a frame of `width` pixels covers.
+def border_area(width: float = BORDER) -> float:
+    """The share of an image's area, 0-1, that the frame of `border_share` covers.
 
     Raises
     ------
     CifarcamError
-        When the frame covers the whole image.
+        When `width` is out of range.
     """
-    _check_frame(height, breadth, width)
-    return 1 - (height - 2 * width) * (breadth - 2 * width) / (height * breadth)
+    return float(_frame(1, 1, width)[0, 0])
 
 
-def _frame(height: int, breadth: int, width: int) -> np.ndarray:
-    """The pixels of a frame along the border: height x breadth, bool."""
-    _check_frame(height, breadth, width)
-    frame = np.ones((height, breadth), bool)
-    frame[width:-width, width:-width] = False
-    return frame
-
-
-def _check_frame(height: int, breadth: int, width: int) -> None:
-    if width < 1:
-        raise CifarcamError(f"the frame's width is {width}; give at least 1 pixel")
-    if 2 * width >= min(height, breadth):
-        raise CifarcamError(
-            f"a frame of {width} pixels covers the whole image of {height} x {breadth} pixels; "
-            "give larger images or a smaller width"
-        )
+def _frame(height: int, breadth: int, width: float) -> np.ndarray:
+    """The part of each pixel, 0-1, that lies in a frame along the border: height x breadth."""
+    width = checked_number("width", width, 0, 0.5, between=True)
+    inside = []
+    for side in (height, breadth):
+        ends = np.clip(np.arange(side + 1), width * side, (1 - width) * side)
+        inside.append(np.diff(ends))
+    return 1 - np.outer(*inside)

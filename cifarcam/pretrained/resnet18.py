@@ -1,17 +1,21 @@
-"""ResNet-18 with the weights that torchvision trained on ImageNet, read without PyTorch."""
+"""ResNet-18 for ImageNet, with weights from a file of safetensors that its publisher serves."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import keras
-import numpy as np
-from safetensors.numpy import load_file
 
 from cifarcam import _devices
+from cifarcam.errors import CifarcamError, first_line, require
+
+require("train", "filelock")  # before the import that needs it
+
+from safetensors.numpy import load_file
+
 from cifarcam.data.publication import Publication
-from cifarcam.errors import CifarcamError, first_line
 from cifarcam.models import resnet
+from cifarcam.pretrained.filling import parameters, set_weights
 
 REPOSITORY = "timm/resnet18.tv_in1k"
 REVISION = "590dfdd48494d2316a8385e1ca7fbec3b9359b35"
@@ -33,14 +37,18 @@ def resnet18(url: str = URL, sha256: str = SHA256) -> keras.Model:
     CifarcamError
         When the file cannot be fetched, or has another digest.
     """
-    weights = Publication(
+    return read_resnet18(weights(url, sha256).obtain())
+
+
+def weights(url: str = URL, sha256: str = SHA256) -> Publication:
+    """The file of weights; parameters as for `resnet18`."""
+    return Publication(
         name=f"pretrained/resnet18-{sha256[:12]}.safetensors",
         title="the file of ImageNet weights of ResNet-18",
         url=url,
         sha256=sha256,
         size=BYTES,
     )
-    return read_resnet18(weights.obtain())
 
 
 def read_resnet18(path: Path) -> keras.Model:
@@ -61,19 +69,7 @@ def read_resnet18(path: Path) -> keras.Model:
         ) from error
     with _devices.own_settings():
         model = resnet.build_imagenet()
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        tensors = [stored.pop(name, None) for name in _names(layer)]
-        values = [_as_keras(tensor) for tensor in tensors if tensor is not None]
-        if [value.shape for value in values] != [tuple(w.shape) for w in layer.weights] or any(
-            value.dtype.kind != "f" for value in values
-        ):
-            raise CifarcamError(f"{path}: no fitting weights for {layer.name}; not a ResNet-18")
-        layer.set_weights(values)
-    unused = [name for name in stored if not name.endswith("num_batches_tracked")]
-    if unused:
-        raise CifarcamError(f"{path}: unknown tensor {unused[0]}; not a ResNet-18")
+    set_weights(model, stored, _names, str(path), "a ResNet-18")
     return model
 
 
@@ -86,12 +82,4 @@ def _names(layer: keras.layers.Layer) -> list[str]:
         block, _, part = rest.partition("_")
         part = {"shortcut": "downsample.0", "shortcut_bn": "downsample.1"}.get(part, part)
         stem = f"layer{stem.removeprefix('stage')}.{int(block) - 1}.{part}"
-    if isinstance(layer, keras.layers.Conv2D):
-        return [f"{stem}.weight"]
-    return [f"{stem}.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
-
-
-def _as_keras(tensor: np.ndarray) -> np.ndarray:
-    """A kernel as H x W x in x out, a matrix transposed, a vector unchanged."""
-    axes = {4: (2, 3, 1, 0), 2: (1, 0)}.get(tensor.ndim)
-    return tensor.transpose(axes) if axes else tensor
+    return parameters(layer, stem)
