@@ -115,23 +115,30 @@ def test_summaries_read_the_record(record):
     assert trust.network_title({"experiment": "resnet18-long", "seed": 0}) == "ResNet-18"
 
 
+def road_record(own, other):
+    """Right answers of 4,000 that differ from the published accuracies by some answers."""
+    own, other = (
+        [round(40 * one) + by for one, by in zip(road_check.PUBLISHED.values(), bys, strict=True)]
+        for bys in (own, other)
+    )
+    return {"whole": 3200, "images": 4_000, "own": own, "other": other}
+
+
 def test_road_rows_show_both_accuracies_and_their_difference():
-    counts = [round(40 * one) - 80 for one in road_check.PUBLISHED.values()]  # 2 points of 4,000
-    rows = road_check.compared(counts, 4_000)
-    same = road_check.compared([round(40 * one) for one in road_check.PUBLISHED.values()], 4_000)
-    first, *_, last = trust.road_rows(rows, same)
+    first, *_, last = trust.road_rows(road_record([-80] * 7, [0] * 7))
     # Half of Newcombe's interval is about 1.96 sqrt(0.7132 x 0.2868 / 10000 + 0.693 x 0.307 / 4000).
     assert first[:4] == ["10", "71.3", "69.3", "−2.0 [−3.7, −0.3]"]
     assert first[4] == "71.3" and first[5].startswith("+0.0 [−1.")
     assert last[:3] == ["90", "29.1", "27.1"]
 
 
-def test_published_accuracies_between_two_measured_ones_are_counted():
-    low, high = (
-        road_check.compared([round(40 * one) + by for one in road_check.PUBLISHED.values()], 4_000)
-        for by in (-80, 80)
-    )
-    assert trust.published_between(low, high).startswith("At every share")
-    assert trust.published_between(high, low).startswith("At every share")
-    assert trust.published_between(high, high).startswith("At no share")
-    assert "at 3 of 7 shares" in trust.published_between(low, [*high[:3], *low[3:]])
+def test_road_summary_counts_published_accuracies_between_the_measured_ones():
+    low, high = [-80] * 7, [80] * 7
+    found = trust.road_summary(road_record(low, high))
+    assert (found.whole, found.images) == (80, 4_000)
+    assert "−2.0 points" in found.own and "+2.0 points" in found.other
+    assert found.between.startswith("At every share")
+    assert trust.road_summary(road_record(high, low)).between.startswith("At every share")
+    assert trust.road_summary(road_record(high, high)).between.startswith("At no share")
+    mixed = road_record(low, high[:3] + low[3:])
+    assert "at 3 of 7 shares" in trust.road_summary(mixed).between

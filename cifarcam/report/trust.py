@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -99,8 +100,54 @@ def grid_rows(found: Localised) -> list[list[str]]:
     ]
 
 
-def road_rows(own: Sequence[road_check.Row], other: Sequence[road_check.Row]) -> list[list[str]]:
+@dataclass(frozen=True)
+class RoadSummary:
+    """Our ROAD beside the published accuracies.
+
+    Attributes
+    ----------
+    whole
+        Accuracy on the whole images, percent.
+    images
+        Their number.
+    own, other
+        Whether accuracies agree, with maps of the network itself and of another one.
+    between
+        At how many shares of pixels the published accuracy lies between the two measured ones.
+    """
+
+    whole: float
+    images: int
+    own: str
+    other: str
+    between: str
+
+
+def road_summary(record: Mapping[str, Any]) -> RoadSummary:
+    """Summarise the record ``road-check``."""
+    own, other = (road_check.of_record(record, maps) for maps in ("own", "other"))
+    count = sum(
+        min(row.measured, beside.measured) < row.published < max(row.measured, beside.measured)
+        for row, beside in zip(own, other, strict=True)
+    )
+    if count == len(own):
+        between = "At every share of pixels, the published accuracy lies between the two."
+    elif count:
+        between = f"The published accuracy lies between the two at {count} of {len(own)} shares of pixels."
+    else:
+        between = "At no share of pixels does the published accuracy lie between the two."
+    return RoadSummary(
+        100 * record["whole"] / record["images"],
+        record["images"],
+        road_check.conclusion(own),
+        road_check.conclusion(other),
+        between,
+    )
+
+
+def road_rows(record: Mapping[str, Any]) -> list[list[str]]:
     """A row for each share of pixels: accuracies, and differences with intervals."""
+    own, other = (road_check.of_record(record, maps) for maps in ("own", "other"))
     return [
         [
             f"{100 * row.share:.0f}",
@@ -109,19 +156,6 @@ def road_rows(own: Sequence[road_check.Row], other: Sequence[road_check.Row]) ->
         ]
         for row, beside in zip(own, other, strict=True)
     ]
-
-
-def published_between(own: Sequence[road_check.Row], other: Sequence[road_check.Row]) -> str:
-    """At how many shares of pixels the published accuracy lies between the two measured ones."""
-    count = sum(
-        min(row.measured, beside.measured) < row.published < max(row.measured, beside.measured)
-        for row, beside in zip(own, other, strict=True)
-    )
-    if count == len(own):
-        return "At every share of pixels, the published accuracy lies between the two."
-    if not count:
-        return "At no share of pixels does the published accuracy lie between the two."
-    return f"The published accuracy lies between the two at {count} of {len(own)} shares of pixels."
 
 
 def _against_published(row: road_check.Row) -> tuple[str, str]:
