@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import itertools
 
 import keras
 import numpy as np
@@ -111,6 +112,40 @@ def test_road_imputes_a_plane_exactly(toy):
     np.testing.assert_allclose(curve.probabilities, expected, rtol=1e-5)
     noisy = metrics.road(toy, ramp, inner, 1, shares=(0.125, 0.25), noise=20 / 255)
     assert np.abs(noisy.probabilities - expected).max() > 1e-4
+
+
+def imputed_by_the_equations(image, removed):
+    """Noisy linear imputation of Rong et al. (2022): one equation for each removed pixel.
+
+    It is the mean of its neighbours on the image, a direct one with weight 1/6, a diagonal one 1/12.
+    """
+    places = list(zip(*np.nonzero(removed), strict=True))
+    system, right = np.zeros((len(places), len(places))), np.zeros(len(places))
+    for row, (i, j) in enumerate(places):
+        for down, across in itertools.product((-1, 0, 1), repeat=2):
+            neighbour = (i + down, j + across)
+            if not (down or across) or not all(0 <= one < 8 for one in neighbour):
+                continue
+            weight = 1 / 12 if down and across else 1 / 6
+            system[row, row] += weight
+            if removed[neighbour]:
+                system[row, places.index(neighbour)] -= weight
+            else:
+                right[row] += weight * image[neighbour]
+    filled = image.copy()
+    filled[removed] = np.linalg.solve(system, right)
+    return filled
+
+
+@pytest.mark.parametrize("share", [0.125, 0.5, 0.875])
+def test_road_imputes_by_the_equations_of_its_authors(toy, share):
+    rng = np.random.default_rng(3)
+    pixels, maps = rng.uniform(0, 255, (3, 8, 8, 1)), rng.uniform(size=(3, 8, 8))
+    imputed = metrics.imputed_images(toy, pixels, maps, share, noise=0)
+    for image, ours, heat in zip(pixels, imputed, maps, strict=True):
+        removed = heat >= np.sort(heat, axis=None)[-int(64 * share)]
+        expected = imputed_by_the_equations(image[..., 0], removed)
+        np.testing.assert_allclose(ours[..., 0], expected, atol=1e-3)
 
 
 def test_road_of_the_perfect_and_of_the_worst_map(toy, images):
