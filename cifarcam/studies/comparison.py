@@ -159,12 +159,16 @@ def agreed(by_seed: Sequence[Sequence[Comparison]]) -> tuple[Comparison, ...]:
     )
 
 
+def _agreed_against_controls(seeds: Sequence[Values], metric: str) -> tuple[Comparison, ...]:
+    return agreed([against_controls(values, metric) for values in seeds])
+
+
 def control_findings(record: Mapping[str, Any]) -> dict[str, AgainstControl]:
     """`AgainstControl` of the baseline, outcomes on which all seeds agree: ``"road.centre"``."""
     findings = {}
     for metric in METRICS:
-        seeds = [against_controls(values_of(one, metric), metric) for one in baselines(record)]
-        comparisons = agreed(seeds)
+        seeds = [values_of(one, metric) for one in baselines(record)]
+        comparisons = _agreed_against_controls(seeds, metric)
         for control in CONTROL_NOUNS:
             findings[f"{metric}.{control}"] = against_control(comparisons, control, metric)
     return findings
@@ -326,7 +330,7 @@ def beating_everywhere(by_metric: Mapping[str, Sequence[Values]]) -> str:
 
 
 def _beating_the_blob(seeds: Sequence[Values], metric: str) -> set[str]:
-    comparisons = agreed([against_controls(values, metric) for values in seeds])
+    comparisons = _agreed_against_controls(seeds, metric)
     return {c.name for c in comparisons if c.against == "centre" and c.outcome > 0}
 
 
