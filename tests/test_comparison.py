@@ -346,6 +346,23 @@ def test_number_has_a_typeset_minus_and_zero_has_none(value, digits, signed, tex
     assert wording.number(value, digits, signed=signed) == text
 
 
+@pytest.mark.parametrize(
+    ("ends", "signed", "unit", "text"),
+    [
+        ((-3.14, 0.44), False, "", "−2.7 [−3.1, 0.4]"),
+        ((1.0, 2.0), True, "points", "−2.7 points [1.0, 2.0]"),
+        ((math.nan, math.nan), True, "points", "−2.7 points"),
+        ((-math.inf, 0.0), False, "", "−2.7"),
+    ],
+)
+def test_value_with_its_ends_leaves_out_an_interval_that_is_not_finite(ends, signed, unit, text):
+    assert wording.with_ends(-2.7, *ends, signed=signed, unit=unit) == text
+
+
+def test_value_with_a_plus_sign_has_none_at_its_ends():
+    assert wording.with_ends(12.345, 1, 20, 0, signed=True) == "+12 [1, 20]"
+
+
 def test_listed_is_an_english_list():
     assert wording.listed(["A"]) == "A"
     assert wording.listed(["A", "B"]) == "A and B"

@@ -40,6 +40,10 @@ def test_differences_beyond_sampling_error_are_found():
     rows = road_check.compared(mixed, 10_000)
     assert [row.agrees for row in rows] == [True] * 3 + [False] + [True] * 3
     assert "6 of 7" in road_check.conclusion(rows) and "40%" in road_check.conclusion(rows)
+    single = counts(2)
+    single[0] = counts()[0]
+    text = road_check.conclusion(road_check.compared(single, 10_000))
+    assert text.startswith("1 of 7 accuracies agrees with")
     for wrong in ([1, 2], [10_001] * 7):
         with pytest.raises(CifarcamError, match="give a number"):
             road_check.compared(wrong, 10_000)

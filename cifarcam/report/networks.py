@@ -18,7 +18,7 @@ from cifarcam.studies.imagenet import ImageNetMaps
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.networks import Ranked
 from cifarcam.studies.sizes import Size
-from cifarcam.studies.wording import capital
+from cifarcam.studies.wording import capital, with_ends
 
 NONE = "–"
 
@@ -106,7 +106,7 @@ def short_rows(runs: Mapping[str, Run]) -> list[list[Any]]:
             OPTIMISERS[run.experiment.training.optimizer],
             _augmentation(run),
             f"{networks.minutes(run):.0f}",
-            f"{100 * run.metrics['test']['accuracy']:.1f} [{_wilson(run)}]",
+            _accuracy(run),
         ]
         for name, run in runs.items()
     ]
@@ -300,8 +300,10 @@ def _equals(text: str) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def _wilson(run: Run) -> str:
-    return ", ".join(f"{100 * end:.1f}" for end in run.metrics["test"]["accuracy_interval"])
+def _accuracy(run: Run) -> str:
+    test = run.metrics["test"]
+    low, high = test["accuracy_interval"]
+    return with_ends(100 * test["accuracy"], 100 * low, 100 * high)
 
 
 def _augmentation(run: Run) -> str:

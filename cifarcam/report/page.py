@@ -15,7 +15,7 @@ from myst_nb import glue as myst_glue
 from cifarcam import _devices
 from cifarcam.errors import CifarcamError
 from cifarcam.studies.inference import Effect
-from cifarcam.studies.wording import number
+from cifarcam.studies.wording import with_ends
 
 NO_EFFECT = "–"  # in place of an interval where nothing was measured
 
@@ -113,10 +113,7 @@ def interval(effect: Effect, digits: int | None = None, *, signed: bool = True) 
     """
     if digits is None:
         digits = digits_of(effect)
-    text = number(effect.value, digits, signed=signed)
-    if math.isfinite(effect.high - effect.low):
-        text += f" [{number(effect.low, digits)}, {number(effect.high, digits)}]"
-    return text
+    return with_ends(effect.value, effect.low, effect.high, digits, signed=signed)
 
 
 def digits_of(effect: Effect) -> int:

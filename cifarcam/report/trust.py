@@ -13,7 +13,7 @@ from cifarcam.studies import comparison, faithfulness, road_check
 from cifarcam.studies.comparison import Comparison
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.maps import Localised
-from cifarcam.studies.wording import number
+from cifarcam.studies.wording import number, with_ends
 
 NONE = "–"
 METHOD_HEADER = ("Method", "Source", "Needed for an image", "Milliseconds")
@@ -159,13 +159,12 @@ def road_rows(record: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _against_published(row: road_check.Row) -> tuple[str, str]:
-    ends = f"[{number(row.difference_low)}, {number(row.difference_high)}]"
-    return f"{row.measured:.1f}", f"{number(row.difference, signed=True)} {ends}"
+    difference = with_ends(row.difference, row.difference_low, row.difference_high, signed=True)
+    return f"{row.measured:.1f}", difference
 
 
 def _percent(effect: Effect) -> str:
-    value, low, high = (number(100 * one, 0) for one in (effect.value, effect.low, effect.high))
-    return f"{value} [{low}, {high}]"
+    return with_ends(100 * effect.value, 100 * effect.low, 100 * effect.high, 0)
 
 
 def dots(

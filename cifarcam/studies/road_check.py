@@ -131,9 +131,10 @@ def conclusion(rows: Sequence[Row]) -> str:
         )
     if len(differing) == len(rows):
         return f"No accuracy agrees with the published accuracy within sampling error; {extent}."
+    agreeing = len(rows) - len(differing)
     return (
-        f"{len(rows) - len(differing)} of {len(rows)} accuracies agree with the published "
-        f"accuracies within sampling error; {extent}."
+        f"{agreeing} of {len(rows)} accuracies {'agrees' if agreeing == 1 else 'agree'} with the "
+        f"published accuracies within sampling error; {extent}."
     )
 
 

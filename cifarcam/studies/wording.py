@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
 def number(value: float, digits: int = 1, *, signed: bool = False) -> str:
     """A number with a typeset minus, ``"−2.7"``; with a plus sign if `signed`. Zero has no minus."""
     return f"{value:{'+' if signed else ''}z.{digits}f}".replace("-", "−")
+
+
+def with_ends(
+    value: float, low: float, high: float, digits: int = 1, *, signed: bool = False, unit: str = ""
+) -> str:
+    """A value, its unit and its interval, ``"−2.7 points [−3.1, 0.4]"``.
+
+    The ends have no plus sign. Without finite ends it is the value with its unit.
+    """
+    text = number(value, digits, signed=signed) + (f" {unit}" if unit else "")
+    if math.isfinite(high - low):
+        text += f" [{number(low, digits)}, {number(high, digits)}]"
+    return text
 
 
 def listed(names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from cifarcam.studies.claims.base import (
 )
 from cifarcam.studies.claims.sources import Sources
 from cifarcam.studies.inference import Effect
-from cifarcam.studies.wording import number
+from cifarcam.studies.wording import with_ends
 
 
 def dropout_gap(with_dropout: np.ndarray, without: np.ndarray, epochs: int) -> Finding:
@@ -142,11 +142,8 @@ def _finding(verdict: Verdict, sentence: str, effect: Effect, by_seed: np.ndarra
 
 
 def _signed(effect: Effect, digits: int = 1) -> str:
-    """The effect with its interval, ``−2.7 [−6.2, 0.8]``; a single seed has no interval."""
-    text = number(effect.value, digits, signed=True)
-    if effect.count > 1:
-        text += f" [{number(effect.low, digits)}, {number(effect.high, digits)}]"
-    return text
+    """The effect with its interval, ``−2.7 [−6.2, 0.8]``."""
+    return with_ends(effect.value, effect.low, effect.high, digits, signed=True)
 
 
 def _dropout_gaps(sources: Sources) -> tuple[np.ndarray, np.ndarray, int]:
