@@ -36,7 +36,7 @@ from cifarcam import data, explain
 
 IMAGES = 256
 BATCH = 64
-FEW_IMAGES = 64  # of methods that need 32 gradients an image
+FEW_IMAGES = 64  # of methods that need dozens of passes an image
 DOZENS = ("integrated-gradients", "smoothgrad", "smoothgrad-squared", "vargrad", "occlusion")
 FEWEST_IMAGES = 8  # of methods that need hundreds of passes an image
 HUNDREDS = ("score-cam", "ablation-cam", "shap", "lime", "rise")
