@@ -210,7 +210,11 @@ def test_leave_one_out_is_written_seed_by_seed_and_resumes(monkeypatch, tmp_path
     assert found.lines[0].accuracy.value == pytest.approx(
         100 * partial["arms"][1]["trainings"][0]["validation_views"]
     )
-    # A second call trains only what is missing.
+    # A second call trains only what is missing: the record keeps a seed that the cache has lost.
+    of_seed_0 = min(
+        (tmp_path / "cifarcam" / "trainings").iterdir(), key=lambda p: p.stat().st_mtime
+    )
+    of_seed_0.unlink()
     trained.clear()
     measurements.measure("leave-one-out", tmp_path / "runs")
     assert trained == [(0.0, 1)]
@@ -218,6 +222,10 @@ def test_leave_one_out_is_written_seed_by_seed_and_resumes(monkeypatch, tmp_path
     assert [[run["seed"] for run in arm["trainings"]] for arm in whole["arms"]] == [[0, 1], [0, 1]]
     for arm, before in zip(whole["arms"], partial["arms"], strict=True):
         assert arm["trainings"][:1] == before["trainings"]
+    # A complete record is measured anew.
+    trained.clear()
+    assert [len(arm["trainings"]) for arm in next(leave_one_out.measure())["arms"]] == [1, 1]
+    assert trained == [(short.options.dropout, 0)]
 
 
 def no_dropout(settings):

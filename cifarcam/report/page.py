@@ -15,7 +15,6 @@ from myst_nb import glue as myst_glue
 from cifarcam import _devices
 from cifarcam.errors import CifarcamError
 from cifarcam.studies.inference import Effect
-from cifarcam.studies.wording import with_ends
 
 NO_EFFECT = "–"  # in place of an interval where nothing was measured
 
@@ -113,7 +112,7 @@ def interval(effect: Effect, digits: int | None = None, *, signed: bool = True) 
     """
     if digits is None:
         digits = digits_of(effect)
-    return with_ends(effect.value, effect.low, effect.high, digits, signed=signed)
+    return effect.text(digits, signed=signed)
 
 
 def digits_of(effect: Effect) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from cifarcam.errors import CifarcamError
+from cifarcam.studies.wording import with_ends
 
 LEVEL = 0.95
 FEWEST_SEEDS = 3  # below, nothing is concluded over seeds
@@ -52,6 +53,10 @@ class Effect:
     test: str
     p: float = math.nan
     null: float = 0.0
+
+    def text(self, digits: int = 1, *, signed: bool = False, unit: str = "") -> str:
+        """The value with its interval, as `wording.with_ends` writes them."""
+        return with_ends(self.value, self.low, self.high, digits, signed=signed, unit=unit)
 
 
 def over_seeds(values: Sequence[float] | np.ndarray, unit: str, null: float = 0.0) -> Effect:

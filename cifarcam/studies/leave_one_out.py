@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from cifarcam import _devices, data, models
+from cifarcam import _closure, _devices, data, models
 from cifarcam.data import Dataset
 from cifarcam.models import cost
 from cifarcam.studies import ablation, records
@@ -87,11 +87,13 @@ def measure() -> Iterator[dict[str, Any]]:
     """Train the ablation's last recipe without each of its ingredients, seed after seed.
 
     Yields the results after each seed, so that the record holds the seeds that have finished. After
-    an interruption, finished training runs are read from the cache, and the training run that was
-    interrupted goes on from its last epoch. The test split is not used.
+    an interruption, the seeds of the record count as finished, finished training runs are read from
+    the cache, and the training run that was interrupted goes on from its last epoch. The test split
+    is not used.
     """
     dataset = data.load()
     arms = experiments()
+    fingerprints = {name: one.fingerprint(dataset.digest) for name, one in arms.items()}
     networks = {
         name: models.build(settings.architecture, settings.options)
         for name, settings in arms.items()
@@ -100,8 +102,10 @@ def measure() -> Iterator[dict[str, Any]]:
         name: {"parameters": network.count_params(), "forward_flops": cost.forward_flops(network)}
         for name, network in networks.items()
     }
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
+    results = _finished(fingerprints)
     for number, seed in enumerate(SEEDS):
+        if seed in (training["seed"] for training in results[FULL]):
+            continue
         for place, (name, settings) in enumerate(arms.items(), number * len(arms) + 1):
             print(
                 f"leave-one-out {place}/{len(SEEDS) * len(arms)}: seed {seed}, "
@@ -114,9 +118,7 @@ def measure() -> Iterator[dict[str, Any]]:
             "inputs": records.inputs(
                 dataset, [experiment.find(name) for name in ("baseline", "speedrun")]
             ),
-            "fingerprints": {
-                name: settings.fingerprint(dataset.digest) for name, settings in arms.items()
-            },
+            "fingerprints": fingerprints,
             "device": _devices.describe()["device"],
             "epochs": EPOCHS,
             "filters": list(FILTERS),
@@ -126,6 +128,22 @@ def measure() -> Iterator[dict[str, Any]]:
                 for name, trainings in results.items()
             ],
         }
+
+
+def _finished(fingerprints: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """The training runs of a record that lacks seeds, by what they leave out.
+
+    There are none where other code or settings made the record, and where it lacks no seed.
+    """
+    found = record()
+    if (
+        found is None
+        or found["code"] != _closure.code_digest(found["module"])
+        or found["fingerprints"] != fingerprints
+        or len(found["arms"][0]["trainings"]) == len(SEEDS)
+    ):
+        return {name: [] for name in fingerprints}
+    return {arm["removed"]: arm["trainings"] for arm in found["arms"]}
 
 
 def _trained(settings: Experiment, seed: int, dataset: Dataset) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from cifarcam.studies.comparison import (
     values_of,
 )
 from cifarcam.studies.inference import FEWEST_SEEDS, Effect
-from cifarcam.studies.wording import capital, number, seeds_text, with_ends
+from cifarcam.studies.wording import capital, number, seeds_text
 
 STABLE = 0.8  # an order of methods is stable where the mean rank correlation is at least this
 
@@ -201,7 +201,7 @@ def _recommendation(best: str, following: str, effect: Effect) -> str:
             f"{capital(best)} has the highest ROAD, but {seeds} "
             f"{'is' if effect.count == 1 else 'are'} too few for a recommendation."
         )
-    gap = with_ends(effect.value, effect.low, effect.high, 3, signed=True)
+    gap = effect.text(3, signed=True)
     if _is_above(effect):
         return (
             f"We recommend {best} for this network: its ROAD is higher than that of {following}, "

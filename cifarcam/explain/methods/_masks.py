@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Unpack
 
+import keras
 import tensorflow as tf
 
-from cifarcam.explain._loops import in_chunks
+from cifarcam.explain._loops import in_chunks, one_by_one
+from cifarcam.explain._options import checked_count
 from cifarcam.explain.base import Batch, Explainer
+from cifarcam.explain.classifier import Classifier, ClassifierOptions
+from cifarcam.explain.graph import SplitModel
 
 
 class MaskExplainer(Explainer):
@@ -54,6 +60,45 @@ class MaskExplainer(Explainer):
 
     def _scores(self, images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         return self.classifier.target_scores(self.classifier.flat.outputs(images), targets)
+
+
+class RandomMaskExplainer(MaskExplainer):
+    """Base class of methods that hide random cells of a grid, other cells in each image.
+
+    Parameters
+    ----------
+    grid
+        The number of cells in each direction.
+    samples
+        The number of perturbed images.
+    seed
+        Seed of the perturbations, combined with the image.
+    """
+
+    takes_layer = False
+
+    def __init__(
+        self,
+        model: keras.Model | Classifier,
+        layer: str | Sequence[str] | None,
+        grid: int,
+        samples: int,
+        seed: int,
+        **options: Unpack[ClassifierOptions],
+    ) -> None:
+        self.grid, self.seed = checked_count("grid", grid, least=2), seed
+        self.samples = checked_count("samples", samples, least=2)
+        self.cost = f"{samples + 1} forward passes"
+        super().__init__(model, layer, **options)
+
+    def _signed(self, part: SplitModel, batch: Batch) -> tf.Tensor:
+        batch, _ = self._resolved(batch)
+        # What the samples of all images show would take much memory.
+        return one_by_one(self._map, batch)
+
+    @abstractmethod
+    def _map(self, batch: Batch) -> tf.Tensor:
+        """The map of a batch of one image, 1 x H x W."""
 
 
 def all_pairs(count: tf.Tensor, masks: int) -> tf.Tensor:

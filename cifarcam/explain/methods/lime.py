@@ -11,18 +11,15 @@ import keras
 import tensorflow as tf
 
 from cifarcam.explain._draws import uniform
-from cifarcam.explain._loops import one_by_one
-from cifarcam.explain._options import checked_count
 from cifarcam.explain.base import Batch
 from cifarcam.explain.classifier import Classifier, ClassifierOptions
-from cifarcam.explain.graph import SplitModel
-from cifarcam.explain.methods._masks import MaskExplainer, all_pairs, cell_of_pixels
+from cifarcam.explain.methods._masks import RandomMaskExplainer, all_pairs, cell_of_pixels
 
 KERNEL_WIDTH = 0.25  # of the distances; this and the next as in the authors' library
 RIDGE = 1.0
 
 
-class LIME(MaskExplainer):
+class LIME(RandomMaskExplainer):
     r"""Weights of a linear model of the score, fitted to images with black cells.
 
     Section 3 of the paper. Each sample hides every cell of a grid with probability 1/2; the first
@@ -52,7 +49,6 @@ class LIME(MaskExplainer):
     name = "lime"
     title = "LIME"
     reference = "Ribeiro et al. (2016)"
-    takes_layer = False
     cost = "513 forward passes"
 
     def __init__(
@@ -65,15 +61,7 @@ class LIME(MaskExplainer):
         seed: int = 0,
         **options: Unpack[ClassifierOptions],
     ) -> None:
-        self.grid, self.seed = checked_count("grid", grid, least=2), seed
-        self.samples = checked_count("samples", samples, least=2)
-        self.cost = f"{samples + 1} forward passes"
-        super().__init__(model, layer, **options)
-
-    def _signed(self, part: SplitModel, batch: Batch) -> tf.Tensor:
-        batch, _ = self._resolved(batch)
-        # The cells that the samples of all images show would take much memory.
-        return one_by_one(self._map, batch)
+        super().__init__(model, layer, grid, samples, seed, **options)
 
     def _map(self, batch: Batch) -> tf.Tensor:
         """The map of a batch of one image, 1 x H x W."""

@@ -9,17 +9,15 @@ import keras
 import tensorflow as tf
 
 from cifarcam.explain._draws import uniform
-from cifarcam.explain._loops import iterate, one_by_one
-from cifarcam.explain._options import checked_count
+from cifarcam.explain._loops import iterate
 from cifarcam.explain.base import Batch
 from cifarcam.explain.classifier import Classifier, ClassifierOptions
-from cifarcam.explain.graph import SplitModel
-from cifarcam.explain.methods._masks import MaskExplainer, all_pairs
+from cifarcam.explain.methods._masks import RandomMaskExplainer, all_pairs
 
 VISIBLE = 0.5  # the probability that a mask shows a cell
 
 
-class RISE(MaskExplainer):
+class RISE(RandomMaskExplainer):
     r"""The mean of random smooth masks, each weighted by the score of the image that it shows.
 
     The paper's Monte Carlo estimate, with $N$ masks $M_i$, the score $f$, and a pixel $\lambda$:
@@ -56,7 +54,6 @@ class RISE(MaskExplainer):
     title = "RISE"
     reference = "Petsiuk et al. (2018)"
     cost = "1001 forward passes"
-    takes_layer = False
 
     def __init__(
         self,
@@ -68,15 +65,7 @@ class RISE(MaskExplainer):
         seed: int = 0,
         **options: Unpack[ClassifierOptions],
     ) -> None:
-        self.grid, self.seed = checked_count("grid", grid, least=2), seed
-        self.samples = checked_count("samples", samples, least=2)
-        self.cost = f"{samples + 1} forward passes"
-        super().__init__(model, layer, **options)
-
-    def _signed(self, part: SplitModel, batch: Batch) -> tf.Tensor:
-        batch, _ = self._resolved(batch)
-        # The cells of the masks of all images would take much memory.
-        return one_by_one(self._map, batch)
+        super().__init__(model, layer, grid, samples, seed, **options)
 
     def _map(self, batch: Batch) -> tf.Tensor:
         """The map of a batch of one image, 1 x H x W."""

@@ -21,7 +21,6 @@ from cifarcam.studies.claims.base import (
 )
 from cifarcam.studies.claims.sources import Sources
 from cifarcam.studies.inference import Effect
-from cifarcam.studies.wording import with_ends
 
 DEEP_PERCENT = 90.0  # test accuracy that deep networks are said to pass
 
@@ -90,7 +89,7 @@ def densenet_over_resnet(
         rightly, bool, N.
     """
     effect = inference.paired_over_images(densenet, residual)
-    numbers = with_ends(effect.value, effect.low, effect.high, signed=True, unit="points")
+    numbers = effect.text(signed=True, unit="points")
     if effect.low > 0:
         outcome = f"DenseNet-BC is more accurate than ResNet-110 ({numbers} on the same images)"
     elif effect.high < 0:

@@ -17,7 +17,6 @@ from cifarcam.studies.claims.base import (
 )
 from cifarcam.studies.claims.sources import Sources
 from cifarcam.studies.inference import Effect
-from cifarcam.studies.wording import with_ends
 
 
 def dropout_gap(with_dropout: np.ndarray, without: np.ndarray, epochs: int) -> Finding:
@@ -32,7 +31,7 @@ def dropout_gap(with_dropout: np.ndarray, without: np.ndarray, epochs: int) -> F
     """
     effect = inference.paired_over_seeds(with_dropout, without, "points")
     verdict = verdict_of(effect, claimed="below")
-    numbers = f"({_signed(effect)} points after {epochs} epochs)"
+    numbers = f"({effect.text(signed=True)} points after {epochs} epochs)"
     sentence = sentence_of(
         verdict,
         reproduced=f"Dropout narrows the gap between training and validation accuracy {numbers}.",
@@ -55,7 +54,7 @@ def dropout_loss(with_dropout: np.ndarray, without: np.ndarray, epochs: int) -> 
     """
     effect = inference.paired_over_seeds(with_dropout, without, "nats")
     verdict = verdict_of(effect, claimed="below")
-    numbers = f"({_signed(effect, 2)} nats)"
+    numbers = f"({effect.text(2, signed=True)} nats)"
     sentence = sentence_of(
         verdict,
         reproduced=f"Dropout lowers the validation loss after {epochs} epochs {numbers}.",
@@ -79,7 +78,7 @@ def augmentation_shifts(augmented: np.ndarray, plain: np.ndarray, epochs: int) -
     """
     effect = inference.paired_over_seeds(augmented, plain, "points")
     verdict = verdict_of(effect, claimed="below")
-    numbers = f"({_signed(effect)} points, {epochs} epochs)"
+    numbers = f"({effect.text(signed=True)} points, {epochs} epochs)"
     sentence = sentence_of(
         verdict,
         reproduced="Augmentation makes the network lose less accuracy on shifted images "
@@ -105,7 +104,7 @@ def augmentation_gap(augmented: np.ndarray, plain: np.ndarray, epochs: int) -> F
     """
     effect = inference.paired_over_seeds(augmented, plain, "points")
     verdict = verdict_of(effect, claimed="below")
-    numbers = f"({_signed(effect)} points after {epochs} epochs)"
+    numbers = f"({effect.text(signed=True)} points after {epochs} epochs)"
     sentence = sentence_of(
         verdict,
         reproduced="Augmentation narrows the gap between training and validation accuracy "
@@ -131,7 +130,7 @@ def augmentation_rotation(augmented: np.ndarray, plain: np.ndarray) -> Finding:
     sentence = (
         "Augmentation by turning was not tested, because our training flips and shifts images and "
         "never turns them. For information: the accuracy lost on turned images changes by "
-        f"{_signed(effect)} points."
+        f"{effect.text(signed=True)} points."
     )
     return _finding(Verdict.NOT_TESTED, sentence, effect, augmented - plain)
 
@@ -139,11 +138,6 @@ def augmentation_rotation(augmented: np.ndarray, plain: np.ndarray) -> Finding:
 def _finding(verdict: Verdict, sentence: str, effect: Effect, by_seed: np.ndarray) -> Finding:
     basis = f"{phrases.seeds(effect.count)} with and without it, in pairs; validation images"
     return Finding(verdict, sentence, basis, effect, tuple(by_seed.tolist()))
-
-
-def _signed(effect: Effect, digits: int = 1) -> str:
-    """The effect with its interval, ``−2.7 [−6.2, 0.8]``."""
-    return with_ends(effect.value, effect.low, effect.high, digits, signed=True)
 
 
 def _dropout_gaps(sources: Sources) -> tuple[np.ndarray, np.ndarray, int]:

@@ -12,7 +12,6 @@ import numpy as np
 from cifarcam.errors import CifarcamError
 from cifarcam.studies import inference
 from cifarcam.studies.inference import FEWEST_SEEDS, Effect
-from cifarcam.studies.wording import with_ends
 
 LEVEL = 0.05  # of a family of tests, after Holm's correction
 
@@ -48,8 +47,7 @@ class Change:
 
     def __str__(self) -> str:
         """The change in words: ``+9.5 points [8.9, 10.1]``."""
-        effect = self.effect
-        return with_ends(effect.value, effect.low, effect.high, signed=True, unit="points")
+        return self.effect.text(signed=True, unit="points")
 
 
 def by_seed(
