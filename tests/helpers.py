@@ -10,9 +10,11 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 from bs4 import BeautifulSoup
 
 import cifarcam  # before the tests' own imports of TensorFlow, which reads what it sets
+from cifarcam.publish import pairs
 
 ROOT = Path(cifarcam.__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -72,6 +74,24 @@ def write_tiny_experiments(directory):
         text = re.sub(r"learning_rate = [\d.]+", "learning_rate = 0.01", text)
         text = re.sub(r"filters = \[.*\]", "filters = [8, 16]", text)
         (directory / f"{name.replace('baseline', 'tiny')}.toml").write_text(text)
+
+
+def write_small_book(project, front, chapters):
+    """A project whose book has a front page and chapters made from notebooks, by their texts."""
+    for name in ("_static", "_mathjax", "_templates", "_latex"):
+        shutil.copytree(ROOT / "book" / name, project / "book" / name)
+    for name in ("_config.yml", "references.bib"):
+        shutil.copy(ROOT / "book" / name, project / "book" / name)
+    toc = "".join(f"  - file: notebooks/{name}\n" for name in chapters)
+    (project / "book" / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters:\n{toc}")
+    (project / "book" / "index.md").write_text(front)
+    for name in ("_config.yml", "_toc.yml"):
+        (project / name).symlink_to(f"book/{name}")
+    (project / "requirements.txt").write_text("numpy==1\n")
+    (project / "notebooks").mkdir()
+    for name, text in chapters.items():
+        (project / "notebooks" / f"{name}.md").write_text(text)
+        pairs.write_pair(project / "notebooks" / f"{name}.md")
 
 
 def call(*command, cwd, **environment):
@@ -142,6 +162,78 @@ class OpenPage:
             if rule["impact"] in ("serious", "critical")
             for node in rule["nodes"]
         ]
+
+
+class LivePage(OpenPage):
+    """The page with the network, with words for what a reader does and sees."""
+
+    def __init__(self, browser, path, address="", **options):
+        super().__init__(browser, path, address, **options)
+        self.app = self.page.locator(".live-app")
+        self.canvas = self.app.locator(".live-stage canvas").first
+        if options.get("java_script_enabled", True):
+            self.page.wait_for_function("window.cifarcamLive.apps?.[0].answer")
+            self.settle()
+
+    def settle(self):
+        """Wait until the network has answered for the newest picture."""
+        self.page.evaluate(
+            """async () => {
+              const app = cifarcamLive.apps[0];
+              const rest = () => new Promise((resolve) => setTimeout(resolve, 150));
+              for (let last = null; last !== app.answer; await rest()) last = app.answer;
+            }"""
+        )
+
+    def now(self, expression):
+        self.settle()
+        return self.page.evaluate(
+            f"(() => {{ const app = cifarcamLive.apps[0]; return {expression} }})()"
+        )
+
+    @property
+    def pixels(self):
+        return np.array(self.now("[...app.pixels]")).reshape(32, 32, 3)
+
+    @property
+    def probabilities(self):
+        return np.array(self.now("[...app.answer.probabilities]"))
+
+    @property
+    def map(self):
+        return np.array(self.now("[...app.mapOf(app.answer)]")).reshape(32, 32)
+
+    @property
+    def hash(self):
+        return self.page.evaluate("location.hash")
+
+    @property
+    def failure(self):
+        return self.app.locator(".live-failure").inner_text()
+
+    @property
+    def fact(self):
+        self.settle()
+        return self.app.locator(".live-fact").inner_text()
+
+    def button(self, name):
+        return self.app.get_by_role("button", name=name, exact=True)
+
+    def place(self, x, y):
+        box = self.canvas.bounding_box()
+        return box["x"] + x / 32 * box["width"], box["y"] + y / 32 * box["height"]
+
+    def drag(self, *places):
+        self.canvas.scroll_into_view_if_needed()
+        self.page.mouse.move(*self.place(*places[0]))
+        self.page.mouse.down()
+        for place in places[1:]:
+            self.page.mouse.move(*self.place(*place), steps=5)
+        self.page.mouse.up()
+
+    def slide(self, name, value):
+        """Move a visible slider, which the label of another may contain."""
+        self.app.get_by_role("slider", name=re.compile(f"^{name}")).fill(str(value))
 
 
 def left_in(directory):

@@ -9,11 +9,10 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from helpers import HEAD, ROOT, OpenPage, run
+from helpers import HEAD, ROOT, OpenPage, run, write_small_book
 from PIL import Image
 
 from cifarcam.errors import CifarcamError
-from cifarcam.publish import pairs
 from cifarcam.report import gallery
 from cifarcam.studies import gallery_images
 from cifarcam.studies.image_facts import ImageFacts
@@ -349,31 +348,14 @@ FRONT = (
     "# Top\n\nThe first page.\n\n"
     + re.search(r"^:::.*?^:::", (ROOT / "book/index.md").read_text(), re.M | re.S)[0]
 )
-TOC = """format: jb-book
-root: index
-chapters:
-  - file: notebooks/gallery
-"""
 
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory):
     """A book of two pages, built as the report is: executed by papermill, set by Jupyter Book."""
     project = tmp_path_factory.mktemp("book")
-    for name in ("book", "notebooks"):
-        (project / name).mkdir()
-    for name in ("_static", "_mathjax", "_templates", "_latex"):
-        shutil.copytree(ROOT / "book" / name, project / "book" / name)
-    for name in ("_config.yml", "references.bib"):
-        shutil.copy(ROOT / "book" / name, project / "book" / name)
-    (project / "book" / "_toc.yml").write_text(TOC)
-    (project / "book" / "index.md").write_text(FRONT)
+    write_small_book(project, FRONT, {"gallery": CHAPTER})
     (project / "cifarcam.pdf").write_bytes(b"a report")
-    for name in ("_config.yml", "_toc.yml"):
-        (project / name).symlink_to(f"book/{name}")
-    (project / "requirements.txt").write_text("numpy==1\n")
-    (project / "notebooks" / "gallery.md").write_text(CHAPTER)
-    pairs.write_pair(project / "notebooks" / "gallery.md")
     for builder in ("html", "latex"):
         assert "WARNING" not in run(project, "jupyter-book", "build", "book", "--builder", builder)
     return project / "book" / "_build" / "html"

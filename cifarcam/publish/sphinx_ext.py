@@ -1,7 +1,7 @@
 """Sphinx extension: ``jupyter-book build book`` executes stale chapters and writes the reference.
 
-It also writes the files that executed chapters hold, of the gallery and of the claims, offers
-notebooks for download as they were before execution, and links the PDF if there is one. It has no
+It also writes the files that executed chapters hold, of the gallery, of the live network and of the
+claims, offers notebooks for download as they were before execution, and links the PDF if there is one. It has no
 configuration; ``cifarcam report`` stores the parameters of the chapters.
 """
 
@@ -44,10 +44,27 @@ ROLES = {
 UNFINISHED = "unfinished-"
 FIGURE = re.compile(r'(<figure[^>]*>\s*)(<img [^>]*src="([^"]+)"[^>]*>)')
 ALONE = r'\1<a href="\3" title="Open the figure alone">\2</a>'
-GALLERY = "notebooks/gallery"
 # Where the files in an executed chapter's outputs are written, under the folder of the pages.
-FOLDERS = {GALLERY: "_static/gallery", "notebooks/claims": "."}
-GALLERY_ASSETS = ("gallery.css", "gallery.js")  # in book/_static
+FOLDERS = {
+    "notebooks/gallery": "_static/gallery",
+    "notebooks/grad_cam": "_static/live/data",
+    "notebooks/claims": ".",
+}
+# The scripts of the live network in book/_static/live, in the order in which they are loaded.
+LIVE_SCRIPTS = (
+    *("kernel", "methods", "data/pictures", "engine", "dom", "picture", "adjust", "maps", "brush"),
+    *("stage", "tools", "answers", "own", "chooser", "save", "panels", "words", "inside", "orders"),
+    *("questions", "live"),
+)
+# Styles and scripts, by what marks the pages that need them. They lie in book/_static, except for
+# the data, which chapters hold.
+EQUIPMENT = {
+    'id="gallery-app"': ("gallery.css", "gallery/data.js", "gallery.js"),
+    'class="live-app"': (
+        *("live/live.css", "live/panels.css"),
+        *(f"live/{name}.js" for name in LIVE_SCRIPTS),
+    ),
+}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -56,11 +73,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _execute_chapters, priority=1)
     app.connect("config-inited", _begin_pages)
     app.connect("config-inited", _adapt_theme, priority=2)
-    app.connect("config-inited", _keep_gallery_apart, priority=2)
+    app.connect("config-inited", _keep_equipment_apart, priority=2)
     app.connect("config-inited", _leave_out_thebe)
     app.connect("config-inited", _add_pdf)
     app.connect("builder-inited", _unpack_files)
-    app.connect("html-page-context", _equip_gallery)
+    app.connect("html-page-context", _equip_page)
     app.connect("html-page-context", _mend_body)
     app.connect("html-page-context", _name_toggles, priority=900)  # after the theme's functions
     app.connect("doctree-resolved", _typeset_minus)
@@ -126,10 +143,11 @@ def _adapt_theme(app: Sphinx, config: Config) -> None:
         options["announcement"] = SAMPLE_NOTICE
 
 
-def _keep_gallery_apart(app: Sphinx, config: Config) -> None:
-    """Keep the gallery's style and script, which Jupyter Book adds to all pages, off other pages."""
+def _keep_equipment_apart(app: Sphinx, config: Config) -> None:
+    """Keep the `EQUIPMENT` of some pages, which Jupyter Book adds to all pages, off the others."""
+    special = {asset for assets in EQUIPMENT.values() for asset in assets}
     for assets in (config.html_css_files, config.html_js_files):
-        assets[:] = [asset for asset in assets if asset not in GALLERY_ASSETS]
+        assets[:] = [asset for asset in assets if asset not in special]
 
 
 def _leave_out_thebe(app: Sphinx, config: Config) -> None:
@@ -152,12 +170,13 @@ def _unpack_files(app: Sphinx) -> None:
     """Write the files in executed chapters to their `FOLDERS`."""
     if app.builder.format != "html":
         return
-    shutil.rmtree(Path(app.outdir) / FOLDERS[GALLERY], ignore_errors=True)
     for chapter, folder in FOLDERS.items():
+        target = Path(app.outdir) / folder
+        if target != Path(app.outdir):
+            shutil.rmtree(target, ignore_errors=True)
         copy = Path(app.srcdir) / f"{chapter}.ipynb"
         if not copy.is_file():
             continue
-        target = Path(app.outdir) / folder
         target.mkdir(parents=True, exist_ok=True)
         for cell in nbformat.read(copy, as_version=4).cells:
             for output in cell.get("outputs", []):
@@ -165,14 +184,18 @@ def _unpack_files(app: Sphinx) -> None:
                     (target / Path(name).name).write_bytes(base64.b64decode(content))
 
 
-def _equip_gallery(
+def _equip_page(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Load the gallery's data, script and style on its page only."""
-    if page == GALLERY:
-        app.add_css_file("gallery.css")
-        app.add_js_file("gallery/data.js", loading_method="defer")
-        app.add_js_file("gallery.js", loading_method="defer")
+    """Load the `EQUIPMENT` that a page needs, on this page only."""
+    for mark, assets in EQUIPMENT.items():
+        if mark not in context.get("body", ""):
+            continue
+        for asset in assets:
+            if asset.endswith(".css"):
+                app.add_css_file(asset)
+            else:
+                app.add_js_file(asset, loading_method="defer")
 
 
 def _mend_body(

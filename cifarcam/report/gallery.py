@@ -173,15 +173,15 @@ def encode(
     """
     pictures = checked_pictures(images)
     _check(pictures, labels, places, class_names, answers)
-    files = {"pictures.webp": _webp(_sprite(pictures))}
+    files = {"pictures.webp": webp(sprite(pictures))}
     networks = []
     for number, (network, answer) in enumerate(answers.items()):
         sprites = {}
         for kind, (method, heatmaps) in enumerate(answer.heatmaps.items()):
             name = f"heatmaps-{number}-{kind}.webp"
-            files[name] = _webp(_sprite(_translucent(heatmaps)))
+            files[name] = webp(sprite(_translucent(heatmaps)))
             blank = np.flatnonzero(~heatmaps.any(axis=(1, 2)))
-            sprites[method] = {"file": _versioned(name, files[name]), "blank": blank.tolist()}
+            sprites[method] = {"file": versioned(name, files[name]), "blank": blank.tolist()}
         networks.append(
             {
                 "name": network,
@@ -198,7 +198,7 @@ def encode(
         "units": UNITS,
         "opacity": OPACITY,
         "scale": _translucent(np.linspace(0, 1, 9)[np.newaxis, np.newaxis])[0, 0].tolist(),
-        "pictures": _versioned("pictures.webp", files["pictures.webp"]),
+        "pictures": versioned("pictures.webp", files["pictures.webp"]),
         "places": np.asarray(places).tolist(),
         "labels": np.asarray(labels).tolist(),
         "networks": networks,
@@ -288,7 +288,7 @@ def _translucent(maps: np.ndarray) -> np.ndarray:
     return palette[grey]
 
 
-def _sprite(pictures: np.ndarray) -> np.ndarray:
+def sprite(pictures: np.ndarray) -> np.ndarray:
     """N x H x W x channels pictures side by side, `COLUMNS` in a row, one colour after the last.
 
     The colour is one of the pictures': a heatmap has 256 colours, and with one more the file would
@@ -303,13 +303,13 @@ def _sprite(pictures: np.ndarray) -> np.ndarray:
     return grid.reshape(rows * height, COLUMNS * width, channels)
 
 
-def _webp(pixels: np.ndarray) -> bytes:
+def webp(pixels: np.ndarray) -> bytes:
     """Pixels as a lossless WebP file, by the fastest settings that give the smallest file."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "WEBP", lossless=True, quality=80, method=5, exact=True)
     return file.getvalue()
 
 
-def _versioned(name: str, content: bytes) -> str:
+def versioned(name: str, content: bytes) -> str:
     """An address that changes with the content, so that a browser's cache never mixes two builds."""
     return f"{name}?v={zlib.crc32(content):08x}"
