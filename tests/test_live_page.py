@@ -324,7 +324,7 @@ def test_piece_of_another_picture_is_pasted_where_the_hand_is(open_page):
     names = page.app.get_by_label("A piece of this").locator("option").all_inner_texts()
     assert len(names) == 10
     page.app.get_by_label("A piece of this").select_option("ship")
-    page.slide("Size of the piece", 6)
+    page.slide("Size of the piece", 8)
     source = page.app.locator(".live-source canvas")
     box = source.bounding_box()
     source.click(position={"x": box["width"] * 10.5 / 32, "y": box["height"] * 20.5 / 32})

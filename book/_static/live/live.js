@@ -293,9 +293,11 @@
     const apart = ({ picture }) => picture !== app.state.picture;
     const show = (changes) => {
       const isOther = "picture" in changes && apart(changes);
+      const { second } = app.state;
       Object.assign(app.state, changes);
       if (app.state.against === app.target()) app.state.against = null;
       if (app.state.second === app.state.network) app.state.second = null;
+      if (app.state.second !== second) app.second = null; // the answer of another network
       const { picture } = app.state;
       if (isOther) app.open(picture === "own" ? app.own.pixels : live.picture.ofSprite(picture));
       app.render();
