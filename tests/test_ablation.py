@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import TINY
 
-from cifarcam import _devices, _files, data, models, runs, training
+from cifarcam import _devices, _files, _store, data, models, runs, training
 from cifarcam.studies import (
     ablation,
     architecture_search,
@@ -233,5 +233,5 @@ def no_dropout(settings):
 
 
 def test_leave_one_out_has_no_record_at_first(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_store, "places", lambda start=None: [tmp_path])
     assert leave_one_out.record() is None
