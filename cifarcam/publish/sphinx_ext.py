@@ -83,6 +83,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-resolved", _typeset_minus)
     app.connect("env-get-outdated", _pages_that_glue)
     app.connect("build-finished", _offer_unexecuted)
+    app.connect("build-finished", _leave_out_source_maps)
     app.connect("build-finished", _end_pages, priority=900)
     latex.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -245,6 +246,12 @@ def _pages_that_glue(
         for page in env.found_docs - fresh
         if {_resolve(page, name) for name in _glued_from(Path(env.doc2path(page)))} & fresh
     ]
+
+
+def _leave_out_source_maps(app: Sphinx, error: Exception | None) -> None:
+    """Leave out the theme's source maps, a sixth of the site, which only its authors need."""
+    for path in (Path(app.outdir) / "_static").rglob("*.map"):
+        path.unlink()
 
 
 def _offer_unexecuted(app: Sphinx, error: Exception | None) -> None:
