@@ -40,7 +40,7 @@ dataset = data.load("sample")
 networks = {{name: runs.load(name, dataset=dataset) for name in ("tiny", "tiny-early-stopping")}}
 predicted = networks["tiny"].predictions.argmax(axis=1)
 chosen = live.choose(dataset.test.labels, predicted)
-live.show(live.encode(networks, dataset, chosen), mode="method")
+live.show(live.encode(networks, dataset, chosen))
 ```
 """
 
@@ -119,6 +119,20 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=BROWSER)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def kept():
+    """Notes a page, which is closed after the test, and returns it."""
+    pages = []
+
+    def keep(page):
+        pages.append(page)
+        return page
+
+    yield keep
+    for page in pages:
+        page.context.close()
 
 
 @pytest.fixture

@@ -16,16 +16,11 @@ def html(built):
 
 
 @pytest.fixture
-def open_page(chromium, html):
-    opened = []
-
+def open_page(chromium, html, kept):
     def open_one(name, address="", **options):
-        opened.append(OpenPage(chromium, html / f"{name}.html", address, **options))
-        return opened[-1]
+        return kept(OpenPage(chromium, html / f"{name}.html", address, **options))
 
-    yield open_one
-    for page in opened:
-        page.context.close()
+    return open_one
 
 
 @pytest.mark.slow

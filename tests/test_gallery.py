@@ -424,16 +424,11 @@ class Page(OpenPage):
 
 
 @pytest.fixture
-def open_page(chromium, html):
-    opened = []
-
+def open_page(chromium, html, kept):
     def open_one(address="", place=html, **options):
-        opened.append(Page(chromium, place, address, **options))
-        return opened[-1]
+        return kept(Page(chromium, place, address, **options))
 
-    yield open_one
-    for page in opened:
-        page.context.close()
+    return open_one
 
 
 @pytest.mark.slow

@@ -26,16 +26,11 @@ def html(live_html):
 
 
 @pytest.fixture
-def open_page(chromium, html):
-    opened = []
+def open_page(chromium, html, kept):
+    def open_one(address="", page="index", **options):
+        return kept(LivePage(chromium, html / f"{page}.html", address, **options))
 
-    def open_one(address="", page="index", browser=chromium, **options):
-        opened.append(LivePage(browser, html / f"{page}.html", address, **options))
-        return opened[-1]
-
-    yield open_one
-    for page in opened:
-        page.context.close()
+    return open_one
 
 
 def mean_of(pixels):

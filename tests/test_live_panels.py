@@ -135,16 +135,11 @@ class Page(LivePage):
 
 
 @pytest.fixture
-def open_page(chromium, folder):
-    opened = []
-
+def open_page(chromium, folder, kept):
     def open_one(address="", page="index", **options):
-        opened.append(Page(chromium, folder / f"{page}.html", address, **options))
-        return opened[-1]
+        return kept(Page(chromium, folder / f"{page}.html", address, **options))
 
-    yield open_one
-    for page in opened:
-        page.context.close()
+    return open_one
 
 
 def percent(share):

@@ -6,7 +6,6 @@ where ``book/_static/gallery.js`` reads them.
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import zlib
@@ -15,14 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from IPython.display import display
 from PIL import Image
 
-from cifarcam import _store, explain
+from cifarcam import explain
 from cifarcam.data import Dataset
 from cifarcam.errors import CifarcamError
 from cifarcam.figures.heatmaps import OPACITY, coloured, scaled_for_display
 from cifarcam.figures.sheet import checked_pictures
+from cifarcam.report import page
 from cifarcam.runs import Run
 from cifarcam.studies import calibration
 from cifarcam.studies.image_facts import ImageFacts
@@ -267,16 +266,7 @@ def show(files: Mapping[str, bytes]) -> None:
     files
         From `encode`.
     """
-    page = (
-        f'```{{raw}} html\n<div id="gallery-app"><p>{FALLBACK}</p></div>\n```\n\n'
-        f"```{{only}} latex\n{FALLBACK}\n```"
-    )
-    packed = {name: base64.b64encode(content).decode() for name, content in files.items()}
-    display(
-        {"text/markdown": page, "text/html": f"<p>{FALLBACK}</p>"},
-        raw=True,
-        metadata={_store.FILES: packed},
-    )
+    page.interactive('id="gallery-app"', FALLBACK, files)
 
 
 def _translucent(maps: np.ndarray) -> np.ndarray:

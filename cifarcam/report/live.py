@@ -9,18 +9,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
-from IPython.display import display
 
-from cifarcam import _store
 from cifarcam.data import Dataset
 from cifarcam.errors import CifarcamError
 from cifarcam.explain import METHODS
 from cifarcam.figures.heatmaps import coloured
-from cifarcam.report import gallery, live_network
+from cifarcam.report import gallery, live_network, page
 from cifarcam.runs import Run
 from cifarcam.training import prediction
 
@@ -151,26 +149,15 @@ def encode(
     return {PICTURES: _setting("data", content)} | files
 
 
-def show(files: Mapping[str, bytes], mode: Literal["whole", "method"] = "whole") -> None:
-    """Display the component's element of the page, with the files in the output's metadata.
+def show(files: Mapping[str, bytes]) -> None:
+    """Display the component as it explains one heatmap, with the files in the output's metadata.
 
     Parameters
     ----------
     files
-        From `encode`; empty where another page of the report has them.
-    mode
-        ``"whole"`` with all tools, ``"method"`` to explain how one heatmap is made.
+        From `encode`; the report's first page, which has all tools, reads them, too.
     """
-    page = (
-        f'```{{raw}} html\n<div class="live-app" data-mode="{mode}"><p>{FALLBACK}</p></div>\n```\n\n'
-        f"```{{only}} latex\n{FALLBACK}\n```"
-    )
-    packed = {name: base64.b64encode(content).decode() for name, content in files.items()}
-    display(
-        {"text/markdown": page, "text/html": f"<p>{FALLBACK}</p>"},
-        raw=True,
-        metadata={_store.FILES: packed},
-    )
+    page.interactive('class="live-app" data-mode="method"', FALLBACK, files)
 
 
 def _script(key: str, model: keras.Model, precision: live_network.Precision) -> bytes:

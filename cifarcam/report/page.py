@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import html
 import math
@@ -12,7 +13,7 @@ import numpy as np
 from IPython.display import display
 from myst_nb import glue as myst_glue
 
-from cifarcam import _devices
+from cifarcam import _devices, _store
 from cifarcam.errors import CifarcamError
 from cifarcam.studies.inference import Effect
 
@@ -184,6 +185,30 @@ def _html_table(rows: Sequence[Sequence[Any]], header: Sequence[str], caption: s
         for row in rows
     )
     return f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
+
+
+def interactive(attributes: str, fallback: str, files: Mapping[str, bytes]) -> None:
+    """Display an element that a script of the page fills, with its files in the output's metadata.
+
+    Parameters
+    ----------
+    attributes
+        Of the element, by which the script finds it.
+    fallback
+        Text in its place in print, in Jupyter and in browsers that run no scripts.
+    files
+        By name; `cifarcam.publish.sphinx_ext` writes them beside the pages.
+    """
+    page = (
+        f"```{{raw}} html\n<div {attributes}><p>{fallback}</p></div>\n```\n\n"
+        f"```{{only}} latex\n{fallback}\n```"
+    )
+    packed = {name: base64.b64encode(content).decode() for name, content in files.items()}
+    display(
+        {"text/markdown": page, "text/html": f"<p>{fallback}</p>"},
+        raw=True,
+        metadata={_store.FILES: packed},
+    )
 
 
 def machine() -> dict[str, str | int]:

@@ -294,7 +294,7 @@
     views.set(app, view);
   };
 
-  live.inside = { viewOf: (app) => views.get(app), sorted, partial };
+  live.inside = { viewOf: (app) => views.get(app) };
   (live.panels ??= []).push({
     name: "inside",
     title: "Look inside: how feature maps add up to the heatmap",

@@ -340,7 +340,7 @@
       return { logits: Float32Array.from(values), probabilities };
     };
 
-    return { network, run, backward };
+    return { SIDE, network, run, backward };
   };
 
   live.arithmetic = factory;

@@ -6,8 +6,7 @@
 
   const live = (globalThis.cifarcamLive ??= {});
 
-  const factory = ({ network, run, backward }) => {
-    const SIDE = 32; // pixels, of the picture and of the maps
+  const factory = ({ SIDE, network, run, backward }) => {
     const METHODS = ["grad-cam", "hires-cam", "layer-cam", "grad-cam++"];
 
     const stepOf = (net, layer) => {

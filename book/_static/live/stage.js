@@ -82,7 +82,6 @@
       app.remember();
       hand.lead = live.brush.begin(app.edit, options, hand.x, hand.y);
       hand.led = false;
-      frame.classList.add("live-busy");
       app.edited();
     };
 
@@ -95,7 +94,6 @@
 
     const end = () => {
       hand.lead = null;
-      frame.classList.remove("live-busy");
     };
 
     const cancel = () => {
