@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import ROOT
 
 from cifarcam import evaluation
 from cifarcam.errors import CifarcamError
@@ -197,3 +198,10 @@ def test_calibration_table_has_the_least_calibrated_network_first():
         [scaled("baseline", 1), scaled("speedrun"), scaled("baseline")], ["baseline", "speedrun"]
     )
     assert list(panels) == ["Baseline", "Speedrun"]
+
+
+def test_every_committed_run_has_a_name_for_the_reader():
+    paths = (ROOT / "runs").glob("*/provenance.json")
+    experiments = {json.loads(path.read_text())["experiment"] for path in paths}
+    assert experiments <= set(results.NETWORKS)
+    assert len(set(results.NETWORKS.values())) == len(results.NETWORKS)

@@ -38,6 +38,7 @@ NETWORKS: Mapping[str, str] = {
     "baseline-early-stopping": "Baseline, stopped early",
     **{experiment: capital(_name) for _name, experiment in SHORT.items()},
     **{experiment: f"{capital(_name)}, long" for _name, experiment in LONG.items()},
+    "resnet18-imagenet-stem": "ResNet-18, large-image layers",  # of the check of ROAD
 }
 
 
