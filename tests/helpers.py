@@ -124,7 +124,7 @@ def pages(project):
 class OpenPage:
     """A page opened from the disk in a browser without a network, and what it asks for and reports."""
 
-    def __init__(self, browser, path, address="", **options):
+    def __init__(self, browser, path, address="", before="", **options):
         self.requests = []
         self.errors = []
         # Without motion a colour is what it will be, and not on its way there.
@@ -132,6 +132,7 @@ class OpenPage:
         self.context = browser.new_context(offline=True, **options)
         self.page = self.context.new_page()
         self.page.set_default_timeout(30_000)
+        self.page.add_init_script(before)  # JavaScript that runs before the page's own
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on(
@@ -167,8 +168,8 @@ class OpenPage:
 class LivePage(OpenPage):
     """The page with the network, with words for what a reader does and sees."""
 
-    def __init__(self, browser, path, address="", **options):
-        super().__init__(browser, path, address, **options)
+    def __init__(self, browser, path, address="", before="", **options):
+        super().__init__(browser, path, address, before, **options)
         self.app = self.page.locator(".live-app")
         self.canvas = self.app.locator(".live-stage canvas").first
         if options.get("java_script_enabled", True):

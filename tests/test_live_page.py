@@ -10,6 +10,7 @@ from helpers import (
     BROWSER,
     ROOT,
     LivePage,
+    OpenPage,
 )
 from PIL import Image
 
@@ -657,20 +658,29 @@ def test_nothing_leaves_the_page_and_it_says_so(open_page, html):
 
 
 @pytest.mark.slow
-def test_page_works_where_workers_are_refused(chromium, html):
-    context = chromium.new_context(offline=True)
-    page = context.new_page()
-    page.add_init_script("window.Worker = class { constructor() { throw new Error('refused'); } };")
-    page.goto((html / "index.html").as_uri())
-    page.wait_for_function("window.cifarcamLive.apps?.[0].answer")
-    before = page.evaluate("[...cifarcamLive.apps[0].answer.probabilities]")
+def test_page_works_where_workers_are_refused(open_page):
+    page = open_page(before="Worker = class { constructor() { throw new Error('refused'); } };")
+    before = page.page.evaluate("[...cifarcamLive.apps[0].answer.probabilities]")
     assert sum(before) == pytest.approx(1, abs=1e-5)
-    page.locator(".live-stage canvas").first.click()
-    page.wait_for_function(
+    page.canvas.click()
+    page.page.wait_for_function(
         "(before) => cifarcamLive.apps[0].answer.probabilities.some((p, k) => p !== before[k])",
         arg=before,
     )
-    context.close()
+    assert page.errors == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["index", "notebooks/grad_cam"])
+def test_page_is_free_of_barriers_before_its_first_answer(chromium, html, name, kept):
+    silent = "Worker = class { postMessage() {} };"
+    page = kept(OpenPage(chromium, html / f"{name}.html", before=silent))
+    page.page.wait_for_function("cifarcamLive.apps?.length")
+    page.page.evaluate(
+        "document.querySelectorAll('.live-app details').forEach((one) => (one.open = true))"
+    )
+    assert page.page.evaluate("cifarcamLive.apps[0].answer") is None
+    assert page.barriers(".live-app") == []
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@
       { class: "live-answers", role: "list", "aria-label": "Answers: press one to see its heatmap" },
       ...rows.map(({ button }) => element("li", {}, button)),
     );
-    const second = element("canvas", { class: "live-pixels", role: "img" });
+    const second = element("canvas", { class: "live-pixels" });
     const secondCaption = element("p", { class: "live-caption" });
     const beside = element(
       "div",
@@ -110,7 +110,7 @@
       const title = live.dom.capital(app.title(app.state.second));
       const text = `${title} says ${classes[first]} with ${percent(answer.probabilities[first])}.`;
       say(secondCaption, text);
-      second.setAttribute("aria-label", `The same picture with the heatmap. ${text}`);
+      live.dom.describe(second, `The same picture with the heatmap. ${text}`);
     };
 
     const renderControls = () => {

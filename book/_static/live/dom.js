@@ -26,6 +26,12 @@
     if (node.textContent !== text) node.textContent = text;
   };
 
+  /* What a picture shows, in words. Before its first answer it is none, neither to the eye nor to the ear. */
+  const describe = (node, text) => {
+    node.setAttribute("role", "img");
+    node.setAttribute("aria-label", text);
+  };
+
   const button = (text, onclick, attributes = {}) =>
     element("button", { type: "button", class: "live-button", onclick, ...attributes }, text);
 
@@ -94,5 +100,5 @@
   /* Whether the reader asked for less motion. */
   const isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-  live.dom = { element, svg, say, button, select, range, check, choice, capital, isStill };
+  live.dom = { element, svg, say, describe, button, select, range, check, choice, capital, isStill };
 })();

@@ -138,11 +138,12 @@
     view.player.slider.prepend(view.bars.node);
     view.finding = element("p");
     view.grid = element("ol", { class: "live-in-tiles", role: "list", "aria-label": "Feature maps" });
-    view.more = button("", () => {
+    const showMore = () => {
       view.isLong = !view.isLong;
       renderTiles(view);
       renderStep(view);
-    });
+    };
+    view.more = button("", showMore, { hidden: true });
     const steps = [1, 2, 3, 4, 5].map(() => element("li"));
     view.steps = steps;
     const list = element("ol", { class: "live-in-steps" }, ...steps);

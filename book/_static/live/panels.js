@@ -3,7 +3,7 @@
   "use strict";
 
   const live = (globalThis.cifarcamLive ??= {});
-  const { button, element, range, say } = live.dom;
+  const { button, describe, element, range, say } = live.dom;
 
   /* ---- work ---- */
 
@@ -130,11 +130,10 @@
 
   /* A canvas with a short name under it, and a description for those who do not see it. */
   const figure = (caption, attributes = {}) => {
-    const canvas = element("canvas", { class: "live-pixels", width: 1, height: 1, role: "img" });
+    const canvas = element("canvas", { class: "live-pixels", width: 1, height: 1 });
     const words = element("figcaption", {}, caption);
     const node = element("figure", { class: "live-panel-figure", ...attributes }, canvas, words);
-    const describe = (text) => canvas.setAttribute("aria-label", text);
-    return { node, canvas, words, describe };
+    return { node, canvas, words, describe: (text) => describe(canvas, text) };
   };
 
   /* Paints values that are not negative: white is nothing, as in signed maps, and black their maximum. */

@@ -74,7 +74,7 @@
       pace: () => 500,
       oninput: () => view.found && renderRemoved(view),
     });
-    view.chart = svg("svg", { role: "img" });
+    view.chart = svg("svg");
     view.progress = progressBar("Asking the network");
     view.finding = element("p");
     view.cells = LINES.map(() => [element("td"), element("td")]);
@@ -133,7 +133,7 @@
     const mark = (100 * step) / STEPS;
     live.maps.curves(chart, { lines, x: "pixels removed, %", y: `probability of ${name}, %`, mark });
     const told = curves.map((curve, at) => `${LINES[at]} ${percent(curve[0])} to ${percent(curve.at(-1))}`);
-    chart.setAttribute("aria-label", `Probability of ${name} as pixels are removed: ${told.join("; ")}`);
+    live.dom.describe(chart, `Probability of ${name} as pixels are removed: ${told.join("; ")}`);
   };
 
   const mountDeletion = (root, app) => {
