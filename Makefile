@@ -48,6 +48,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 check: lint
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not slow and not network"

@@ -19,7 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 # A small book for the network in the page: a section of the front page, and a chapter.
 FRONT_PAGE = (ROOT / "book" / "index.md").read_text()
-SECTION = re.search(r"^\(section-draw\)=.*?(?=^## Abstract)", FRONT_PAGE, re.M | re.S)[0]
+SECTION = re.search(r"^\(section-draw\)=.*?(?=^## Three answers)", FRONT_PAGE, re.M | re.S)[0]
 CHAPTER = f"""{HEAD}
 # Chapter
 
@@ -101,7 +101,7 @@ def live_html(tmp_path_factory):
     """A book of two pages: the front page's section, and a chapter that explains."""
     project = tmp_path_factory.mktemp("book")
     front = f"# Top\n\n{SECTION}\n## Abstract\n\nWords.\n"
-    write_small_book(project, front, {"grad_cam": CHAPTER})
+    write_small_book(project, front, {"heatmaps": CHAPTER})
     (project / "experiments").mkdir()
     write_tiny_experiments(project / "experiments")
     for builder in ("html", "latex"):

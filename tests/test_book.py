@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +87,7 @@ def test_images_and_internal_links_resolve(built):
 def test_abstract_is_short_and_every_glued_sentence_is_on_its_page(built):
     page = pages(built[0])["index"]
     abstract = page.find("section", id="abstract").get_text().removeprefix("Abstract")
-    assert len(re.findall(r"\w[^\s]*", abstract)) <= 200
+    assert len(re.findall(r"\w[^\s]*", abstract)) <= 180
     ledger = json.loads((built[0] / "book/_build/html/claims.json").read_text())["claims"]
     sentences = {entry["condition"].replace(".", "-"): entry["sentence"] for entry in ledger}
     for name in ("index", "conclusion"):
@@ -93,6 +95,38 @@ def test_abstract_is_short_and_every_glued_sentence_is_on_its_page(built):
         shown = re.sub(r"\s+", " ", pages(built[0])[name].find("article").get_text())
         for condition in re.findall(r"::claims-([\w-]+)-sentence", source):
             assert sentences[condition] in shown, (name, condition)
+
+
+@pytest.mark.slow
+def test_front_page_has_a_square_for_each_verdict(built):
+    ledger = json.loads((built[0] / "book/_build/html/claims.json").read_text())["claims"]
+    page = pages(built[0])["index"].select_one(".claims-board")
+    squares = [
+        (one.find_parent("a")["href"].split("#claim-")[1], one["aria-label"], one["class"][1])
+        for one in page.select(".claims-list .claims-square")
+    ]
+    assert squares == [
+        (
+            entry["claim"],
+            f"{entry['label']}: {entry['verdict']}",
+            f"claims-{entry['verdict'].replace(' ', '-')}",
+        )
+        for entry in ledger
+    ]
+    shown = Counter(one[2].removeprefix("claims-").replace("-", " ") for one in squares)
+    legend = [item.get_text()[1:].split(maxsplit=1) for item in page.select(".claims-legend li")]
+    assert {verdict: int(count) for count, verdict in legend} == shown
+
+
+@pytest.mark.slow
+def test_every_rule_is_listed_with_its_date_before_its_verdict(built):
+    table = pages(built[0])["notebooks/original"].find("table").get_text()
+    ledger = json.loads((built[0] / "book/_build/html/claims.json").read_text())["claims"]
+    words = re.sub(r"\s+", " ", table)
+    for entry in ledger:
+        assert entry["rule"].split("`")[0][:60] in words, entry["condition"]
+        day = date.fromisoformat(entry["since"])
+        assert f"{day.day} {day:%B %Y}, {entry['timing']}" in words
 
 
 @pytest.mark.slow

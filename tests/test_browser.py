@@ -96,15 +96,24 @@ def test_confusion_matrix_of_the_results_leads_to_its_images_in_the_gallery(open
 
 
 @pytest.mark.slow
-def test_code_of_a_cell_opens_and_closes(open_page):
+def test_one_switch_shows_and_hides_the_code_of_a_page(open_page):
     page = open_page("notebooks/results").page
+    folded = page.locator("article details.hide pre")
+    switch = page.get_by_role("button", name=re.compile("Show the code|Hide the code"))
+    assert folded.count() > 3
+    for shown in (False, True, False):
+        assert {code.is_visible() for code in folded.all()} == {shown}
+        switch.click()
+    assert open_page("conclusion").page.locator(".code-switch").count() == 0
+
+
+@pytest.mark.slow
+def test_code_has_folds_where_scripts_are_off(open_page):
+    page = open_page("notebooks/results", java_script_enabled=False).page
     fold = page.locator("article details.hide").first
-    code = fold.locator("pre").first
-    assert not code.is_visible()
+    assert not fold.locator("pre").first.is_visible()
     fold.locator("summary").click()
-    assert code.is_visible()
-    fold.locator("summary").click()
-    assert not code.is_visible()
+    assert fold.locator("pre").first.is_visible()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import re
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -542,7 +543,8 @@ def test_page_shows_claims_at_their_addresses_and_holds_the_ledger(sources, monk
     (data, metadata), = calls  # fmt: skip
     file = base64.b64decode(metadata[_store.FILES]["claims.json"])
     assert file == claims.contents(entries)
-    markdown = data["text/markdown"].partition("```")[0].replace("{cite}", "")
+    markdown = re.sub(r"^```\{.*?^```$", "", data["text/markdown"], flags=re.M | re.S)
+    markdown = markdown.replace("{cite}", "")
     settings = {"halt_level": 2, "report_level": 2, "myst_enable_extensions": ["colon_fence"]}
     document = publish_doctree(markdown, parser=Parser(), settings_overrides=settings)
     rubrics = list(document.findall(nodes.rubric))

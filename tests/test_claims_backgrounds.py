@@ -35,10 +35,10 @@ def test_background_energy_says_in_words_what_the_interval_says():
     def sentence(values, others=0.5):
         return backgrounds.energy(excess(values, others), 1, "airplane", "the baseline").sentence
 
-    assert "holds more of the energy" in sentence(UP)
+    assert "holds a larger share of the energy" in sentence(UP)
     assert "+1.2 points, 95% interval over 3 seeds +0.7 to +1.7" in sentence(UP)
-    assert "holds less of the energy" in sentence(DOWN)
-    assert "is open" in sentence(MIXED)
+    assert "holds a smaller share of the energy" in sentence(DOWN)
+    assert "open whether" in sentence(MIXED)
     assert "seeds lie on both sides of zero" in sentence(MIXED)
     assert "both sides" not in sentence(FEW)
     assert "+3.0 points, one seed" in sentence([3.0])
@@ -47,10 +47,10 @@ def test_background_energy_says_in_words_what_the_interval_says():
 @pytest.mark.parametrize(
     ("values", "others", "words"),
     [
-        (UP, 0.5, "airplane ranks first with every seed"),
-        (UP, 1.3, "airplane ranks first to second, depending on the seed"),
-        (UP, 2.0, "airplane ranks second with every seed"),
-        ([1.0], 2.0, "airplane ranks second."),
+        (UP, 0.5, "airplane ranks first of the ten classes with every seed"),
+        (UP, 1.3, "airplane ranks first or second of the ten classes, depending on the seed"),
+        (UP, 2.0, "airplane ranks second of the ten classes with every seed"),
+        ([1.0], 2.0, "airplane ranks second of the ten classes."),
     ],
 )
 def test_background_energy_tells_the_rank_among_the_classes(values, others, words):

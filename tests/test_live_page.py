@@ -62,7 +62,7 @@ def test_files_are_beside_the_pages_that_need_them(html):
     names = {"pictures.js", "network-tiny-sample.js", "network-tiny-early-stopping-sample.js"}
     assert {path.name for path in data.iterdir()} == names
     assert "live/" not in (html / "genindex.html").read_text()
-    for page in ("index", "notebooks/grad_cam"):
+    for page in ("index", "notebooks/heatmaps"):
         text = (html / f"{page}.html").read_text()
         for name in sphinx_ext.EQUIPMENT['class="live-app"']:
             assert text.count(f"_static/{name}?v=") == 1, name
@@ -671,7 +671,7 @@ def test_page_works_where_workers_are_refused(open_page):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["index", "notebooks/grad_cam"])
+@pytest.mark.parametrize("name", ["index", "notebooks/heatmaps"])
 def test_page_is_free_of_barriers_before_its_first_answer(chromium, html, name, kept):
     silent = "Worker = class { postMessage() {} };"
     page = kept(OpenPage(chromium, html / f"{name}.html", before=silent))
@@ -745,7 +745,7 @@ def test_bars_stand_still_where_the_reader_wants_less_motion(open_page):
 
 @pytest.mark.slow
 def test_chapter_has_one_picture_without_tools_and_keeps_its_address(open_page):
-    page = open_page(page="notebooks/grad_cam")
+    page = open_page(page="notebooks/heatmaps")
     assert page.app.locator(".live-bar, .live-tile, input[type=file]").count() == 0
     assert page.app.locator(".live-answer").count() == 10
     assert page.app.get_by_label("Network", exact=True).count() == 0

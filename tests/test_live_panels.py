@@ -358,7 +358,7 @@ def test_play_adds_the_rest_and_pauses_and_nothing_moves_by_itself(open_page):
 
 
 def test_chapter_explains_the_sum_in_five_sentences(open_page):
-    page = open_page(page="notebooks/grad_cam")
+    page = open_page(page="notebooks/heatmaps")
     page.wait("inside")
     panel = page.panel("inside")
     assert page.jobs.count("inside") <= 1  # the panel was open before the calls were counted
@@ -598,7 +598,7 @@ def test_panels_follow_the_newest_picture(open_page, models):
 
 @pytest.mark.parametrize(
     ("page_name", "width", "scheme"),
-    [("index", 1440, "light"), ("index", 375, "dark"), ("notebooks/grad_cam", 375, "light")],
+    [("index", 1440, "light"), ("index", 375, "dark"), ("notebooks/heatmaps", 375, "light")],
 )
 def test_panels_are_free_of_barriers(open_page, folder, page_name, width, scheme):
     page = open_page(page=page_name, viewport={"width": width, "height": 900}, color_scheme=scheme)

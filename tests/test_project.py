@@ -171,7 +171,9 @@ def test_cells_are_short_and_hidden_cells_do_not_compute(text):
 
 def test_table_of_contents_names_every_chapter():
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
-    files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    chapters += [section for chapter in chapters for section in chapter.get("sections", [])]
+    files = [chapter["file"] for chapter in chapters if "file" in chapter]
     files = [name for name in files if not name.startswith("reference/")]  # written by the build
     notebooks = {f"notebooks/{path.stem}" for path in NOTEBOOKS}
     assert {name for name in files if name.startswith("notebooks/")} == notebooks

@@ -18,7 +18,7 @@ from cifarcam.figures.style import (
     ORANGE,
     PALE,
     SKY,
-    VERMILLION,
+    VERMILION,
     WIDTH,
     styled,
 )
@@ -28,7 +28,7 @@ from cifarcam.figures.text import fitted
 COLOURS: Mapping[str, str] = MappingProxyType(
     {
         "reproduced": BLUE,
-        "contradicted": VERMILLION,
+        "contradicted": VERMILION,
         "undecided": ORANGE,
         "not tested": PALE,
         "fitted": SKY,

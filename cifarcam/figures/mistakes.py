@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from cifarcam.errors import CifarcamError
 from cifarcam.figures.pictures import nothing
 from cifarcam.figures.sheet import checked_pictures, place, sheet
-from cifarcam.figures.style import BLACK, BLUE, GREY, ORANGE, PALE, SKY, VERMILLION, WIDTH, styled
+from cifarcam.figures.style import BLACK, BLUE, GREY, ORANGE, PALE, SKY, VERMILION, WIDTH, styled
 from cifarcam.figures.text import LINE, TEXT, title_rows
 
-PARTS = ((VERMILLION, BLACK), (ORANGE, BLACK), (SKY, BLACK), (BLUE, "white"), (GREY, "white"))
+PARTS = ((VERMILION, BLACK), (ORANGE, BLACK), (SKY, BLACK), (BLUE, "white"), (GREY, "white"))
 NARROWEST = 4.0  # percent; a narrower part shows no number
 
 

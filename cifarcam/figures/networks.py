@@ -20,7 +20,7 @@ from cifarcam.figures.style import (
     PALE,
     PURPLE,
     SKY,
-    VERMILLION,
+    VERMILION,
     WIDTH,
     log_ticks,
     seaborn,
@@ -28,7 +28,7 @@ from cifarcam.figures.style import (
 )
 
 # A network keeps its colour and mark on a page if the figures list the networks in one order.
-COLOURS = (BLACK, SKY, BLUE, GREEN, PURPLE, GREY, ORANGE, VERMILLION, "#8B4513", "#3B3B98")
+COLOURS = (BLACK, SKY, BLUE, GREEN, PURPLE, GREY, ORANGE, VERMILION, "#8B4513", "#3B3B98")
 MARKS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">")
 
 
@@ -154,7 +154,7 @@ def accuracy_by_seed(
         ax=axes,
     )
     if level is not None:
-        axes.axvline(level, color=VERMILLION, linewidth=1.2, linestyle="--", zorder=0)
+        axes.axvline(level, color=VERMILION, linewidth=1.2, linestyle="--", zorder=0)
     axes.set(xlabel="test accuracy (%)", ylabel="")
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")

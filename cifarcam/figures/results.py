@@ -18,7 +18,7 @@ from cifarcam.figures.style import (
     GREEN,
     GREY,
     ORANGE,
-    VERMILLION,
+    VERMILION,
     WIDTH,
     seaborn,
     slant_names,
@@ -26,10 +26,10 @@ from cifarcam.figures.style import (
 )
 from cifarcam.figures.text import TEXT
 
-SPLIT_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION)
+SPLIT_COLOURS = (BLUE, ORANGE, GREEN, VERMILION)
 SPLIT_INK = ("white", BLACK, "white", "white")
 # For each score its colour, and its mark.
-SCORES = {"precision": (BLUE, "s"), "recall": (VERMILLION, "o"), "F1": (BLACK, "D")}
+SCORES = {"precision": (BLUE, "s"), "recall": (VERMILION, "o"), "F1": (BLACK, "D")}
 # The mark of the epoch whose weights early stopping keeps.
 STOP: Any = {"marker": "o", "markersize": 5, "color": BLACK, "markerfacecolor": ORANGE}
 
@@ -153,7 +153,7 @@ def training_curves(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [
         Line2D([], [], color=BLUE, linestyle="--", label="training (dropout on)"),
-        Line2D([], [], color=VERMILLION, label="validation"),
+        Line2D([], [], color=VERMILION, label="validation"),
     ]
     if kept:
         handles.append(
@@ -190,7 +190,7 @@ def _curves(axes: Axes, seeds: Sequence[Mapping[str, np.ndarray]], measure: str)
         style=split_of_point,
         units=np.repeat([seed for seed, *_ in lines], lengths),
         estimator=None,
-        palette={"train": BLUE, "validation": VERMILLION},
+        palette={"train": BLUE, "validation": VERMILION},
         dashes={"train": (3.7, 1.6), "validation": ""},
         # A line of one epoch would be invisible.
         marker="o" if max(lengths) == 1 else None,
@@ -292,7 +292,7 @@ def _reliability(axes: Axes, calibration: Calibration) -> None:
     confidence = np.asarray(calibration.confidence)[full]
     accuracy = np.asarray(calibration.accuracy)[full]
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
-    axes.vlines(confidence, confidence, accuracy, color=VERMILLION, linewidth=1.2)
+    axes.vlines(confidence, confidence, accuracy, color=VERMILION, linewidth=1.2)
     axes.scatter(
         confidence,
         accuracy,

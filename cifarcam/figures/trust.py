@@ -17,7 +17,7 @@ from cifarcam.figures.style import (
     ORANGE,
     PURPLE,
     SKY,
-    VERMILLION,
+    VERMILION,
     WIDTH,
     seaborn,
     styled,
@@ -25,7 +25,7 @@ from cifarcam.figures.style import (
 
 CONTROLS: Mapping[str, tuple[str, str]] = {
     "random map": (GREY, ":"),
-    "centre blob": (VERMILLION, "--"),
+    "centre blob": (VERMILION, "--"),
 }
 COLOURS = (BLACK, BLUE, GREEN, PURPLE, ORANGE, SKY)
 

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cifarcam.errors import CifarcamError
-from cifarcam.figures.style import BLUE, PALE, VERMILLION, WIDTH, styled
+from cifarcam.figures.style import BLUE, PALE, VERMILION, WIDTH, styled
 
-MARKS = ((VERMILLION, "s"), (BLUE, "o"))  # of the first and the second set
+MARKS = ((VERMILION, "s"), (BLUE, "o"))  # of the first and the second set
 
 
 @styled

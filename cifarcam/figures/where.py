@@ -16,13 +16,13 @@ from cifarcam.figures.style import (
     GREEN,
     GREY,
     ORANGE,
-    VERMILLION,
+    VERMILION,
     WIDTH,
     seaborn,
     styled,
 )
 
-MARKS = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "D"), (ORANGE, "^"))
+MARKS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "D"), (ORANGE, "^"))
 
 
 @styled

@@ -19,20 +19,23 @@ SENTENCE_END = re.compile(r"(?<=[\w)%]\.)\s+(?=[A-Z])")
 ADDRESS = re.compile(r"(https?://[^\s)]+)")
 LONG_TABLE = 1400  # letters; a longer table may break over pages
 WIDEST = 58  # letters of a row; where it is wider, intervals have lines of their own
+LONGEST = 45  # letters that a column of long texts counts for, so that it leaves room for others
 WORDS = 15  # letters that a column of words counts for
 INTERVAL = re.compile(r" (\[[^\]]+\])")
 NO_BREAK = "\u00a0"
-CODE = "code-appendix"
 PROVENANCE = "computed-from"  # class of a chapter's last box; an appendix repeats all of them
+HERO = "fig-trust-hero"  # the figure that is on the title page too
 BIBLIOGRAPHY = "bibliography"
-APPENDICES = ("notebooks/gallery", "notebooks/symptoms", "notebooks/provenance")
-ABOUT_CODE = ("notebooks/symptoms",)  # pages that keep their code, which is their subject
-REFERENCE = "reference/"  # pages that the printed report leaves out
+APPENDICES = ("notebooks/literature", "notebooks/gallery", "glossary", "notebooks/provenance")
+# Pages about the library, which the printed report leaves out.
+LEFT_OUT = ("reference/", "notebooks/symptoms")
 
 
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx."""
-    for transform in (WithoutReference, Typesetting, CodeToAppendix, Arrangement):
+    for transform in (
+        *(WithoutReference, Typesetting, WithoutFoldedCode, MarginNotes, Questions, Arrangement),
+    ):
         app.add_post_transform(transform)
     # After sphinx-jupyterbook-latex, whose document class needs a gigabyte of fonts.
     app.connect("config-inited", _use_the_plain_class, priority=900)
@@ -43,7 +46,7 @@ def _use_the_plain_class(app: Sphinx, config: Config) -> None:
 
 
 class WithoutReference(SphinxPostTransform):
-    """Leaves out the reference pages, which are as long as the report."""
+    """Leaves out the pages about the library, which are as long as the report."""
 
     default_priority = 1
     formats = ("latex",)
@@ -51,7 +54,7 @@ class WithoutReference(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         """Change the document in place."""
         for page in list(self.document.findall(addnodes.start_of_file)):
-            if page["docname"].startswith(REFERENCE):
+            if page["docname"].startswith(LEFT_OUT):
                 page.parent.remove(page)
 
 
@@ -82,33 +85,61 @@ class Typesetting(SphinxPostTransform):
                 )
 
 
-class CodeToAppendix(SphinxPostTransform):
-    """Moves code to a section at the end; outputs, and open code of `ABOUT_CODE`, stay in place."""
+class WithoutFoldedCode(SphinxPostTransform):
+    """Leaves out code that the pages fold; what it shows, and open code, stay in place."""
 
     default_priority = 390  # before hidden cells are dropped
     formats = ("latex",)
 
     def run(self, **kwargs: Any) -> None:
         """Change the document in place."""
-        appendix = nodes.section("", nodes.title("", "Code"), ids=["code"], classes=[CODE])
-        for page in self.document.findall(addnodes.start_of_file):
-            listings: list[nodes.Node] = []
-            for cell in _containers(page, "cell"):
-                code, outputs = (
-                    [node for part in _containers(cell, kind) for node in part.children]
-                    for kind in ("cell_input", "cell_output")
-                )
-                folded = any(name.startswith("tag_hide") for name in cell["classes"])
-                if page["docname"] in ABOUT_CODE and not folded:
-                    outputs = code + outputs
-                else:
-                    listings += code
-                cell.parent[cell.parent.index(cell) : cell.parent.index(cell) + 1] = outputs
-            if listings:
-                title = next(page.findall(nodes.title)).deepcopy()
-                appendix += nodes.section("", title, *listings, ids=[f"code-{page['docname']}"])
-        if len(appendix) > 1:
-            self.document += appendix
+        for cell in _containers(self.document, "cell"):
+            kinds = ["cell_output"]
+            if not any(name.startswith("tag_hide") for name in cell["classes"]):
+                kinds.insert(0, "cell_input")
+            parts = [
+                node for kind in kinds for part in _containers(cell, kind) for node in part.children
+            ]
+            cell.parent[cell.parent.index(cell) : cell.parent.index(cell) + 1] = parts
+
+
+class MarginNotes(SphinxPostTransform):
+    """Sets notes that stand in the pages' margin as footnotes of the paragraph after them."""
+
+    default_priority = 395
+    formats = ("latex",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Change the document in place."""
+        for note in list(self.document.findall(nodes.sidebar)):
+            title, *paragraphs = note.children
+            words = [node for paragraph in paragraphs for node in paragraph.children]
+            later = note.parent.children[note.parent.index(note) + 1 :]
+            paragraph = next(node for node in later if isinstance(node, nodes.paragraph))
+            paragraph += [
+                _latex(r"\footnote{\textit{"),
+                *title.children,
+                _latex("}: "),
+                *words,
+                _latex("}"),
+            ]
+            note.parent.remove(note)
+
+
+class Questions(SphinxPostTransform):
+    """Sets boxes that the pages fold as a bold title with its text, since paper folds nothing."""
+
+    default_priority = 395
+    formats = ("latex",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Change the document in place."""
+        for box in list(self.document.findall(nodes.admonition)):
+            if "dropdown" in box["classes"]:
+                title, *answer = box.children
+                question = nodes.paragraph("", "", nodes.strong("", "", *title.children))
+                place = box.parent.index(box)
+                box.parent[place : place + 1] = [question, *answer]
 
 
 class Arrangement(SphinxPostTransform):
@@ -122,19 +153,27 @@ class Arrangement(SphinxPostTransform):
         document = self.document
         front = next(document.findall(nodes.section))
         subtitle = next(front.findall(nodes.paragraph))
-        front.replace(subtitle, [_latex(r"\reporttitle{"), *subtitle.children, _latex("}")])
+        title = [_latex(r"\reporttitle{"), *subtitle.children, _latex("}{"), *self._picture()]
+        front.replace(subtitle, [*title, _latex("}")])
         for heading in list(front.findall(RootHeader)):
             heading.replace_self(_latex(rf"\frontheading{{{heading.astext()}}}"))
         front += _latex(r"\reportcontents")
         closing = [n for n in document.findall(nodes.Admonition) if PROVENANCE in n["classes"]]
         pages = {page["docname"]: page for page in document.findall(addnodes.start_of_file)}
         appendices = [pages[name] for name in APPENDICES if name in pages]
-        appendices += [node for node in document.children if CODE in node.get("classes", ())]
         cited = [pages[BIBLIOGRAPHY]] if BIBLIOGRAPHY in pages else []
         for node in (*closing, *cited, *appendices):
             node.parent.remove(node)
         # Sphinx has already put the bibliography, with its own heading, at the end.
         document += [_latex(r"\reportappendix"), *appendices]
+
+    def _picture(self) -> list[nodes.Node]:
+        """The picture of the title page, a copy of `HERO`."""
+        figures = [node for node in self.document.findall(nodes.figure) if HERO in node["ids"]]
+        pictures = [next(figure.findall(nodes.image)).deepcopy() for figure in figures]
+        for picture in pictures:
+            picture["width"] = "78%"
+        return pictures
 
 
 def _containers(parent: nodes.Element, kind: str) -> list[nodes.container]:
@@ -193,8 +232,12 @@ def _set_columns(table: nodes.table) -> None:
         opening, closing = r"\begingroup", r"\endgroup"
         table["classes"].append("longtable")
         shares = [
-            1
-            + (width if number else max(word, sum(len(e.astext()) for e in column) // len(column)))
+            5
+            + (
+                width
+                if number
+                else max(word, min(LONGEST, sum(len(e.astext()) for e in column) // len(column)))
+            )
             for number, width, word, column in zip(is_number, widths, longest, columns, strict=True)
         ]
         spec = "".join(

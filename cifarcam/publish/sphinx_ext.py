@@ -24,7 +24,7 @@ from sphinx.util import logging
 
 from cifarcam import _store
 from cifarcam.errors import CifarcamError
-from cifarcam.publish import chapters, execution, latex, reference
+from cifarcam.publish import board, chapters, execution, latex, reference
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ ALONE = r'\1<a href="\3" title="Open the figure alone">\2</a>'
 # Where the files in an executed chapter's outputs are written, under the folder of the pages.
 FOLDERS = {
     "notebooks/gallery": "_static/gallery",
-    "notebooks/grad_cam": "_static/live/data",
+    "notebooks/heatmaps": "_static/live/data",
     "notebooks/claims": ".",
 }
 # The scripts of the live network in book/_static/live, in the order in which they are loaded.
@@ -59,6 +59,7 @@ LIVE_SCRIPTS = (
 # Styles and scripts, by what marks the pages that need them. They lie in book/_static, except for
 # the data, which chapters hold.
 EQUIPMENT = {
+    '<details class="admonition hide ': ("code.js",),
     'id="gallery-app"': ("gallery.css", "gallery/data.js", "gallery.js"),
     'class="live-app"': (
         *("live/live.css", "live/panels.css"),
@@ -77,6 +78,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _leave_out_thebe)
     app.connect("config-inited", _add_pdf)
     app.connect("builder-inited", _unpack_files)
+    app.connect("html-page-context", _show_claims)
     app.connect("html-page-context", _equip_page)
     app.connect("html-page-context", _mend_body)
     app.connect("html-page-context", _name_toggles, priority=900)  # after the theme's functions
@@ -183,6 +185,15 @@ def _unpack_files(app: Sphinx) -> None:
             for output in cell.get("outputs", []):
                 for name, content in output.get("metadata", {}).get(_store.FILES, {}).items():
                     (target / Path(name).name).write_bytes(base64.b64decode(content))
+
+
+def _show_claims(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Put the claims with their verdicts where a page has the mark of `board`."""
+    claims = Path(app.outdir) / "claims.json"
+    if board.MARK in context.get("body", "") and claims.is_file():
+        context["body"] = context["body"].replace(board.MARK, board.board(claims))
 
 
 def _equip_page(

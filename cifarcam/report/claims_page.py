@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
@@ -15,9 +17,13 @@ from cifarcam import _store
 from cifarcam.figures.claims import Row
 from cifarcam.report import page
 from cifarcam.report.claims import Entry, contents, effect_text, measured
+from cifarcam.studies.claims import Claim, Timing
 from cifarcam.studies.wording import capital
 
 FILE = "claims.json"  # beside the first page of the book
+# The claims one by one are set in small type on paper.
+SMALL = "```{raw} latex\n\\begingroup\\footnotesize\n```"
+NORMAL = "```{raw} latex\n\\endgroup\n```"
 Groups = list[tuple[str, list[Row]]]
 
 
@@ -39,13 +45,42 @@ def halves(entries: Sequence[Entry]) -> tuple[Groups, Groups]:
     return groups[:cut], groups[cut:]
 
 
+@dataclass(frozen=True)
+class Timings:
+    """How many rules were written down before, together with and after their result."""
+
+    all: int
+    before: int
+    together: int
+    after: int
+
+
+def timings(claims: Sequence[Claim]) -> Timings:
+    """Count the rules of some claims by the time of their writing."""
+    counts = Counter(condition.timing for claim in claims for condition in claim.conditions)
+    return Timings(counts.total(), counts[Timing.BEFORE], counts[Timing.WITH], counts[Timing.AFTER])
+
+
+def rule_rows(claims: Sequence[Claim]) -> list[list[str]]:
+    """Table rows: a claim with a link to its verdicts, the rule of a condition, and its date."""
+    rows = []
+    for claim in claims:
+        statement = f"[{claim.statement.rstrip('.')}](claim-{claim.id})"
+        for condition in claim.conditions:
+            timing = str(condition.timing)
+            rows.append([statement, condition.rule, f"{_day(condition.since)}, {timing}"])
+            statement = ""
+    return rows
+
+
 def show(entries: Sequence[Entry]) -> None:
     """Display the claims one by one, each at the address ``#claim-<id>``, and the ledger's file.
 
     The file is in the output's metadata, from which `cifarcam.publish.sphinx_ext` writes it beside
     the pages.
     """
-    markdown = "\n\n".join(map(_claim, _by_claim(entries)))
+    claims = "\n\n".join(map(_claim, _by_claim(entries)))
+    markdown = f"{SMALL}\n\n{claims}\n\n{NORMAL}"
     link = (
         f'```{{raw}} html\n<p>All of this as data: <a href="../{FILE}">{FILE}</a>.</p>\n```\n\n'
         f"```{{only}} latex\nAll of this as data: `{FILE}` beside the HTML pages.\n```"
@@ -94,14 +129,18 @@ def _claim(entries: Sequence[Entry]) -> str:
 def _condition(entry: Entry) -> str:
     """A condition in MyST Markdown: verdict and finding, then rule, effect and basis."""
     label = capital(entry.label)
-    day = date.fromisoformat(entry.since)
     lines = [
-        f"*Rule*, since {day.day} {day:%B %Y} and {entry.timing}: {entry.rule}",
+        f"*Rule*, since {_day(entry.since)} and {entry.timing}: {entry.rule}",
         *([f"*Effect*: {_effect(entry)}"] if entry.effect is not None else []),
         f"*Rests on*: {entry.basis.rstrip('.')}.",
     ]
     bullets = "\n".join(f"- {line}" for line in lines)
     return f"**{label}: {entry.verdict}.** {entry.sentence}\n\n{bullets}"
+
+
+def _day(iso: str) -> str:
+    day = date.fromisoformat(iso)
+    return f"{day.day} {day:%B %Y}"
 
 
 def _effect(entry: Entry) -> str:

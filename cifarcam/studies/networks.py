@@ -176,7 +176,8 @@ def difference(
     elif effect.high < 0:
         sentence = f"{name} is less accurate than {other}"
     elif math.isnan(effect.low):
-        return Difference(effect, f"A single seed cannot tell {name} from {other} ({value}).")
+        within = name.replace("The ", "the ", 1)  # within a sentence
+        return Difference(effect, f"A single seed cannot tell {within} from {other} ({value}).")
     else:
         sentence = f"{name} and {other} cannot be told apart by accuracy"
     ends = f"{number(effect.low)} to {number(effect.high)}"

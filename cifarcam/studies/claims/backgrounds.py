@@ -47,12 +47,12 @@ def energy(excess: np.ndarray, of_class: int, class_name: str, network: str) -> 
     where, numbers = f"the {class_name} maps of {network}", phrases.points(effect)
     sentence = sentence_of(
         verdict,
-        reproduced=f"In {where}, the estimated background holds more of the energy than of the "
-        f"area {numbers}.",
-        contradicted=f"In {where}, the estimated background holds less of the energy than of the "
-        f"area {numbers}.",
-        undecided="Whether the estimated background holds more of the energy than of the area in "
-        f"{where} is open {numbers}{_why(own)}.",
+        reproduced=f"In {where}, the estimated background holds a larger share of the energy "
+        f"than of the area {numbers}.",
+        contradicted=f"In {where}, the estimated background holds a smaller share of the energy "
+        f"than of the area {numbers}.",
+        undecided="It is open whether the estimated background holds a larger share of the energy than "
+        f"of the area in {where} {numbers}{_why(own)}.",
     )
     return Finding(
         verdict,
@@ -169,14 +169,19 @@ def _rank(excess: np.ndarray, of_class: int, class_name: str) -> str:
     """A sentence on the class's rank among all classes, by seed; 1 is the highest value."""
     ranks = 1 + (excess > excess[:, [of_class]]).sum(axis=1)
     if len(ranks) == 1:
-        return f"Among the ten classes, {class_name} ranks {_ordinal(int(ranks[0]))}."
+        return (
+            f"By this difference {class_name} ranks {_ordinal(int(ranks[0]))} of the ten classes."
+        )
     if ranks.min() == ranks.max():
         return (
-            f"Among the ten classes, {class_name} ranks {_ordinal(int(ranks[0]))} with every seed."
+            f"By this difference {class_name} ranks {_ordinal(int(ranks[0]))} of the ten classes "
+            "with every seed."
         )
+    best, worst = int(ranks.min()), int(ranks.max())
+    link = "or" if worst == best + 1 else "to"
     return (
-        f"Among the ten classes, {class_name} ranks {_ordinal(int(ranks.min()))} to "
-        f"{_ordinal(int(ranks.max()))}, depending on the seed."
+        f"By this difference {class_name} ranks {_ordinal(best)} {link} {_ordinal(worst)} of the ten "
+        "classes, depending on the seed."
     )
 
 
