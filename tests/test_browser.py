@@ -117,6 +117,21 @@ def test_code_has_folds_where_scripts_are_off(open_page):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_drawings_are_inverted_in_the_dark_theme_and_pictures_are_not(open_page, html, scheme):
+    for name in ("notebooks/results", "notebooks/datasets"):
+        page = open_page(name, color_scheme=scheme).page
+        seen = page.evaluate(
+            """[...document.querySelectorAll('article figure img')].map((image) =>
+                 [image.src.split('/').pop(), getComputedStyle(image).filter])"""
+        )
+        assert len(seen) > 1
+        for file, look in seen:
+            drawing = "<image" not in (html / "_images" / file).read_text()
+            assert ("invert" in look) == (drawing and scheme == "dark"), file
+
+
+@pytest.mark.slow
 def test_theme_stays_on_the_next_page(open_page):
     page = open_page("index", color_scheme="light").page
     theme = "document.documentElement.dataset.theme"

@@ -213,13 +213,18 @@ def _equip_page(
 def _mend_body(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Correct labels for screen readers, and link each figure to its file.
+    """Correct labels for screen readers, link each figure to its file, and mark drawings.
 
-    On a phone the letters of a figure are too small within the column.
+    On a phone the letters of a figure are too small within the column. A drawing, which holds no
+    pixels, is inverted in the dark theme.
     """
     if "body" not in context:
         return
     body = FIGURE.sub(ALONE, context["body"])
+    for source, name in app.builder.images.items():
+        path = Path(app.srcdir) / source
+        if path.suffix == ".svg" and "<image" not in path.read_text():
+            body = re.sub(rf'<img (?=[^>]*/{re.escape(name)}")', '<img data-drawing="" ', body)
     for wrong, right in ROLES.items():
         body = body.replace(wrong, right)
     context["body"] = body
