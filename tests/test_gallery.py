@@ -346,7 +346,9 @@ Words after.
 # What the report's first page says of the document, and nothing else.
 FRONT = (
     "# Top\n\nThe first page.\n\n"
-    + re.search(r"^:::.*?^:::", (ROOT / "book/index.md").read_text(), re.M | re.S)[0]
+    + re.search(
+        r"^:::\{only\} html and with_pdf.*?^:::", (ROOT / "book/index.md").read_text(), re.M | re.S
+    )[0]
 )
 
 

@@ -43,7 +43,7 @@ def board(path: Path) -> str:
 
 def _item(conditions: Sequence[Mapping[str, Any]]) -> str:
     first = conditions[0]
-    squares = "".join(
+    squares = " ".join(
         _square(one["verdict"], f"{one['label']}: {one['verdict']}") for one in conditions
     )
     return (
