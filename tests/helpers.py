@@ -19,7 +19,7 @@ from cifarcam.publish import pairs
 ROOT = Path(cifarcam.__file__).parents[1]
 BIN = Path(sys.executable).parent
 PAGES = [
-    *("index", "introduction", "conclusion", "bibliography"),
+    *("index", "introduction", "conclusion", "glossary", "bibliography"),
     *(f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.md"))),
 ]
 BROWSER = next(

@@ -77,7 +77,7 @@ def test_search_finds_airplane(open_page):
     results = page.locator("#search-results ul.search a")
     results.first.wait_for()
     assert results.count() >= 3
-    assert "6. Grad-CAM: what the network looks at" in results.all_inner_texts()
+    assert "7. What it looks at" in results.all_inner_texts()
     results.first.click()
     page.wait_for_load_state()
     assert "airplane" in page.locator("article").inner_text().lower()
