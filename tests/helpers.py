@@ -165,6 +165,14 @@ class OpenPage:
         ]
 
 
+# JavaScript that waits until the network has answered for the newest picture.
+SETTLE = """
+const rest = () => new Promise((resolve) => setTimeout(resolve, 150));
+const app = cifarcamLive.apps[0];
+for (let last = null; last !== app.answer; await rest()) last = app.answer;
+"""
+
+
 class LivePage(OpenPage):
     """The page with the network, with words for what a reader does and sees."""
 
@@ -178,13 +186,7 @@ class LivePage(OpenPage):
 
     def settle(self):
         """Wait until the network has answered for the newest picture."""
-        self.page.evaluate(
-            """async () => {
-              const app = cifarcamLive.apps[0];
-              const rest = () => new Promise((resolve) => setTimeout(resolve, 150));
-              for (let last = null; last !== app.answer; await rest()) last = app.answer;
-            }"""
-        )
+        self.page.evaluate(f"async () => {{ {SETTLE} }}")
 
     def now(self, expression):
         self.settle()

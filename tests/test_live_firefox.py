@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from helpers import LivePage
+from helpers import SETTLE, LivePage
 from websockets.sync.client import connect
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
@@ -45,6 +45,13 @@ class Firefox:
         viewport = {"width": width, "height": height}
         self.send("browsingContext.setViewport", context=self.tab, viewport=viewport)
         self.send("browsingContext.navigate", context=self.tab, url=path.as_uri(), wait="complete")
+        self.value(
+            """new Promise((resolve) => {
+              const look = () =>
+                globalThis.cifarcamLive?.apps?.[0]?.answer ? resolve(1) : setTimeout(look, 50);
+              look();
+            })"""
+        )
 
     def value(self, expression):
         """What an expression is, or the promise of it."""
@@ -60,15 +67,7 @@ class Firefox:
 
     def settled(self, expression):
         """What an expression about the page's `app` is, once the network has answered."""
-        return self.value(
-            f"""(async () => {{
-              const rest = () => new Promise((resolve) => setTimeout(resolve, 150));
-              while (!globalThis.cifarcamLive?.apps?.[0]?.answer) await rest();
-              const app = cifarcamLive.apps[0];
-              for (let last = null; last !== app.answer; await rest()) last = app.answer;
-              return {expression};
-            }})()"""
-        )
+        return self.value(f"(async () => {{ {SETTLE} return {expression}; }})()")
 
     def drag(self, *places):
         """Press the mouse at the first place of the picture, and lift it at the last, in its pixels."""

@@ -11,7 +11,7 @@ import jupytext
 import nbformat
 import pytest
 import yaml
-from helpers import ROOT
+from helpers import ROOT, tracked_files
 
 from cifarcam.publish import pairs
 from cifarcam.studies.claims import CLAIMS
@@ -167,6 +167,12 @@ def test_cells_are_short_and_hidden_cells_do_not_compute(text):
         assert "../" not in cell.source
     assert "parameters" in cells[0].metadata["tags"]
     assert re.search(r"report\.computed_from\(", cells[-1].source)
+
+
+def test_no_large_file_is_committed_but_weights():
+    paths = [ROOT / name for name in filter(None, tracked_files())]
+    large = [p for p in paths if p.is_file() and p.stat().st_size > 2.5e6]
+    assert [p for p in large if p.name != "weights.safetensors"] == []
 
 
 def test_table_of_contents_names_every_chapter():

@@ -232,12 +232,7 @@ def _set_columns(table: nodes.table) -> None:
         opening, closing = r"\begingroup", r"\endgroup"
         table["classes"].append("longtable")
         shares = [
-            5
-            + (
-                width
-                if number
-                else max(word, min(LONGEST, sum(len(e.astext()) for e in column) // len(column)))
-            )
+            5 + (width if number else max(word, min(LONGEST, _mean_length(column))))
             for number, width, word, column in zip(is_number, widths, longest, columns, strict=True)
         ]
         spec = "".join(
@@ -258,6 +253,10 @@ def _widths(columns: list[tuple[nodes.entry, ...]], longest: list[int]) -> list[
         max(word, *(len(line) for entry in column[1:] for line in _lines(entry.astext())))
         for column, word in zip(columns, longest, strict=True)
     ]
+
+
+def _mean_length(column: tuple[nodes.entry, ...]) -> int:
+    return sum(len(entry.astext()) for entry in column) // len(column)
 
 
 def _on_two_lines(match: re.Match[str]) -> str:

@@ -43,7 +43,6 @@ ROLES = {
 }
 UNFINISHED = "unfinished-"
 FIGURE = re.compile(r'(<figure[^>]*>\s*)(<img [^>]*src="([^"]+)"[^>]*>)')
-ALONE = r'\1<a href="\3" title="Open the figure alone">\2</a>'
 # Where the files in an executed chapter's outputs are written, under the folder of the pages.
 FOLDERS = {
     "notebooks/gallery": "_static/gallery",
@@ -220,14 +219,22 @@ def _mend_body(
     """
     if "body" not in context:
         return
-    body = FIGURE.sub(ALONE, context["body"])
-    for source, name in app.builder.images.items():
-        path = Path(app.srcdir) / source
-        if path.suffix == ".svg" and "<image" not in path.read_text():
-            body = re.sub(rf'<img (?=[^>]*/{re.escape(name)}")', '<img data-drawing="" ', body)
+    sources = {name: Path(app.srcdir) / path for path, name in app.builder.images.items()}
+
+    def alone(match: re.Match[str]) -> str:
+        opening, picture, address = match.groups()
+        if _is_drawing(sources.get(Path(address).name)):
+            picture = picture.replace("<img ", '<img data-drawing="" ', 1)
+        return f'{opening}<a href="{address}" title="Open the figure alone">{picture}</a>'
+
+    body = FIGURE.sub(alone, context["body"])
     for wrong, right in ROLES.items():
         body = body.replace(wrong, right)
     context["body"] = body
+
+
+def _is_drawing(path: Path | None) -> bool:
+    return path is not None and path.suffix == ".svg" and "<image" not in path.read_text()
 
 
 def _name_toggles(

@@ -14,7 +14,7 @@ from cifarcam.data import evidence
 from cifarcam.runs import Run
 from cifarcam.studies import inference
 from cifarcam.studies.inference import LEVEL, Effect
-from cifarcam.studies.wording import number
+from cifarcam.studies.wording import capital, number
 
 # Experiments by display name. All networks of `LONG` were trained on all training images with one
 # augmentation; optimiser, learning rate and batch size are each network's own.
@@ -165,21 +165,20 @@ def difference(
     Parameters
     ----------
     name, percent
-        The network as a sentence begins with it, and its accuracy by seed.
+        The network as it stands within a sentence, and its accuracy by seed.
     other, other_percent
         The network that it is compared with.
     """
     effect = inference.unpaired_over_seeds(percent, other_percent, "points")
     value = f"{number(effect.value, signed=True)} points"
     if effect.low > 0:
-        sentence = f"{name} is more accurate than {other}"
+        sentence = f"{capital(name)} is more accurate than {other}"
     elif effect.high < 0:
-        sentence = f"{name} is less accurate than {other}"
+        sentence = f"{capital(name)} is less accurate than {other}"
     elif math.isnan(effect.low):
-        within = name.replace("The ", "the ", 1)  # within a sentence
-        return Difference(effect, f"A single seed cannot tell {within} from {other} ({value}).")
+        return Difference(effect, f"A single seed cannot tell {name} from {other} ({value}).")
     else:
-        sentence = f"{name} and {other} cannot be told apart by accuracy"
+        sentence = f"{capital(name)} and {other} cannot be told apart by accuracy"
     ends = f"{number(effect.low)} to {number(effect.high)}"
     return Difference(effect, f"{sentence} ({value}, 95% interval {ends} over seeds).")
 

@@ -168,21 +168,12 @@ def _basis(seeds: int, network: str) -> str:
 def _rank(excess: np.ndarray, of_class: int, class_name: str) -> str:
     """A sentence on the class's rank among all classes, by seed; 1 is the highest value."""
     ranks = 1 + (excess > excess[:, [of_class]]).sum(axis=1)
-    if len(ranks) == 1:
-        return (
-            f"By this difference {class_name} ranks {_ordinal(int(ranks[0]))} of the ten classes."
-        )
-    if ranks.min() == ranks.max():
-        return (
-            f"By this difference {class_name} ranks {_ordinal(int(ranks[0]))} of the ten classes "
-            "with every seed."
-        )
     best, worst = int(ranks.min()), int(ranks.max())
-    link = "or" if worst == best + 1 else "to"
-    return (
-        f"By this difference {class_name} ranks {_ordinal(best)} {link} {_ordinal(worst)} of the ten "
-        "classes, depending on the seed."
-    )
+    place, end = _ordinal(best), " with every seed" if len(ranks) > 1 else ""
+    if worst > best:
+        place += f" {'or' if worst == best + 1 else 'to'} {_ordinal(worst)}"
+        end = ", depending on the seed"
+    return f"By this difference {class_name} ranks {place} of the ten classes{end}."
 
 
 def _ordinal(rank: int) -> str:
