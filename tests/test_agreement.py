@@ -186,7 +186,7 @@ def test_early_stopping_is_compared_seed_by_seed(after, said):
     assert answer.same_training
     assert "digit for digit up to the stop" in answer.basis
     kept = "epoch 2." if len(after) == 1 else "an epoch from 2 to 4, depending on the seed."
-    assert answer.kept_sentence == f"It keeps the weights of {kept}"
+    assert answer.kept_sentence == f"Early stopping keeps the weights of {kept}"
 
 
 def test_other_training_is_said_to_be_another():

@@ -1,5 +1,6 @@
 """The pages of the built book."""
 
+import csv
 import json
 import re
 from collections import Counter
@@ -210,6 +211,28 @@ def test_figure_opens_alone_and_download_is_without_outputs(built):
             assert figure.find("a")["href"] == figure.find("img")["src"], name
     copy = project / "book" / "_build" / "html" / "_sources" / "notebooks" / "results.ipynb"
     assert copy.read_bytes() == (project / "notebooks" / "results.ipynb").read_bytes()
+
+
+@pytest.mark.slow
+def test_figures_and_tables_name_their_data_and_tables_are_csv_files(built):
+    count = 0
+    for name, page in pages(built[0]).items():
+        box = page.select_one("#computed-from")
+        for shown in page.select("article .cell_output figure, article .cell_output table[id]"):
+            (line,) = shown.find_parent("div", "cell_output").select(".figure-source")
+            assert box.select_one("code").get_text().startswith(line.select_one("code").get_text())
+            if shown.name == "figure":
+                continue
+            count += 1
+            address = line.find("a", download=True)["href"]
+            path = built[0] / "book" / "_build" / "html" / name / ".." / address
+            with path.resolve().open(newline="", encoding="utf-8") as file:
+                stored = list(csv.reader(file))
+            assert stored == [
+                [" ".join(cell.get_text().split()) for cell in row.select("th, td")]
+                for row in shown.select("tr")
+            ], shown["id"]
+    assert count > 30
 
 
 @pytest.mark.slow

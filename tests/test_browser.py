@@ -1,9 +1,16 @@
 """Every page of the built book, opened from the disk in a browser without a network."""
 
+import io
+import json
 import re
+from collections import Counter
 
+import numpy as np
 import pytest
 from helpers import PAGES, OpenPage
+from PIL import Image
+
+from cifarcam.figures.text import TEXT
 
 MEGABYTE = 1e6
 # A reference page of each kind.
@@ -87,12 +94,41 @@ def test_search_finds_airplane(open_page):
 @pytest.mark.slow
 def test_confusion_matrix_of_the_results_leads_to_its_images_in_the_gallery(open_page):
     page = open_page("notebooks/results").page
-    page.get_by_role("link", name="open the images of a cell").click()
+    page.get_by_role("link", name="open the matrix in the gallery").click()
     page.wait_for_url(re.compile("gallery.html#class=cat&predicted=dog&matrix=open"))
     table = page.locator(".gallery-matrix")
     table.wait_for()
     assert table.locator("button").count() == 100
     assert "of class cat for dog" in page.locator(".gallery-status").inner_text()
+
+
+@pytest.mark.slow
+def test_cells_of_the_results_open_their_images_in_the_gallery(open_page, html):
+    script = (html / "_static" / "gallery" / "data.js").read_text()
+    gallery = json.loads(script.removeprefix("window.cifarcamGallery = ").rstrip(";\n"))
+    pairs = zip(gallery["labels"], gallery["networks"][0]["predicted"], strict=True)
+    held = Counter((gallery["classes"][a], gallery["classes"][b]) for a, b in pairs)
+    opened = open_page("notebooks/results", viewport={"width": 375, "height": 800})
+    page = opened.page
+    page.get_by_text("Open the images of a cell").focus()
+    page.keyboard.press("Enter")
+    table = page.locator("article .gallery-matrix")
+    assert table.locator(".gallery-cell").count() == len(gallery["classes"]) ** 2
+    links = table.locator("a")
+    words = r"\d+, (\w+) predicted as (\w+): open (\d+) images?"
+    named = [re.fullmatch(words, link.get_attribute("aria-label")) for link in links.all()]
+    assert {(one[1], one[2]): int(one[3]) for one in named} == held
+    assert opened.barriers("article .gallery-confusions") == []
+    true_name, predicted = max(held, key=lambda cell: (cell[0] != cell[1], held[cell]))
+    page.keyboard.press("Tab")
+    table.get_by_role("link", name=f"{true_name} predicted as {predicted}:").press("Enter")
+    page.wait_for_url(re.compile("gallery.html"))
+    tiles = page.locator(".gallery-grid button")
+    tiles.first.wait_for()
+    assert tiles.count() == held[true_name, predicted]
+    assert page.evaluate("document.activeElement.parentElement.matches('.gallery-grid li')")
+    assert page.locator(".gallery-status").bounding_box()["y"] < 800
+    assert opened.errors == []
 
 
 @pytest.mark.slow
@@ -117,18 +153,52 @@ def test_code_has_folds_where_scripts_are_off(open_page):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_drawings_are_inverted_in_the_dark_theme_and_pictures_are_not(open_page, html, scheme):
-    for name in ("notebooks/results", "notebooks/datasets"):
-        page = open_page(name, color_scheme=scheme).page
-        seen = page.evaluate(
-            """[...document.querySelectorAll('article figure img')].map((image) =>
-                 [image.src.split('/').pop(), getComputedStyle(image).filter])"""
+def test_figures_stand_on_the_page_in_both_themes_and_pictures_keep_their_colours(open_page):
+    equal = {}
+    places = {"fig-curves": "notebooks/results", "fig-samples": "notebooks/datasets"}
+    for name, place in places.items():
+        looks = []
+        for scheme in ("light", "dark"):
+            page = open_page(place, color_scheme=scheme).page
+            picture = page.locator(f"#{name} img.only-{scheme}")
+            picture.scroll_into_view_if_needed()
+            picture.evaluate("image => image.decode()")
+            ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            look = np.asarray(Image.open(io.BytesIO(picture.screenshot())).convert("RGB"))
+            assert look[2, 2].tolist() == [int(part) for part in re.findall(r"\d+", ground)]
+            assert page.locator(f"#{name} img:visible").count() == 1
+            looks.append(look.astype(int))
+        light, dark = looks
+        difference = np.abs(light - dark).max(axis=-1)
+        equal[name] = (difference <= 2).mean()
+        # Ink and ground lie as far apart in the dark as in the light.
+        assert dark.max() > 200
+        assert difference.max() > 200
+    assert equal["fig-curves"] < 0.05
+    assert equal["fig-samples"] > 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "least"), [(1440, 12), (390, 9)])
+def test_type_of_figures_is_large_enough(open_page, width, least):
+    for name in PAGES:
+        page = open_page(name, viewport={"width": width, "height": 900}).page
+        shown = page.evaluate(
+            """[...document.querySelectorAll('article figure img.only-light')].map((image) =>
+                 [image.src, image.getBoundingClientRect().width / image.getAttribute('width')])"""
         )
-        assert len(seen) > 1
-        for file, look in seen:
-            drawing = "<image" not in (html / "_images" / file).read_text()
-            assert ("invert" in look) == (drawing and scheme == "dark"), file
+        small = [(file, scale) for file, scale in shown if TEXT * 96 / 72 * scale < least]
+        assert not small, name
+
+
+@pytest.mark.slow
+def test_code_of_a_figure_is_a_click_away(open_page):
+    page = open_page("notebooks/results").page
+    code = page.locator("#code-fig-curves pre").first
+    assert not code.is_visible()
+    page.locator("#fig-curves + .figure-source .code-link").click()
+    assert code.is_visible()
+    assert "training_curves" in code.inner_text()
 
 
 @pytest.mark.slow

@@ -103,10 +103,10 @@ def scaled(
 @pytest.mark.parametrize(
     ("full_after", "share", "opening"),
     [
-        (0.85, 94.4, "Most of the rising test loss"),
-        (1.24, 51.1, "Most of the rising test loss"),
-        (1.26, 48.9, "The rising test loss is more than scale"),
-        (1.70, 0.0, "The rising test loss is more than scale"),
+        (0.85, 94.4, "Most of the rise of the test loss"),
+        (1.24, 51.1, "Most of the rise of the test loss"),
+        (1.26, 48.9, "The scale of the logits alone does not explain"),
+        (1.70, 0.0, "The scale of the logits alone does not explain"),
     ],
 )
 def test_overfitting_is_scale_where_a_temperature_takes_half_of_it_away(full_after, share, opening):

@@ -380,7 +380,7 @@ def entry(name="a", verdict="reproduced", effect=EFFECT, rule="It is above 0."):
         ([entry()], [entry()], []),
         ([entry()], [entry(effect=replace(EFFECT, value=1 + 1e-9))], []),
         ([], [entry()], ["a is new: reproduced."]),
-        ([entry()], [], ["a is gone; it was reproduced."]),
+        ([entry()], [], ["a is gone. It was reproduced."]),
         (
             [entry(verdict="undecided")],
             [entry()],
@@ -395,7 +395,7 @@ def entry(name="a", verdict="reproduced", effect=EFFECT, rule="It is above 0."):
             [entry()],
             [entry(effect=replace(EFFECT, value=1.5))],
             [
-                "a: the effect changed within its old interval; it was +1.0 [0.5, 1.5] points over "
+                "a: the effect changed within its old interval. It was +1.0 [0.5, 1.5] points over "
                 "3 seeds and is +1.5 [0.5, 1.5] points over 3 seeds."
             ],
         ),
@@ -403,7 +403,7 @@ def entry(name="a", verdict="reproduced", effect=EFFECT, rule="It is above 0."):
             [entry()],
             [entry(effect=replace(EFFECT, value=1.6))],
             [
-                "a: the effect left its old interval; it was +1.0 [0.5, 1.5] points over 3 seeds "
+                "a: the effect left its old interval. It was +1.0 [0.5, 1.5] points over 3 seeds "
                 "and is +1.6 [0.5, 1.5] points over 3 seeds."
             ],
         ),
@@ -411,7 +411,7 @@ def entry(name="a", verdict="reproduced", effect=EFFECT, rule="It is above 0."):
             [entry(effect=replace(EFFECT, low=NAN, high=NAN, count=1))],
             [entry()],
             [
-                "a: the effect changed; it was +1.0 points over 1 seed and is +1.0 [0.5, 1.5] "
+                "a: the effect changed. It was +1.0 points over 1 seed and is +1.0 [0.5, 1.5] "
                 "points over 3 seeds."
             ],
         ),
@@ -419,14 +419,14 @@ def entry(name="a", verdict="reproduced", effect=EFFECT, rule="It is above 0."):
             [entry(effect=None)],
             [entry()],
             [
-                "a: an effect is measured now; it is +1.0 [0.5, 1.5] points over 3 seeds.",
+                "a: an effect is measured now. It is +1.0 [0.5, 1.5] points over 3 seeds.",
             ],
         ),
         (
             [entry()],
             [entry(effect=None)],
             [
-                "a: no effect is measured any more; it was +1.0 [0.5, 1.5] points over 3 seeds.",
+                "a: no effect is measured any more. It was +1.0 [0.5, 1.5] points over 3 seeds.",
             ],
         ),
     ],
@@ -555,7 +555,7 @@ def test_page_shows_claims_at_their_addresses_and_holds_the_ledger(sources, monk
     assert "Measured: reproduced. It is so (1.0)." in text
     assert "Rule, since 24 November 2026 and before its result: It is above 0." in text
     assert (
-        "Effect: +1.0 [0.5, 1.5] points over 3 seeds (Student’s t, p = 0.01); by seed 0.0, 1.0, 2.0."
+        "Effect: +1.0 [0.5, 1.5] points over 3 seeds (Student’s t, p = 0.01). By seed: 0.0, 1.0, 2.0."
         in text.replace("'", "’")
     )
     assert "Rests on: a record." in text

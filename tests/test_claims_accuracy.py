@@ -35,11 +35,11 @@ def test_final_is_fitted_within_the_tolerance_and_never_reproduced(percent, verd
 def test_final_compares_the_original_with_one_more_seed():
     # Of 70, 72, 74 the mean is 72 and the half width 4.3027 * 2 * sqrt(4 / 3) = 9.94.
     sentence = accuracy.final("test", [70, 72, 74]).sentence
-    assert "between 62.1 and 81.9%; the original's value lies within that interval" in sentence
+    assert "between 62.1 and 81.9%. The original's value lies within that interval" in sentence
     # Of 72.4, 72.5, 72.6 it is 0.50.
     sentence = accuracy.final("test", three(72.5, 0.1)).sentence
-    assert "between 72.0 and 73.0%; the original's value lies outside that interval" in sentence
-    assert "One more seed" not in accuracy.final("test", [72.5]).sentence
+    assert "between 72.0 and 73.0%. The original's value lies outside that interval" in sentence
+    assert "one more seed" not in accuracy.final("test", [72.5]).sentence
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_final_compares_the_original_with_one_more_seed():
 def test_table_needs_the_interval_over_seeds_in_the_range(split, percent, verdict):
     finding = accuracy.table(split, percent)
     assert finding.verdict is verdict
-    assert (verdict is Verdict.UNDECIDED) == ("undecided" in finding.sentence)
+    assert (verdict is Verdict.UNDECIDED) == ("cannot tell" in finding.sentence)
     assert np.isnan(finding.effect.p)  # the middle of the range is no hypothesis
 
 

@@ -11,7 +11,7 @@ from cifarcam.studies.claims import Verdict, attention
     [
         (-5.0, Verdict.REPRODUCED, "lowers"),
         (5.0, Verdict.CONTRADICTED, "raises"),
-        (-0.1, Verdict.UNDECIDED, "open"),
+        (-0.1, Verdict.UNDECIDED, "cannot tell"),
     ],
 )
 def test_attention_is_compared_with_the_network_without_it(difference, verdict, words):

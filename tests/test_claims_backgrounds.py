@@ -38,7 +38,7 @@ def test_background_energy_says_in_words_what_the_interval_says():
     assert "holds a larger share of the energy" in sentence(UP)
     assert "+1.2 points, 95% interval over 3 seeds +0.7 to +1.7" in sentence(UP)
     assert "holds a smaller share of the energy" in sentence(DOWN)
-    assert "open whether" in sentence(MIXED)
+    assert "cannot tell whether" in sentence(MIXED)
     assert "seeds lie on both sides of zero" in sentence(MIXED)
     assert "both sides" not in sentence(FEW)
     assert "+3.0 points, one seed" in sentence([3.0])
@@ -80,7 +80,7 @@ def test_rules_over_seeds_have_a_sentence_for_each_outcome(rule, values, verdict
     assert {
         Verdict.REPRODUCED: more in found.sentence,
         Verdict.CONTRADICTED: less in found.sentence,
-        Verdict.UNDECIDED: "open" in found.sentence,
+        Verdict.UNDECIDED: "cannot tell" in found.sentence,
     }[verdict]
     assert found.sentence.endswith(".")
 

@@ -35,12 +35,12 @@ def test_counts_fall_needs_all_three_pairs_after_holm():
     assert rising.verdict is Verdict.CONTRADICTED
     neither = depth.counts_fall(confusions(TWELVE, TWELVE, same(MIXED)), "published")
     assert neither.verdict is Verdict.UNDECIDED
-    assert neither.sentence.startswith("No pair is confused less often by deeper networks")
+    assert neither.sentence.startswith("Deeper networks confuse no pair less often beyond chance")
     one = np.stack([-TWELVE, MIXED, MIXED], axis=1)
     some = depth.counts_fall(confusions(TWELVE, TWELVE, one), "published")
     assert some.verdict is Verdict.UNDECIDED
     assert "Deeper networks confuse cats with dogs less often, but not all" in some.sentence
-    assert some.basis.endswith("the effect is that of automobile and truck")
+    assert some.basis.endswith("effect for automobile and truck")
 
 
 def test_counts_of_five_networks_are_too_few_for_a_verdict():
@@ -61,7 +61,7 @@ def test_share_falls_names_the_pairs_for_which_it_does():
     assert some.sentence.startswith("Confusion of cats with dogs takes a smaller share")
     none = depth.share_falls(confusions(TWELVE, TWELVE, one, same(MIXED)))
     assert none.verdict is Verdict.UNDECIDED
-    assert none.sentence.startswith("For no pair")
+    assert none.sentence.startswith("No pair's share")
 
 
 def test_equal_accuracy_says_whether_accuracy_or_depth_explains_the_counts():

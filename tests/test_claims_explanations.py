@@ -27,10 +27,10 @@ def road(*gains, other="lime"):
     [
         ((0.04, 0.05, 0.06), Verdict.REPRODUCED, "LIME complements Grad-CAM:"),
         ((-0.04, -0.05, -0.06), Verdict.CONTRADICTED, "LIME does not complement Grad-CAM:"),
-        ((0.05, -0.05, 0.01), Verdict.UNDECIDED, "is open"),
+        ((0.05, -0.05, 0.01), Verdict.UNDECIDED, "cannot tell"),
         ((0.04, 0.05), Verdict.UNDECIDED, "Too few seeds"),
         ((0.05,), Verdict.UNDECIDED, "Too few seeds"),
-        ((), Verdict.NOT_TESTED, "was not measured"),
+        ((), Verdict.NOT_TESTED, "did not measure"),
     ],
 )
 def test_complement_compares_the_mean_map_with_the_better_of_two(gains, verdict, words):

@@ -8,7 +8,7 @@ from cifarcam.studies.claims import Verdict, faces
 @pytest.mark.parametrize(
     ("judge", "more", "less"),
     [
-        (faces.energy, "holds more", "holds less"),
+        (faces.energy, "holds a larger share", "holds a smaller share"),
         (faces.over_centre, "The face holds more", "An equal box in"),
         (faces.removal, "loses more", "loses less"),
     ],
@@ -30,7 +30,7 @@ def test_rules_on_faces_have_a_sentence_for_each_outcome(judge, more, less, valu
     assert {
         Verdict.REPRODUCED: more in found.sentence,
         Verdict.CONTRADICTED: less in found.sentence,
-        Verdict.UNDECIDED: "open" in found.sentence,
+        Verdict.UNDECIDED: "cannot tell" in found.sentence,
     }[verdict]
     assert found.sentence.endswith(".")
 

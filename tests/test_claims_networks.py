@@ -11,23 +11,25 @@ from cifarcam.studies.claims import Verdict, networks
 def test_deep_over_90_needs_the_whole_interval_on_one_side():
     above = networks.deep_over_90("ResNet-18", [95.0, 95.2, 95.4])
     assert above.verdict is Verdict.REPRODUCED
-    assert above.sentence.startswith("ResNet-18 passes 90% of the test images (mean 95.2%")
+    assert above.sentence.startswith(
+        "ResNet-18 classifies more than 90% of the test images correctly (mean 95.2%"
+    )
     assert above.by_seed == (95.0, 95.2, 95.4)
     below = networks.deep_over_90("AlexNet", [88.0, 88.2, 88.4])
     assert below.verdict is Verdict.CONTRADICTED
-    assert "does not reach 90%" in below.sentence
+    assert "fewer than 90%" in below.sentence
     # 90.2 +- 4.303 * 0.2 / sqrt(3) = 90.2 +- 0.497, which holds 90
     between = networks.deep_over_90("VGG-19", [90.0, 90.2, 90.4])
     assert between.verdict is Verdict.UNDECIDED
     assert between.effect.low == pytest.approx(90.2 - 4.302653 * 0.2 / math.sqrt(3))
-    assert "is open" in between.sentence
+    assert "cannot tell" in between.sentence
 
 
 @pytest.mark.parametrize("percent", [[95.0], [95.0, 95.1]])
 def test_deep_over_90_is_undecided_with_fewer_than_three_seeds(percent):
     finding = networks.deep_over_90("ResNet-18", percent)
     assert finding.verdict is Verdict.UNDECIDED
-    assert "is open" in finding.sentence
+    assert "cannot tell" in finding.sentence
     assert "nan" not in finding.sentence
 
 

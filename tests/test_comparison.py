@@ -106,7 +106,7 @@ def outcomes(*pairs, against="centre"):
         ([0, 0], "No method beats the centre blob according to ROAD."),
         (
             [-1, -1],
-            "No method beats the centre blob according to ROAD. They are all worse than the centre "
+            "No method beats the centre blob according to ROAD. All of them are worse than the centre "
             "blob.",
         ),
         ([1, 0], "Every method beats the centre blob according to ROAD, except HiResCAM."),
@@ -115,15 +115,15 @@ def outcomes(*pairs, against="centre"):
             "Every method beats the centre blob according to ROAD, except LayerCAM. LayerCAM is "
             "worse than the centre blob.",
         ),
-        ([1, 0, 0], "Grad-CAM alone beats the centre blob according to ROAD."),
+        ([1, 0, 0], "Only Grad-CAM beats the centre blob according to ROAD."),
         (
             [1, 1, 0, -1, -1],
-            "Grad-CAM and HiResCAM alone beat the centre blob according to ROAD. Saliency and "
+            "Only Grad-CAM and HiResCAM beat the centre blob according to ROAD. Saliency and "
             "SmoothGrad are worse than the centre blob.",
         ),
         (
             [1, 1, 1, 1, 0, -1, -1, -1, -1],
-            "4 of the 9 methods beat the centre blob according to ROAD. 4 methods are worse than "
+            "Of the 9 methods, 4 beat the centre blob according to ROAD. 4 methods are worse than "
             "the centre blob.",
         ),
     ],
@@ -142,7 +142,7 @@ def test_sentence_on_blurred_copies():
         comparison.Comparison(c.name, f"{c.name}-blurred", c.effect, c.p, c.outcome) for c in some
     ]
     found = comparison.against_control(blurred, "blurred", "road")
-    assert found.sentence == "Saliency alone beats its blurred copy according to ROAD."
+    assert found.sentence == "Only saliency beats its blurred copy according to ROAD."
 
 
 def blob(*differences, noise=0.02):
@@ -165,17 +165,29 @@ def blob(*differences, noise=0.02):
 @pytest.mark.parametrize(
     ("differences", "counts", "words"),
     [
-        ((0, 0, 0), (0, 0, 9), "no better than a blob in the centre of every image, and no worse"),
-        ((0.1, 0.1, 0.1), (9, 0, 0), "beats the centre blob in every comparison"),
-        ((-0.1, 0, 0), (0, 3, 6), "nowhere better"),
-        ((0.1, 0, 0), (3, 0, 6), "in 3 comparisons and loses none"),
-        ((0.1, -0.1, 0), (3, 3, 3), "in 3 comparisons and loses 3"),
+        (
+            (0, 0, 0),
+            (0, 0, 9),
+            "is neither measurably better nor measurably worse than a blob in the",
+        ),
+        ((0.1, 0.1, 0.1), (9, 0, 0), "in all 9 comparisons (3 metrics and 3 seeds)"),
+        (
+            (-0.1, 0, 0),
+            (0, 3, 6),
+            "never beats a blob in the centre of every image and is worse in 3 of 9",
+        ),
+        ((0.1, 0, 0), (3, 0, 6), "seeds) and is worse in none"),
+        (
+            (0.1, -0.1, 0),
+            (3, 3, 3),
+            "in 3 of 9 comparisons (3 metrics and 3 seeds) and is worse in 3",
+        ),
     ],
 )
 def test_blob_counts_comparisons_over_seeds_and_metrics(differences, counts, words):
     found = comparison.against_blob(blob(*differences))
     assert (found.better, found.worse, found.open) == counts
-    assert words in found.sentence and "(9 comparisons: 3 metrics and 3 seeds)" in found.sentence
+    assert words in found.sentence and "9 comparisons (3 metrics and 3 seeds)" in found.sentence
     assert found.effect.count == 3
     assert found.effect.value == pytest.approx(np.mean(differences), abs=0.01)
     assert [len(row) for row in found.table.values()] == [3, 3, 3]
@@ -199,7 +211,7 @@ def test_beating_everywhere_names_the_methods():
     for metric, seeds in some.items():
         for one in seeds:
             one["hires-cam"] = one["hires-cam"] + 0.2 * comparison.BETTER[metric]
-    assert comparison.beating_everywhere(some).startswith("HiResCAM alone beats the centre blob")
+    assert comparison.beating_everywhere(some).startswith("Only HiResCAM beats the centre blob")
     for metric, seeds in some.items():
         for one in seeds:
             one["grad-cam"] = one["grad-cam"] + 0.2 * comparison.BETTER[metric]
@@ -255,9 +267,9 @@ def test_stability_gives_equal_values_their_mean_rank():
 @pytest.mark.parametrize(
     ("experiments", "rows", "words"),
     [
-        (["a", "a", "b"], [[1, 2, 3], [1, 2, 3], [1, 2, 3]], "is stable, between seeds and"),
-        (["a", "a", "b"], [[1, 2, 3], [1, 2, 3], [3, 2, 1]], "and changes between networks"),
-        (["a", "a", "b"], [[1, 2, 3], [3, 2, 1], [1, 2, 3]], "changes already between seeds"),
+        (["a", "a", "b"], [[1, 2, 3], [1, 2, 3], [1, 2, 3]], "is stable between seeds and"),
+        (["a", "a", "b"], [[1, 2, 3], [1, 2, 3], [3, 2, 1]], "but changes between networks"),
+        (["a", "a", "b"], [[1, 2, 3], [3, 2, 1], [1, 2, 3]], "already changes between seeds"),
         (["a", "b"], [[1, 2, 3], [1, 2, 3]], "Too few networks"),
         (["a"], [[1, 2, 3]], "Too few networks"),
     ],
@@ -292,7 +304,7 @@ def test_recommendation_is_decided_where_seeds_tell_the_best_from_the_next():
 
 def test_recommendation_is_undecided_where_seeds_disagree_or_are_too_few():
     found = rankings.recommended(road(0.10, -0.05, 0.02), TIMES)
-    assert not found.decided and found.sentence.startswith("The recommendation is undecided")
+    assert not found.decided and found.sentence.startswith("We recommend no single method")
     assert (found.best, found.cheapest) == ("HiResCAM", "Grad-CAM")
     assert "0.2 against 0.5 ms" in found.cheap
     few = rankings.recommended(road(0.10, 0.11), TIMES)
@@ -322,9 +334,9 @@ def test_localised_counts_recognition_and_compares_with_chance():
     assert found.pointing["grad-cam"].value == 0.5
     assert found.energy["grad-cam"].value == pytest.approx(0.7, abs=0.01)
     assert found.sentence.startswith("Every method puts more")
-    assert found.sentence.endswith("Grad-CAM puts most there (70%).")
-    assert grids({"grad-cam": 0.5}).sentence.startswith("No method puts reliably more")
-    assert grids({"grad-cam": 0.5, "lime": 0.9}).sentence.startswith("1 of the 2 methods put")
+    assert found.sentence.endswith("Grad-CAM puts the largest share there (70%).")
+    assert grids({"grad-cam": 0.5}).sentence.startswith("No method reliably puts more")
+    assert grids({"grad-cam": 0.5, "lime": 0.9}).sentence.startswith("Of the 2 methods, 1 put")
     # 0.3 is below the half of two tiles and above the quarter of four.
     assert grids({"grad-cam": 0.3}).sentence.startswith("No method")
     assert grids({"grad-cam": 0.3}, tiles=4).sentence.startswith("Every method")

@@ -82,14 +82,15 @@ def test_overview_names_the_best_network_and_the_kinds():
     assert (overview.hardest, overview.mildest) == (KINDS[0], KINDS[-1])
     assert overview.agreement == pytest.approx(1)
     assert overview.sentence.startswith(
-        "On corrupted images ResNet-18 is the most accurate network: its accuracy falls from 95.0% to "
+        "On corrupted images, ResNet-18 is the most accurate network. Its accuracy falls from 95.0% to "
         "70.0% (mean over the 75 sets, on the 800 images that all networks classify)."
     )
     assert "Accuracy is lowest under gaussian noise (45.0%" in overview.sentence
     assert "highest under JPEG compression (85.0%)" in overview.sentence
     assert "Too few networks are measured" in overview.sentence
     assert overview.short == (
-        "On corrupted images the most accurate of our networks (ResNet-18) loses 25 points of accuracy."
+        "On corrupted images, the most accurate of our networks, ResNet-18, loses 25 points of "
+        "accuracy."
     )
 
 
@@ -99,7 +100,7 @@ def test_a_single_network_is_compared_with_no_other():
     assert overview.sentence.startswith(
         "The accuracy of the baseline falls from 80.0% to 60.0% (mean over the 75 sets, 800 images)."
     )
-    assert overview.short == "On corrupted images the baseline loses 20 points of accuracy."
+    assert overview.short == "On corrupted images, the baseline loses 20 points of accuracy."
     assert findings.confidence([alone]).sentence.startswith(
         "The baseline trusts itself too much on corrupted images. Its expected calibration error goes "
         "from 2.0% on clean images to 12.0%"
@@ -110,7 +111,7 @@ def test_a_single_network_is_compared_with_no_other():
     ("order", "words"),
     [
         ([0, 1, 2, 3, 4], "The networks find the same kinds hard"),
-        ([4, 1, 2, 3, 0], "differs from network to network"),
+        ([4, 1, 2, 3, 0], "The networks differ in which kinds they find hard"),
         ([0, 3, 2, 1, 4], "agree in part"),
     ],
 )
@@ -136,7 +137,7 @@ def test_overview_without_networks_says_so():
             "tend to be better on corrupted images (rank correlation 1.00 over 5",
         ),
         ([0.8, 0.7, 0.6, 0.5, 0.4], "tend to be worse on corrupted images (rank correlation −1.00"),
-        ([0.5, 0.8, 0.4, 0.7, 0.6], "these networks cannot tell"),
+        ([0.5, 0.8, 0.4, 0.7, 0.6], "These networks cannot tell whether"),
     ],
 )
 def test_the_order_of_networks_has_a_sentence_for_each_outcome(means, words):
@@ -148,21 +149,33 @@ def test_the_order_of_networks_has_a_sentence_for_each_outcome(means, words):
 @pytest.mark.parametrize(
     ("rights", "count", "words"),
     [
-        ([600] * 15, 15, "Under every kind of corruption the augmented custom CNN classifies more"),
-        ([400] * 15, 0, "Under no kind of corruption can the augmented custom CNN be told"),
-        ([401] * 15, 0, "Under no kind"),
+        (
+            [600] * 15,
+            15,
+            "Under every kind of corruption, the augmented custom CNN classifies more",
+        ),
+        ([400] * 15, 0, "No kind of corruption tells the augmented custom CNN from"),
+        ([401] * 15, 0, "No kind of corruption tells"),
         (
             [600] * 14 + [400],
             14,
-            "Under 14 of the 15 kinds the augmented custom CNN classifies more",
+            "Under 14 of the 15 kinds, the augmented custom CNN classifies more",
         ),
-        ([200] * 15, 0, "Under every kind of corruption the augmented custom CNN classifies fewer"),
+        (
+            [200] * 15,
+            0,
+            "Under every kind of corruption, the augmented custom CNN classifies fewer",
+        ),
         (
             [600] * 14 + [200],
             14,
-            "Under JPEG compression the augmented custom CNN classifies fewer images",
+            "Under JPEG compression, the augmented custom CNN classifies fewer images",
         ),
-        ([200] * 2 + [400] * 13, 0, "Under gaussian noise and shot noise the augmented custom CNN"),
+        (
+            [200] * 2 + [400] * 13,
+            0,
+            "Under gaussian noise and shot noise, the augmented custom CNN",
+        ),
     ],
 )
 def test_gains_have_a_sentence_for_each_outcome(rights, count, words):
@@ -211,7 +224,7 @@ def heatmap_part(values, control):
     [
         ((0.1, 0.1), "For the baseline, the heatmaps of every method stay closer"),
         ((0.9, 0.1), "For the baseline, only the heatmaps of saliency stay closer"),
-        ((0.9, 0.9), "For the baseline, no method's heatmaps at severity 5 can be told"),
+        ((0.9, 0.9), "For the baseline, no method's heatmaps at severity 5 stay measurably"),
     ],
 )
 def test_heatmaps_are_compared_with_those_of_another_image(controls, words):

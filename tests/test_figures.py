@@ -10,7 +10,7 @@ from cifarcam import data, evaluation, figures
 from cifarcam.errors import CifarcamError
 from cifarcam.explain import Explanation
 from cifarcam.figures import style, text
-from cifarcam.figures.heatmaps import scaled_for_display
+from cifarcam.figures.heatmaps import coloured, scaled_for_display
 from cifarcam.models import summary
 
 GENERATOR_SEED = 11
@@ -89,6 +89,9 @@ def draw():
                 [5, 8, np.nan, 164],
                 [True, True, False, False],
             ),
+            "contact_sheet": figures.contact_sheet(
+                images, heat, labels, (labels + np.arange(30) % 2) % 10, NAMES
+            ),
             "correlations": figures.correlations(
                 np.array([[1.0, -0.25], [np.nan, 0.5]]), ["one", "two"], ["a", "b"], "value"
             ),
@@ -151,6 +154,7 @@ FIGURES = [
     "class_histogram",
     "confusion",
     "confusions_by_accuracy",
+    "contact_sheet",
     "correlations",
     "dots_by_seed",
     "explanations",
@@ -179,7 +183,7 @@ def test_figure_has_no_text_under_eight_points_and_keeps_to_the_column(drawn, na
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure_cuts_no_text_at_its_edge(drawn, name):
     figure = drawn[0][name]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     whole = figure.get_tightbbox().width
     assert whole <= figure.get_figwidth() + 0.35
 
@@ -233,9 +237,9 @@ def test_training_curves_mark_the_kept_epoch_of_each_seed(drawn):
         marks = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines[4:]]
         values = history[f"validation_{measure}"]
         assert marks == [(2, values[1]), (4, values[3])]
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels[-1] == "weights kept by stopping early"
-    assert len(figures.training_curves({"a": [history]}).legends[0].get_texts()) == 2
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["weights kept by stopping early"]
+    assert not figures.training_curves({"a": [history]}).legends
     with pytest.raises(CifarcamError, match="epoch 5 of 4"):
         figures.training_curves({"a": [history]}, kept=[5])
 
@@ -244,12 +248,12 @@ def test_reliability_draws_the_bins_as_large_as_their_share(drawn):
     calibration = drawn[2]
     full = calibration.count > 0
     panels = drawn[0]["reliability"].axes
-    assert [axes.get_title("left") for axes in panels] == [
-        "baseline, as trained",
-        "baseline, scaled",
-        "another, as trained",
-        "another, scaled",
+    error = f"error {100 * calibration.error:.1f} points"
+    assert [axes.get_title("left").split("\n") for axes in panels[:2]] == [
+        ["baseline", "as trained", error],
+        ["baseline", "scaled", error],
     ]
+    assert panels[3].get_title("left").startswith("another\nscaled")
     discs = panels[0].collections[-1]
     points = np.stack([calibration.confidence, calibration.accuracy], axis=1)[full]
     np.testing.assert_array_equal(discs.get_offsets(), points)
@@ -318,6 +322,31 @@ def test_method_grid_scales_each_heatmap_by_its_own_maximum(drawn):
     assert len(shown) == 3 + 6 + 1  # pictures, maps, scale
     with pytest.raises(CifarcamError, match="one title an image"):
         figures.method_grid(np.zeros((2, 4, 4, 3), np.uint8), np.zeros((1, 3, 4, 4)), ["a"], "bc")
+
+
+def test_contact_sheet_puts_right_predictions_first_and_names_the_class_of_wrong_ones():
+    pictures = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.full((4, 4, 3), 40, np.uint8)
+    heat = np.ones((5, 4, 4))
+    heat[4] = 0
+    labels, predicted = np.array([1, 0, 1, 2, 1]), np.array([0, 0, 1, 2, 2])
+    names = ["cat", "dog", "ship"]
+    axes = figures.contact_sheet(pictures, heat, labels, predicted, names).axes[0]
+    tiles = [image.get_array()[0, 0].tolist() for image in axes.images]
+    # Cat: picture 1. Dog: picture 2, then pictures 0 and 4, taken for cat and for ship. Ship: 3.
+    covered = coloured(np.ones((1, 1)))[0, 0]
+    for place, index in enumerate((1, 2, 0, None, 3)):
+        seen = 160 if index is None else 0.35 * pictures[index, 0, 0] + 0.65 * covered
+        assert tiles[place] == (np.zeros(3) + np.rint(seen)).tolist()
+    left = [image.get_extent()[0] for image in axes.images]
+    written = [(text.get_text(), text.get_position()[0]) for text in axes.texts]
+    width = axes.images[0].get_extent()[1]
+    assert [name for name, _ in written] == ["cat", "dog", "cat", "ship", "ship"]
+    places = [left[0], left[1], left[2] + width / 2, left[3] + width / 2, left[4]]
+    assert [x for _, x in written] == pytest.approx(places)
+    nobody = (pictures[:0], heat[:0], labels[:0], predicted[:0], names)
+    assert not figures.contact_sheet(*nobody).axes[0].images
+    with pytest.raises(CifarcamError, match="5 images, 5 heatmaps, 5 labels and 4 predictions"):
+        figures.contact_sheet(pictures, heat, labels, predicted[:4], names)
 
 
 def test_architecture_names_shapes_and_parameters(drawn):

@@ -4,16 +4,22 @@ import io
 import json
 import re
 import shutil
+from collections import Counter
 from types import SimpleNamespace
+from urllib.parse import parse_qs
 
 import keras
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
+from docutils import nodes
+from docutils.utils import new_document
 from helpers import HEAD, ROOT, OpenPage, run, write_small_book
 from PIL import Image
 
 from cifarcam.errors import CifarcamError
-from cifarcam.report import gallery
+from cifarcam.publish import media
+from cifarcam.report import confusion_links, gallery
 from cifarcam.studies import gallery_images
 from cifarcam.studies.image_facts import ImageFacts
 
@@ -134,6 +140,63 @@ def test_add_known_takes_the_first_of_each_kind_that_are_not_there_yet():
     assert gallery_images.add_known(indices, None, each=5).tolist() == [12, 4, 3]
     with pytest.raises(CifarcamError, match="-1"):
         gallery_images.add_known(indices, facts, each=-1)
+
+
+def test_the_gallery_of_a_run_follows_the_rules():
+    labels = np.repeat([0, 1], 20)
+    wrong = np.linspace(0.4, 0.9, 40)  # the later, the surer of the other class
+    predictions = np.where(np.arange(2) == labels[:, None], 1 - wrong[:, None], wrong[:, None])
+    run, split = SimpleNamespace(predictions=predictions), SimpleNamespace(labels=labels)
+    facts = facts_of(40, doubtful=range(2, 30), twins=[], missed=[])
+    indices = gallery_images.of_run(run, SimpleNamespace(test=split), facts)
+    # Six first images and five mistakes of each class, then of the first 15 in doubt the others.
+    assert indices.tolist() == [
+        *(0, 1, 2, 3, 4, 5, 19, 18, 17, 16, 15),
+        *(20, 21, 22, 23, 24, 25, 39, 38, 37, 36, 35),
+        *range(6, 15),
+    ]
+    # Up to image 7 the network is right.
+    assert gallery_images.count_cells(labels, predictions, indices).tolist() == [[8, 12], [11, 0]]
+
+
+def test_links_of_the_matrix_lead_to_cells_that_the_gallery_holds(small_gallery):
+    counts = np.array([[300, 95, 5], [0, 350, 50], [7, 0, 393]])
+    data = read_data(small_gallery["files"]["data.js"])
+    pairs = list(zip(data["labels"], data["networks"][0]["predicted"], strict=True))
+    held = gallery_images.count_cells(
+        small_gallery["labels"], small_gallery["probabilities"]["a"], np.arange(12)
+    )
+    page = BeautifulSoup(
+        confusion_links.table(counts, held, small_gallery["classes"]), "html.parser"
+    )
+    cells = page.select("td > .gallery-cell")
+    assert [int(cell.get_text()) for cell in cells] == counts.ravel().tolist()
+    opened = {}
+    for link in page.find_all("a"):
+        state = parse_qs(link["href"].removeprefix("gallery.html#"))
+        (truth,), (predicted,) = state["class"], state["predicted"]
+        cell = data["classes"].index(truth), data["classes"].index(predicted)
+        shown = str(counts[cell])
+        number = int(re.search(r"open (\d+) image", link["aria-label"])[1])
+        assert link["aria-label"].startswith(f"{shown}, {truth} predicted as {predicted}: ")
+        assert link.get_text() == shown
+        opened[cell] = number
+    assert opened == Counter(pairs)
+    assert "holds 12 test images" in page.find("p").get_text()
+    # The root of 95 of 400 images, and of all 400 at 40 percent.
+    shades = [float(re.search(r"[\d.]+", cell["style"])[0]) for cell in cells]
+    assert shades[:2] == pytest.approx([40 * 0.75**0.5, 40 * (95 / 400) ** 0.5], abs=0.05)
+
+
+def test_pages_leave_out_what_only_print_shows():
+    document = new_document("page")
+    text, kept, left_out = nodes.paragraph("", "a"), nodes.container(), nodes.container()
+    kept["classes"] += ["cell", "tag_hide-input"]
+    left_out["classes"] += ["cell", "tag_hide-input", "tag_print-only"]
+    document += [text, nodes.section("", left_out), kept]
+    media.WithoutPrintOnly(document).run()
+    assert list(document.findall(nodes.container)) == [kept]
+    assert media.WithoutPrintOnly.formats == ("html",)
 
 
 class Network:

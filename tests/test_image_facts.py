@@ -57,14 +57,14 @@ def test_gather_marks_images_and_says_each_fact():
     assert facts.people.tolist() == [0, 1, 2, 3]
     assert facts.sentences == (
         (
-            "A near twin of this image is a training image: two photographs that look very much "
-            "alike.",
+            "The training images hold a near twin of this image, a photograph that looks very much "
+            "like it.",
             image_facts.PEOPLE[0],
             "All 2 published networks predict the label.",
         ),
-        (image_facts.PEOPLE[1], "1 of the 2 published networks predicts the label."),
+        (image_facts.PEOPLE[1], "Of the 2 published networks, 1 predicts the label."),
         (
-            "A near twin of this image is a training image: both come from the same photograph.",
+            "The training images hold a near twin of this image, made from the same photograph.",
             image_facts.PEOPLE[2],
             "All 2 published networks predict the label.",
         ),

@@ -77,11 +77,11 @@ def test_steps_are_judged_in_pairs_with_holms_correction():
 @pytest.mark.parametrize(
     ("first", "second", "sentence"),
     [
-        (UNSURE, UNSURE, "none of the 2 steps is beyond chance"),
+        (UNSURE, UNSURE, "none of the 2 steps changes the accuracy beyond chance"),
         (SURE, UNSURE, "the bundle of the speedrun's network and recipe (+5.0 points [4.8, 5.2])"),
         (UNSURE, SURE, "mean over views raises the accuracy (+5.0 points"),
         (UNSURE, -SURE, "mean over views lowers the accuracy (−5.0 points"),
-        (SURE, -2 * SURE, "2 of the 2 steps are beyond chance. The largest of these changes is"),
+        (SURE, -2 * SURE, "2 of the 2 steps change the accuracy beyond chance. The largest of"),
     ],
 )
 def test_sentence_on_the_steps_is_chosen_by_the_outcomes(first, second, sentence):
@@ -91,9 +91,12 @@ def test_sentence_on_the_steps_is_chosen_by_the_outcomes(first, second, sentence
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ([1.0, 9.0, 5.0], "Every seed gains, by 1.0 to 9.0 points"),
-        ([-1.0, -9.0, -5.0], "Every seed loses, by 1.0 to 9.0 points"),
-        ([-1.0, 9.0, 5.0], "The seeds disagree even on its sign (−1.0 to +9.0 points)"),
+        ([1.0, 9.0, 5.0], "Every seed gains accuracy (1.0 to 9.0 points)"),
+        ([-1.0, -9.0, -5.0], "Every seed loses accuracy (1.0 to 9.0 points)"),
+        (
+            [-1.0, 9.0, 5.0],
+            "The seeds disagree even on the sign of this change (−1.0 to +9.0 points)",
+        ),
     ],
 )
 def test_sentence_on_the_largest_open_change_is_chosen_by_its_seeds(change, sentence):
@@ -128,7 +131,7 @@ def test_precision_compares_the_two_lines():
     ("without", "with_", "sentence"),
     [
         ([3, 1, 2], [3, 2, 1], "Dropout also delays overfitting"),
-        ([3, 2, 1], [3, 1, 2], "Within 3 epochs dropout does not delay overfitting"),
+        ([3, 2, 1], [3, 1, 2], "Within 3 epochs, dropout does not delay overfitting"),
         ([3, 1, 2], [2, 1, 3], "Dropout does not move the epoch"),
     ],
 )
@@ -143,7 +146,7 @@ def test_dropout_timing_says_which_loss_is_lowest_first(without, with_, sentence
     found = ingredients.dropout_timing({"dropout": arms, "dropout_epochs": 3})
     assert found.startswith(sentence)
     epochs = [1 + np.argmin(losses) for losses in (with_, without)]
-    assert "(epoch {:.1f} with it, {:.1f} without it".format(*epochs) in found
+    assert "(epoch {:.1f} with dropout, {:.1f} without dropout".format(*epochs) in found
     assert ingredients.final_losses(arms[0]) == {0: with_[-1]}
 
 
@@ -179,7 +182,7 @@ def left_out(seeds, *, kernel=-1.0, gelu=0.0, planned=5):
 def test_removals_without_a_record_are_not_measured():
     found = ingredients.removals(["kernel", "gelu"], None)
     assert found.seeds == 0
-    assert found.sentence == "Leave-one-out has not been measured yet."
+    assert found.sentence == "We have not measured leave-one-out yet."
     assert [one.change for one in found.lines] == [None] * 3
     rows = tables.removal_rows(found)
     assert [row[0] for row in rows] == [
@@ -192,7 +195,11 @@ def test_removals_without_a_record_are_not_measured():
 
 
 @pytest.mark.parametrize(
-    ("seeds", "start"), [(1, "So far one seed has finished of 5"), (2, "So far 2 seeds have")]
+    ("seeds", "start"),
+    [
+        (1, "So far we have measured one seed of 5, too few"),
+        (2, "So far we have measured 2 seeds of 5, too few"),
+    ],
 )
 def test_removals_over_too_few_seeds_show_numbers_and_judge_nothing(seeds, start):
     found = ingredients.removals(["kernel", "gelu"], left_out(seeds))
@@ -217,15 +224,15 @@ def test_removals_are_judged_in_pairs_with_the_mean_over_views_from_the_full_rec
     assert views.change.effect.value == pytest.approx(-0.8)
     assert found.full.value == pytest.approx(91)
     assert "needs 2 of its 3 ingredients" in found.sentence
-    assert "loses most without kernel (−1.0 points" in found.sentence
+    assert "loses most accuracy without kernel (−1.0 points" in found.sentence
 
 
 @pytest.mark.parametrize(
     ("changes", "planned", "sentence"),
     [
-        ({"kernel": 1.0}, 5, "Without kernel the accuracy rises beyond chance (+1.0 points"),
-        ({"kernel": -1.0}, 8, "So far 5 of 8 seeds have finished."),
-        ({"kernel": 0.001}, 5, "One ingredient can be shown to be needed, mean over views"),
+        ({"kernel": 1.0}, 5, "Without kernel, the accuracy rises beyond chance (+1.0 points"),
+        ({"kernel": -1.0}, 8, "So far we have measured 5 of 8 seeds."),
+        ({"kernel": 0.001}, 5, "We can show that the recipe needs one ingredient, mean over views"),
     ],
 )
 def test_sentence_on_the_removals_is_chosen_by_the_outcomes(changes, planned, sentence):

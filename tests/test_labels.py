@@ -40,9 +40,9 @@ def test_people_have_the_last_word_on_a_label():
     assert answer.reasons == (labels.BY_PEOPLE, labels.BY_PEOPLE, labels.BY_NETWORKS)
     assert (answer.count, answer.by_people, answer.by_networks, answer.trusted) == (3, 2, 1, 2)
     assert answer.sentence == (
-        "We call 3 labels in doubt: 2 that people doubt, and 1 that all good networks contradict "
-        "and people disagree on. We trust 2 labels that all good networks contradict and people "
-        "confirm."
+        "We call 3 labels in doubt. People doubt 2 of these labels. All good networks contradict the "
+        "other 1 label, and people disagree on it. We trust 2 labels that all good networks "
+        "contradict and people confirm."
     )
 
 
@@ -51,11 +51,11 @@ def test_doubt_has_a_sentence_for_each_outcome():
     assert labels.doubt(CLEAR, nobody, none).sentence == "No label is in doubt."
     kinds = np.full(8, int(Kind.PEOPLE))
     assert labels.doubt(kinds, nobody, np.array([3])).sentence == (
-        "We call 1 label in doubt, which all good networks contradict."
+        "We call 1 label in doubt, because all good networks contradict it and people disagree on it."
     )
     kinds = np.where(np.arange(8) == 2, Kind.LABEL, Kind.OTHER)
     assert labels.doubt(kinds, nobody, none).sentence == (
-        "We call 1 label in doubt, according to people."
+        "We call 1 label in doubt, because people do."
     )
 
 
@@ -87,25 +87,25 @@ def test_search_beside_peoples_judgement():
     assert (answer.precision, answer.of_candidates, answer.recall) == (50, 50, 50)
     assert answer.precision_low < 50 < answer.precision_high
     assert answer.sentence == (
-        "Of the 3 labels, people doubt 2 according to either source, so that networks that agree "
-        "mostly contradict a label that people doubt too. The five people judged 2 of the suspects "
-        "and did not confirm 1 of these (50%, 95% interval 9% to 91%, Wilson); of all candidates "
-        "they did not confirm 50%. Of the 2 labels that they did not confirm, the networks' "
-        "agreement finds 1."
+        "According to at least one of the two sources, people doubt 2 of these labels. Networks that "
+        "agree therefore mostly contradict a label that people doubt too. The five people judged 2 "
+        "of the suspects and did not confirm 1 of these (50%, 95% interval 9% to 91%, Wilson). They "
+        "did not confirm 50% of all candidates. The agreement of networks finds 1 of the 2 labels "
+        "that they did not confirm."
     )
 
 
 @pytest.mark.parametrize(
     ("doubted", "reading"),
     [
-        ([0], "agreement of networks alone does not show a wrong label"),
-        ([0, 1], "which is half of them"),
+        ([0], "Agreement of networks alone therefore does not show a wrong label"),
+        ([0, 1], "This is half of the suspects"),
         ([0, 1, 2], "contradict a label that people doubt too"),
     ],
 )
 def test_search_has_a_sentence_for_each_outcome(doubted, reading):
     answer = labels.search(np.arange(4), JUDGED, np.array(doubted))
-    assert answer.sentence.startswith(f"Of the 4 labels, people doubt {len(doubted)} according")
+    assert f"people doubt {len(doubted)} of these labels." in answer.sentence
     assert reading in answer.sentence
 
 
@@ -132,7 +132,7 @@ def test_networks_that_follow_the_suggested_class():
     summary = relabelled.following([one], JUDGED)
     assert (summary.doubtful, summary.corrected, summary.confirmed) == (75, 100, 25)
     assert summary.difference == one.difference
-    assert summary.sentence.startswith("Whether networks leave")
+    assert summary.sentence.startswith("We cannot tell whether networks predict")
     with pytest.raises(CifarcamError, match="at least one of each"):
         relabelled.followed({"one": seeds}, votes([(0, 5, 0, 0, 0)]))
 
@@ -150,11 +150,11 @@ def many(doubted, confirmed):
 def test_following_has_a_sentence_for_each_outcome():
     strong, judged = many(0.9, 0.1)
     weak, _ = many(0.5, 0.5)
-    more = "On average over the networks, a label is left for the suggested class more often"
+    more = "On average, the networks predict the suggested class more often"
     for networks, opening, end in (
         ({"a": strong, "b": strong}, more, "Every single network does so"),
-        ({"a": strong, "b": weak}, more, "By themselves, 1 of the 2 networks do so"),
-        ({"a": weak}, "Whether networks leave", "no single network does so"),
+        ({"a": strong, "b": weak}, more, "Of the 2 networks, 1 do so measurably"),
+        ({"a": weak}, "We cannot tell whether networks predict", "no single network does so"),
         ({"a": many(0.1, 0.9)[0]}, more.replace("more", "less"), "no single network does so"),
     ):
         result = relabelled.following(relabelled.followed(networks, judged), judged)
@@ -175,7 +175,7 @@ def test_the_mean_of_networks_shows_what_no_single_network_shows():
     assert (result.doubtful, result.confirmed, result.beyond) == (35, 20, 0)
     assert result.difference.value == pytest.approx(15)
     assert result.difference.low > 0
-    assert "(35% against 20%; difference +15.0 points, 95% interval" in result.sentence
+    assert "(35% against 20%, difference +15.0 points, 95% interval" in result.sentence
     assert "no single network does so" in result.sentence
 
 
@@ -203,7 +203,7 @@ def test_rescoring_tells_whether_the_order_changes():
     changed = relabelled.rescored({"good": good, "other": other}, truth, JUDGED)
     result = relabelled.rescoring(changed)
     assert not result.same_order
-    assert result.sentence.startswith("The labels that the five did not confirm change accuracies")
+    assert result.sentence.startswith("The labels that the five people did not confirm change")
     assert "the order of the networks" in result.sentence
     assert (result.least, result.most) == (-25, 50)
     same = relabelled.rescoring(changed[:1])

@@ -58,7 +58,7 @@ def test_sources_have_a_sentence_for_each_outcome():
     calm = np.zeros(7, int)
     apart = mistakes.evidence_of(VOTES, TRUTH, calm, np.where(np.arange(7) > 3, DOG, CAT))
     assert "mostly doubt different labels (2 and 3 labels, 0 of them" in apart.sentence
-    assert apart.sentence.endswith("judged none of the labels that the fifty doubt.")
+    assert apart.sentence.endswith("judged none of the labels that the fifty people doubt.")
     nobody = LabelVotes(*np.empty((7, 0), np.int64))
     none = mistakes.evidence_of(nobody, TRUTH, calm, TRUTH)
     assert none.sentence == "No label is in doubt according to either source."
@@ -73,12 +73,21 @@ def test_sources_have_a_sentence_for_each_outcome():
 @pytest.mark.parametrize(
     ("fifty", "words"),
     [
-        ([2], "The five people judged only one label that the fifty doubt, and confirmed it."),
-        ([2, 5], "judged only one label that the fifty doubt, and confirmed it."),
-        ([2, 6, 7, 8], "judged only one label that the fifty doubt, and confirmed it."),
-        ([0, 7, 8, 9], "judged only one label that the fifty doubt, and did not confirm it."),
-        ([0, 2, 7, 8], "judged only 2 of the 4 labels that the fifty doubt, and did not confirm 1"),
-        ([0, 2, 3], "judged all 3 labels that the fifty doubt, and did not confirm 1 of them."),
+        (
+            [2],
+            "The five people judged only one label that the fifty people doubt, and confirmed it.",
+        ),
+        ([2, 5], "judged only one label that the fifty people doubt, and confirmed it."),
+        ([2, 6, 7, 8], "judged only one label that the fifty people doubt, and confirmed it."),
+        (
+            [0, 7, 8, 9],
+            "judged only one label that the fifty people doubt, and did not confirm it.",
+        ),
+        ([0, 2, 7, 8], "and did not confirm 1 of these 2 labels. The fifty people saw all images."),
+        (
+            [0, 2, 3],
+            "judged all 3 labels that the fifty people doubt, and did not confirm 1 of these",
+        ),
     ],
 )
 def test_sources_that_differ_tell_how_many_labels_both_judged(fifty, words):
@@ -195,16 +204,20 @@ CHANCE = np.array([1.0, 10.0, 8.0, 81.0])
         ((80, 70, 50.5), "In 2 of our 3 networks, most mistakes are the network's own (70% to 80%"),
         (
             (80, 70, 50.5),
-            "About half of the mistakes of 2, the most accurate, are its own (50%, 95%",
+            "About half of the mistakes of the most accurate network, the 2, are its own (50%, 95%",
         ),
-        ((80, 70, 40), "Fewer than half of the mistakes of 2, the most accurate, are its own"),
-        ((80, 50, 60), "Most mistakes of 2, the most accurate, are its own as well (60%"),
+        (
+            (80, 70, 40),
+            "Fewer than half of the mistakes of the most accurate network, the 2, are its own",
+        ),
+        ((80, 50, 60), "The most accurate network, the 2, is among them (60%"),
+        ((50, 50, 60), "(60%). This is the most accurate network, the 2 (60%"),
         ((80, 50, 50), "In one of our 3 networks, most mistakes are the network's own (80%)."),
         (
             (50, 50, 50.5),
-            "In none of our 3 networks are most mistakes measurably the network's own (50%",
+            "None of our 3 networks has a share of own mistakes measurably above half (50%",
         ),
-        ((48, 45, 40), "fewer than half of each network's mistakes are its own (40% to 48%"),
+        ((48, 45, 40), "fewer than half of the mistakes of every network are its own (40% to 48%"),
     ],
 )
 def test_answer_has_a_sentence_for_each_outcome(own, words):
@@ -212,7 +225,7 @@ def test_answer_has_a_sentence_for_each_outcome(own, words):
     result = answer.answer(networks, CHANCE, [])
     assert words in result.sentence
     assert result.sentence.startswith(
-        "We call a mistake the network's own where people do not doubt the label and at least nine "
+        "We call a mistake the network's own if people do not doubt the label and at least nine in "
     )
     assert (result.weakest, result.best) == ("0", "2")
     assert (result.weakest_label, result.best_label, result.label_ratio) == (5, 7, 7)
@@ -223,20 +236,20 @@ def test_trend_with_accuracy_and_published_networks():
     up = [network(str(k), 80 + k, 5 + k, 60) for k in range(6)]
     others = [network("p", 97, 20, 40), network("q", 96, 19, 49.5)]
     result = answer.answer(up, CHANCE, others)
-    assert "the larger is the share of its mistakes whose label is in doubt" in result.trend
-    assert "over our 6 networks and 2 published ones, where 1 would be the same" in result.trend
+    assert "networks have a larger share of mistakes whose label is in doubt" in result.trend
+    assert "over our 6 networks and 2 published networks, where 1 would be the same" in result.trend
     assert (result.others, result.others_below_half) == (2, 1)
-    assert result.further.startswith("Fewer than half of the mistakes of one of the 2 published")
-    assert "A small difference between two very accurate networks" in result.further
+    assert result.further.startswith("One of the 2 published networks has a share")
+    assert "a small difference between two very accurate networks" in result.further
     two = answer.answer(up, CHANCE, [others[0], network("q", 96, 19, 48)])
-    assert two.further.startswith("In 2 of the 2 published networks, fewer than half")
+    assert two.further.startswith("Among the 2 published networks, 2 have a share")
     down = [network(str(k), 80 + k, 20 - k, 60) for k in range(6)]
-    assert "the smaller is the share" in answer.answer(down, CHANCE, []).trend
+    assert "a smaller share" in answer.answer(down, CHANCE, []).trend
     assert "over our 6 networks, where 1" in answer.answer(down, CHANCE, []).trend
     wild = [network(str(k), 80 + k, label, 60) for k, label in enumerate((5, 9, 4, 8))]
     result = answer.answer(wild, CHANCE, others[1:])
     assert "does not change measurably" in result.trend
-    assert result.further.startswith("No published network has measurably fewer")
+    assert result.further.startswith("No published network has a share of own mistakes measurably")
     assert "therefore" not in result.further
     assert "at hand" in answer.answer(wild, CHANCE, []).further
     with pytest.raises(CifarcamError, match="at least one"):
@@ -248,11 +261,11 @@ def test_trend_with_accuracy_and_published_networks():
     [
         (
             (80, 60),
-            "falls as well (from 80 to 60), but more slowly than the number of all mistakes",
+            "falls from 80 to 60, but more slowly than the number of all mistakes (from",
         ),
-        ((80, 40), "falls (from 80 to 40), no more slowly than the number of all mistakes"),
-        ((80, 30), "falls (from 80 to 30), no more slowly"),
-        ((80, 80), "goes from 80 to 80, and that of all mistakes from 2,000 to 1,000."),
+        ((80, 40), "falls from 80 to 40, no more slowly than the number of all mistakes"),
+        ((80, 30), "falls from 80 to 30, no more slowly"),
+        ((80, 80), "goes from 80 to 80, and the number of all mistakes goes from 2,000 to"),
     ],
 )
 def test_trend_gives_the_numbers_behind_the_shares(counts, words):
@@ -276,13 +289,14 @@ def test_threshold_of_disagreement_matters_or_does_not():
     values = [one.value for one in (result.strict, result.printed, result.lenient)]
     assert values == pytest.approx([100 * k / 396 for k in (96, 196, 296)])
     assert result.sentence == (
-        "The threshold matters. At nine in ten people, 49% of the mistakes of best are its own. If "
-        "people disagreed as soon as one of them gave another class, 24% would be. If they "
-        "disagreed only where fewer than half gave the label, 75% would be."
+        "The threshold matters. With nine in ten people, 49% of the mistakes of the best are its own. "
+        "If we spoke of disagreement as soon as one person gave another class, the share would be "
+        "24%. If we spoke of disagreement only where fewer than half of people gave the label, the "
+        "share would be 75%."
     )
     calm = mistakes.evidence_of(nobody, truth, np.zeros(count, int), truth)
     little = answer.thresholds({"best": wrong}, truth, calm).sentence
-    assert little.startswith("The threshold matters little: of the mistakes of best, 100% to 100%")
+    assert little.startswith("The threshold matters little: between 100% and 100% of the mistakes")
     with pytest.raises(CifarcamError, match="at least one"):
         answer.thresholds({}, truth, people)
 
@@ -330,8 +344,8 @@ def test_sure_mistakes_are_counted_by_hand():
     # Ratio of means: residuals 1 - 2/3 of image 0, and 0 - 2/3 * 1/2 of image 5.
     error = 100 * math.sqrt(2 / 9) / 1.5
     assert result.together.low == pytest.approx(200 / 3 - 1.959964 * error)
-    assert "neither measurably more nor measurably fewer than half" in result.sentence
-    assert result.makers == "One network makes 100% of these mistakes (good)."
+    assert "We cannot tell whether most of the networks' sure mistakes" in result.sentence
+    assert result.makers == "One network makes 100% of these mistakes: the good."
     assert rows.sure_rows([second]) == [["Good", "20", "1.5", "1.0", "0.0", "0.5", "0.0"]]
 
 
@@ -353,7 +367,11 @@ def of_kinds(label, people, other):
     ("counts", "words", "comparison"),
     [
         ((40, 40, 10), "Most of the networks' sure mistakes are on images whose label", "more"),
-        ((10, 10, 20), "neither measurably more nor measurably fewer", "not measurably different"),
+        (
+            (10, 10, 20),
+            "We cannot tell whether most of the networks' sure",
+            "not measurably different",
+        ),
         ((5, 0, 90), "Most of the networks' sure mistakes are their own", "less frequent"),
         ((1, 0, 0), "over the one image concerned", "more frequent"),
     ],
@@ -365,8 +383,8 @@ def test_sure_answer_has_a_sentence_for_each_outcome(counts, words, comparison):
     assert words in result.sentence
     assert comparison in result.comparison
     assert "(40%)" in result.comparison  # of the network that makes sure mistakes alone
-    assert "good" not in result.sentence + result.comparison + result.makers
-    assert result.makers.endswith("Even after the temperature, never is never more than 99% sure.")
+    assert "the good" not in result.sentence + result.comparison + result.makers
+    assert result.makers.endswith("temperature scaling, the never is never more than 99% sure.")
 
 
 def test_networks_that_make_most_sure_mistakes_are_named():
@@ -374,10 +392,10 @@ def test_networks_that_make_most_sure_mistakes_are_named():
     networks = [sure_row("few", wrong / 10, 50), sure_row("a", 8 * wrong), sure_row("b", wrong)]
     result = sure.answer(networks, people)
     # 800 of 910 are fewer than nine in ten; with the mistakes of "b" they are 900.
-    assert result.makers == "Of the 3 networks, 2 make 99% of these mistakes (a; b)."
+    assert result.makers == "Of the 3 networks, 2 make 99% of these mistakes: the a and the b."
     assert "(40% to 50%)" in result.comparison
     just = sure.answer([sure_row("a", 9 * wrong), sure_row("b", wrong)], people)
-    assert just.makers == "One network makes 90% of these mistakes (a)."
+    assert just.makers == "One network makes 90% of these mistakes: the a."
 
 
 def test_networks_without_sure_mistakes():
@@ -388,7 +406,10 @@ def test_networks_without_sure_mistakes():
     never = [sure_row(name, np.zeros(200), predictions=0.0) for name in "abc"]
     assert "none of these networks is ever" in sure.answer(never, people).makers
     two = sure.answer([*never[:2], sure_row("d", np.zeros(200))], people)
-    assert two.makers == "Even after the temperature, a and b are never more than 99% sure."
+    assert (
+        two.makers
+        == "Even after temperature scaling, the a and the b are never more than 99% sure."
+    )
 
 
 def test_pictures_of_sure_mistakes_are_those_of_most_runs():
@@ -418,7 +439,7 @@ def test_pictures_of_sure_mistakes_are_those_of_most_runs():
     groups = rows.sure_pictures(few, pictures)
     assert groups[0].heading == "Label in doubt: 1 image"
     assert groups[3].heading == "None of these: 0 of 1 images"
-    assert groups[2].titles == ["cat\nas dog"]
+    assert groups[2].titles == ["cat\ndog"]
     assert rows.sure_pictures(few, SimpleNamespace(is_sample=True)) == []
 
 
@@ -446,11 +467,11 @@ def test_pictures_of_both_searches_and_of_the_hardest_images():
         f"Contradicted by all good networks, not among the {len(VOTES.images)} candidates: "
         "1 of 2 images"
     )
-    assert ours.titles == ["cat\nas dog"]  # image 4, what the networks agree on
+    assert ours.titles == ["cat\ndog"]  # image 4, what the networks agree on
     assert theirs.heading == (
         "Not confirmed by the five people, not found by the networks: 1 image"
     )
-    assert theirs.titles == ["cat\nas frog"]  # image 0, the suggested class
+    assert theirs.titles == ["cat\nfrog"]  # image 0, the suggested class
     hardest = SimpleNamespace(indices=np.array([0, 2, 5]))
     doubted, clear = rows.hardest_pictures(hardest, PEOPLE, dataset)
     assert (len(doubted.images), clear.titles) == (1, ["cat", "cat"])

@@ -46,7 +46,7 @@ def test_summary_sets_the_best_network_beside_the_baseline():
     [
         ([95.0, 95.1, 95.2], "It is more accurate than the other"),
         ([85.0, 85.1, 85.2], "It is less accurate than the other"),
-        ([89.0, 90.1, 91.2], "It and the other cannot be told apart by accuracy"),
+        ([89.0, 90.1, 91.2], "Accuracy does not tell It from the other"),
         ([95.0], "A single seed cannot tell It from the other (+5.0 points)."),
     ],
 )
@@ -62,7 +62,7 @@ def test_difference_has_a_sentence_for_each_outcome(percent, words):
     [
         ([0.951, 0.952, 0.953], "lies above the published 94.0%"),
         ([0.921, 0.922, 0.923], "lies below the published 94.0%"),
-        ([0.939, 0.940, 0.942], "cannot be told from the published 94.0%"),
+        ([0.939, 0.940, 0.942], "We cannot tell the mean over views from the published 94.0%"),
     ],
 )
 def test_repeated_compares_the_views_with_the_published_accuracy(views, words):
@@ -212,10 +212,10 @@ def test_size_rows_and_titles():
     both = [text.get_text() for text in rows.imagenet_figure([maps, maps], names).findobj(Text)]
     assert sum("Lite: " in text for text in both) == 4
     sentence = (
-        "{} names a class of the right kind for 1 of the 2 pictures, and the probability of its "
-        "likeliest class is 38% on average."
+        "{} names a class of the right kind for 1 of the 2 pictures. The probability of its likeliest "
+        "class is 38% on average."
     )
-    absent = "The weights of ResNet-18 could not be had when this was made."
+    absent = "We could not get the weights of ResNet-18 for this build."
     assert rows.imagenet_sentence([maps], names) == f"{absent} {sentence.format('Lite')}"
     resnet = replace(maps, network="ResNet-18")
     assert rows.imagenet_sentence([resnet, maps], names) == (

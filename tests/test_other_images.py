@@ -248,11 +248,11 @@ def test_published_falls_in_words_on_each_side():
     assert (better_lose_less.least, better_lose_less.most) == (5, 10)
     assert better_lose_less.slope == pytest.approx(1.5)
     assert better_lose_less.same_order
-    assert "a better network loses less" in better_lose_less.sentence
+    assert "Better networks lose less:" in better_lose_less.sentence
     better_lose_more = other_images.published_falls({"a": (90, 0, 70), "b": (80, 0, 75)})
     assert better_lose_more.slope == pytest.approx(-0.5)
     assert not better_lose_more.same_order
-    assert "loses no less" in better_lose_more.sentence
+    assert "do not lose less" in better_lose_more.sentence
     gain = other_images.published_falls({"a": (90, 0, 91), "b": (80, 0, 75)})
     assert gain.sentence.startswith("Not every network that we cite")
 

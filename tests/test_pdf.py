@@ -71,13 +71,54 @@ def outline(entries, depth=0):
 
 def test_chapters_are_in_order_between_contents_and_appendices(printed, text):
     titles = [title for depth, title in outline(printed[0].outline) if depth == 0]
-    expected = ["List of Figures", "List of Tables", *CHAPTERS, "Bibliography", *APPENDICES]
+    expected = ["Figures and tables", *CHAPTERS, "Bibliography", *APPENDICES]
     assert [re.sub(r"^(\d+|[A-Z]) ", "", title) for title in titles] == expected
     sections = [title for depth, title in outline(printed[0].outline) if depth == 1]
     assert set(NESTED) <= {re.sub(r"^[\d.]+ ", "", title) for title in sections}
     assert "What a convolutional network looks at" in text[0]
     assert "Abstract" in text[1]
     assert text[2].startswith("Contents")
+
+
+def test_document_is_short(printed):
+    assert len(printed[0].pages) <= 75
+
+
+def test_questions_are_printed_without_their_answers(built, text):
+    whole = letters("".join(text))
+    page = (built[0] / "book" / "conclusion.md").read_text()
+    boxes = re.findall(r"\{admonition\} (.*)\n:class: dropdown\n(.*)\n", page)
+    assert len(boxes) == 3
+    for question, answer in boxes:
+        assert letters(question) in whole
+        assert letters(answer)[:60] not in whole
+
+
+def test_folded_tables_and_left_out_sections_are_on_the_pages_alone(built, text):
+    whole = letters("".join(text))
+    folded = 0
+    for path in (built[0] / "book" / "notebooks").glob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if "folded" in cell.metadata.get("tags", []) and cell.outputs:
+                caption = re.search(r"\*\*(.*?)\*\*", cell.outputs[0]["data"]["text/markdown"])[1]
+                assert letters(caption) not in whole
+                folded += 1
+    assert folded > 5
+    assert "Onebyone" not in whole
+
+
+def test_references_to_other_chapters_name_the_page(printed, text):
+    titles = {
+        str(entry.title): printed[0].get_destination_page_number(entry)
+        for entry in printed[0].outline
+        if not isinstance(entry, list)
+    }
+    first = titles["1 The question"]
+    named = re.findall(r"Chapter (\d+)(?: \(|, )p\. (\d+)", " ".join(text))
+    assert len(named) > 10
+    for chapter, page in named:
+        (place,) = [n for title, n in titles.items() if title.startswith(f"{chapter} ")]
+        assert int(page) == place - first + 1
 
 
 def test_figures_and_captions_are_complete(built, printed, text):

@@ -81,11 +81,11 @@ def test_profile_has_a_sentence_for_each_outcome(ours, least, opening):
     )
     if least > -0.5:
         assert "The classes alone do not explain this" in result.sentence
-        assert "would reach only −0.50." in result.sentence
+        assert "the rank correlation is only −0.50." in result.sentence
     elif "Some of" in opening:
         assert "The classes alone may explain this in part" in result.sentence
     else:
-        assert "For comparison, mistakes spread by chance" in result.sentence
+        assert "For comparison, if we spread the mistakes by chance" in result.sentence
 
 
 def test_error_consistency_of_known_networks():
@@ -131,7 +131,10 @@ def test_likeness_with_published_networks():
     assert peers.likeness_sentence([same, among]).startswith("Each of our networks shares")
     assert "on 75% of the images" in peers.likeness_sentence([same, among])
     assert same.same_expected == pytest.approx(75)  # 1 with the first, 1/2 with the second
-    assert "can explain that for some of our networks" in peers.likeness_sentence([same, among])
+    assert (
+        "For some of our networks, their confusions of the classes can explain this"
+        in peers.likeness_sentence([same, among])
+    )
     assert rows.likeness_rows([same]) == [["Same", "50.0", "1.00", "–", "75", "75"]]
 
 
@@ -141,15 +144,15 @@ def test_likeness_beyond_confusions_has_a_sentence():
     same, among = peers.likeness(published, {"same": published[:1]}, truth)
     assert (same.same, same.same_expected) == (100, 50)
     assert math.isnan(same.consistency)
-    assert "if each drew its wrong class by its own confusions" in (
+    assert "if each network drew its wrong class according to its own confusions" in (
         peers.likeness_sentence([same, among])
     )
-    assert "more than how they confuse the classes explains" in (
+    assert "Their confusions of the classes do not explain this" in (
         peers.likeness_sentence([same, among])
     )
     right, among = peers.likeness(published, {"right": truth[np.newaxis]}, truth)
     assert math.isnan(right.same)
-    assert "Where both are wrong" not in peers.likeness_sentence([right, among])
+    assert "are both wrong" not in peers.likeness_sentence([right, among])
 
 
 def test_likeness_below_chance_has_a_sentence():
@@ -172,32 +175,37 @@ def test_images_that_all_networks_get_wrong():
     assert (answer.networks, answer.good, answer.alike, answer.doubtful) == (2, 2, 1, 2)
     assert answer.indices.tolist() == [1, 2]
     assert answer.apart == (
-        "3 images are wrong in every published network; 2 images are wrong in all 2 runs of our "
-        "networks of at least 85% accuracy."
+        "On 3 images, every published network is wrong. On 2 images, all 2 runs of our networks of "
+        "at least 85% accuracy are wrong."
     )
     assert answer.sentence == (
-        "2 images are wrong in all 2 published networks and all 2 runs of ours, and people doubt "
-        "the label of 2 of them (10.0% among all images). All networks give the same wrong class "
-        "on 1 of them."
+        "On 2 images, all 2 published networks and all 2 runs of our networks are wrong, and people "
+        "doubt the label of 2 of them (among all images, people doubt 10.0% of the labels). All "
+        "networks give the same wrong class on 1 of these images."
     )
     half = hardest.find(published, {"good": good}, truth, np.array([1]))
-    assert "people doubt the label of 1 of them (5.0% among all images)." in half.sentence
+    assert (
+        "people doubt the label of 1 of them (among all images, people doubt 5.0%" in half.sentence
+    )
     none = hardest.find(published, {"good": good}, truth, np.array([9]))
     assert "people doubt none of these labels" in none.sentence
     right = hardest.find(published, {"good": np.zeros((1, 20), int)}, truth, np.array([9]))
-    assert (
-        right.sentence == "No image is wrong in all 2 published networks and the one run of ours."
+    assert right.sentence == (
+        "There is no image on which all 2 published networks and the one run of our networks are "
+        "wrong."
     )
-    assert right.apart.startswith(
-        "3 images are wrong in every published network; no image is wrong"
+    assert right.apart == (
+        "On 3 images, every published network is wrong. There is no image on which the one run of "
+        "our networks of at least 85% accuracy is wrong."
     )
     one = np.zeros((2, 20), int)
     one[:, 2] = 1
     same = hardest.find(one, {"good": one}, truth, np.array([2]))
-    assert same.apart.startswith("One image is wrong in every published network; one image is")
+    assert same.apart.startswith("On one image, every published network is wrong. On one image,")
     assert same.sentence == (
-        "One image is wrong in all 2 published networks and all 2 runs of ours, and people doubt "
-        "its label (5.0% among all images). All networks give it the same wrong class."
+        "On one image, all 2 published networks and all 2 runs of our networks are wrong, and people "
+        "doubt its label (among all images, people doubt 5.0% of the labels). All networks give it "
+        "the same wrong class."
     )
     single = hardest.find(one, {"good": 2 * one}, truth, np.array([9]))
     assert single.sentence.endswith(

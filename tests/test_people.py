@@ -382,8 +382,8 @@ def test_score_compares_the_best_network_with_a_person(accuracies, words):
         (0.4, 0.4, "brings every network closer to people"),
         (0.5, 0.5, "brings no network closer to people"),
         (0.6, 0.6, "brings no network closer to people"),
-        (0.4, 0.6, "1 of 2 networks closer to people, the most accurate among them."),
-        (0.6, 0.4, "1 of 2 networks closer to people, but not the most accurate one."),
+        (0.4, 0.6, "1 of 2 networks closer to people, among them the most accurate network."),
+        (0.6, 0.4, "1 of 2 networks closer to people, but not the most accurate network."),
     ],
 )
 def test_temperature_has_a_sentence_for_each_outcome(best, other, words):
@@ -398,10 +398,10 @@ def test_temperature_has_a_sentence_for_each_outcome(best, other, words):
 @pytest.mark.parametrize(
     ("closer", "words"),
     [
-        ("001", "1 of 3 networks closer to people, but not the two most accurate."),
-        ("010", "1 of 3 networks closer to people, but not the most accurate one."),
-        ("011", "2 of 3 networks closer to people, but not the most accurate one."),
-        ("0000001", "1 of 7 networks closer to people, but not the 6 most accurate."),
+        ("001", "1 of 3 networks closer to people, but not the two most accurate networks."),
+        ("010", "1 of 3 networks closer to people, but not the most accurate network."),
+        ("011", "2 of 3 networks closer to people, but not the most accurate network."),
+        ("0000001", "1 of 7 networks closer to people, but not the 6 most accurate networks."),
     ],
 )
 def test_temperature_names_the_most_accurate_networks_that_it_does_not_help(closer, words):
@@ -418,7 +418,7 @@ def test_temperature_names_the_most_accurate_networks_that_it_does_not_help(clos
     ("first", "second", "words"),
     [
         (0.9, 0.9, "Every network confuses the classes that people confuse"),
-        (0.9, 0.41, "1 of 2 networks confuse"),
+        (0.9, 0.41, "Of the 2 networks, 1 confuse the classes that people confuse"),
         (0.41, 0.43, "no more than their classes explain"),
     ],
 )
@@ -442,11 +442,15 @@ def effect(low, high):
 @pytest.mark.parametrize(
     ("plain", "equal", "words"),
     [
-        (effect(-0.8, -0.4), effect(0.2, 0.8), "compared by equally many, they are more like"),
-        (effect(-0.8, -0.4), effect(-0.2, 0.4), "nothing of this remains beyond chance (0.10)"),
+        (
+            effect(-0.8, -0.4),
+            effect(0.2, 0.8),
+            "with equally many mistakes of each network, they are more",
+        ),
+        (effect(-0.8, -0.4), effect(-0.2, 0.4), "no difference remains beyond chance (0.10)"),
         (effect(-0.8, -0.4), effect(-0.6, -0.2), "are less like people (rank correlation −0.40)"),
         (effect(-0.1, 0.5), effect(0.2, 0.8), "are more like people (rank correlation 0.50)"),
-        (effect(0.1, 0.5), effect(-0.2, 0.4), "does not tell how much it is like people"),
+        (effect(0.1, 0.5), effect(-0.2, 0.4), "does not tell how much the network is like people"),
     ],
 )
 def test_accuracy_and_likeness_have_a_sentence_for_each_outcome(plain, equal, words):
@@ -458,7 +462,11 @@ def test_accuracy_and_likeness_have_a_sentence_for_each_outcome(plain, equal, wo
     [
         (-0.49, -0.1, "Every network tends to be less sure where people disagree, but the link is"),
         (-0.51, -0.1, "Every network tends to be less sure where people disagree: the rank"),
-        (-0.3, -0.0195, "1 of 2 networks tend to be less sure where people disagree: the rank"),
+        (
+            -0.3,
+            -0.0195,
+            "Of the 2 networks, 1 tend to be less sure where people disagree: the rank",
+        ),
         (0.1, -0.0195, "No network is measurably less sure"),
     ],
 )
@@ -472,7 +480,7 @@ def test_sureness_has_a_sentence_for_each_outcome(first, second, words):
     assert found.weakest == max(first, second)
     assert (found.agreed, found.disputed) == (90, 70)
     assert (found.agreed_right, found.disputed_right) == (95, 50)
-    assert "From agreed to disputed images its accuracy falls further" in found.fall_sentence
+    assert "From agreed to disputed images, its accuracy falls further" in found.fall_sentence
     assert "than its probability (45 and 20 points)" in found.fall_sentence
 
 
@@ -495,9 +503,12 @@ def test_fall_has_a_sentence_for_each_outcome():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "2 networks are that accurate. 2 images follow the first rule and 1 the second."),
+        ({}, "2 networks are that accurate. 2 images follow the first rule, and 1 image"),
         ({"good": ["a"], "easy_for_people": [5]}, "One network is that accurate. 1 image follows "),
-        ({"easy_for_networks": []}, "2 images follow the first rule and none the second."),
+        (
+            {"easy_for_networks": []},
+            "2 images follow the first rule, and no image follows the second rule.",
+        ),
         ({"easy_for_people": []}, "No image follows the first rule, and 1 image follows the sec"),
         ({"easy_for_people": [], "easy_for_networks": []}, "No image follows either rule."),
         ({"good": []}, "No network at hand is that accurate"),
@@ -573,8 +584,8 @@ def test_pictures_are_explained_for_the_predicted_class_and_named(monkeypatch):
 
     shown = rows.explained(gradcam, [1, 2], network, dataset, judged)
     assert asked == [[1, 5]]
-    assert shown[2] == ["1\nlabel: automobile", "2\nlabel: bird\nnetwork: dog\npeople: horse"]
-    assert figures.heatmaps(*shown, columns=6)
+    assert shown[2] == ["1, label: automobile", "2, label: bird, network: dog, people: horse"]
+    assert figures.heatmaps(*shown, columns=3)
     nothing = rows.explained(None, [1, 2], network, dataset, judged)
     assert len(nothing[0]) == len(nothing[1]) == len(nothing[2]) == 0
     assert len(rows.explained(gradcam, [], network, dataset, judged)[0]) == 0

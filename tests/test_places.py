@@ -141,10 +141,14 @@ def test_the_sentence_on_contrast_maps_follows_the_three_intervals():
         return interventions.turn_sentence(("cat", "dog"), *effects)
 
     assert sentence(OPEN, ABOVE, BELOW) == (
-        "Between cat and dog, removing what the contrast map marks turns the answer more often "
-        "than removing random pixels (+2.0 points), neither clearly more nor clearly less often "
-        "than removing what the plain map marks (+0.5 points), and less often than removing the "
-        "centre (−2.0 points)."
+        "Between cat and dog, removing the pixels of the contrast map turns the answer more often "
+        "than removing random pixels (+2.0 points), and less often than removing the centre (−2.0 "
+        "points). The difference from removing the pixels of the plain map (+0.5 points) is not "
+        "clear."
+    )
+    assert sentence(ABOVE, ABOVE, ABOVE).endswith(
+        "more often than removing random pixels (+2.0 points), the pixels of the plain map (+2.0 "
+        "points) and the centre (+2.0 points)."
     )
     few = effect(1, 3, count=2)
     assert "more often" not in sentence(few, few, few)
@@ -153,8 +157,8 @@ def test_the_sentence_on_contrast_maps_follows_the_three_intervals():
 def test_the_sentence_on_layers_follows_the_interval():
     assert "puts more of its energy" in places.layers_sentence(ABOVE)
     assert "puts less of its energy" in places.layers_sentence(BELOW)
-    assert "is open" in places.layers_sentence(OPEN)
-    assert "is open" in places.layers_sentence(effect(1, 3, count=2))
+    assert "cannot tell" in places.layers_sentence(OPEN)
+    assert "cannot tell" in places.layers_sentence(effect(1, 3, count=2))
 
 
 def test_rows_of_the_tables_fit_their_headers(record):

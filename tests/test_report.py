@@ -1,6 +1,7 @@
 """What chapters show: glued values, tables in Markdown and in HTML, machine, provenance."""
 
 import importlib.metadata
+import re
 import sys
 from dataclasses import dataclass, replace
 
@@ -87,12 +88,12 @@ def test_table_marks_the_cells_of_columns_without_letters_as_numbers(displayed):
 
 
 def test_table_in_html_shows_its_cells_as_they_are(displayed):
-    report.table(ROWS, header=HEADER, caption="<A> & more", name="tab-test")
+    report.table(ROWS, header=HEADER, caption="**B.** <A> & more", name="tab-test")
     table = BeautifulSoup(displayed[0][0]["text/html"], "html.parser").table
-    assert table.caption.text == "<A> & more"
+    assert table.caption.text == "B. <A> & more"
     rows = [[cell.text for cell in row.find_all(["th", "td"])] for row in table.find_all("tr")]
     assert rows == [HEADER, *([str(cell) for cell in row] for row in ROWS)]
-    assert {tag.name for tag in table.find_all()} == {"caption", "tr", "th", "td"}
+    assert {tag.name for tag in table.find_all()} == {"caption", "strong", "tr", "th", "td"}
 
 
 @pytest.mark.parametrize("row", [["a", 1], ["a", 1, 2, 3]])
@@ -229,7 +230,8 @@ def test_computed_from_lists_what_was_handed_out(displayed, monkeypatch):
     report.computed_from()
     (data, metadata), = displayed  # fmt: skip
     (admonition,) = parsed(data["text/markdown"]).findall(nodes.admonition)
-    lines = [item.astext() for item in admonition.findall(nodes.list_item)]
+    digest, *lines = [item.astext() for item in admonition.findall(nodes.list_item)]
+    assert re.fullmatch("Digest of all that follows: [0-9a-f]{16}", digest)
     assert lines[:5] == [
         f"Dataset: sample (the committed sample, not the whole dataset), SHA-256 {'d' * 16}",
         f"Run baseline: fingerprint {'f' * 16}, trained 2026-01-02",

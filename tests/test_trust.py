@@ -139,6 +139,6 @@ def test_road_summary_counts_published_accuracies_between_the_measured_ones():
     assert "−2.0 points" in found.own and "+2.0 points" in found.other
     assert found.between.startswith("At every share")
     assert trust.road_summary(road_record(high, low)).between.startswith("At every share")
-    assert trust.road_summary(road_record(high, high)).between.startswith("At no share")
+    assert trust.road_summary(road_record(high, high)).between.endswith("at no share of pixels.")
     mixed = road_record(low, high[:3] + low[3:])
-    assert "at 3 of 7 shares" in trust.road_summary(mixed).between
+    assert "At 3 of 7 shares" in trust.road_summary(mixed).between

@@ -190,9 +190,9 @@ def test_the_listed_twin_itself_may_be_named_beside_a_closer_image():
 @pytest.mark.parametrize(
     ("repeats", "agreed", "words"),
     [
-        (72, 72, "and gave all 72 the same judgement. This shows that the reader is consistent,"),
-        (72, 71, "and gave 71 of them the same judgement. This shows how consistent the reader is"),
-        (0, 0, "No pair was looked at again"),
+        (72, 72, "the same judgement on all 72. This shows that the reader is consistent,"),
+        (72, 71, "the same judgement on 71 of them. This shows how consistent the reader is"),
+        (0, 0, "The reader looked at no pair again"),
     ],
 )
 def test_repeated_judgements_show_consistency_and_no_truth(repeats, agreed, words):
@@ -363,13 +363,13 @@ def test_cause_finds_ease_and_the_one_network_that_remembers():
     assert cause.networks == 2
     assert (cause.ease.value, cause.memory.value, cause.more.value) == pytest.approx((25, 0, 35))
     assert (cause.ease.over, cause.more.unit) == ("test images", "points")
-    assert "Images with a twin are easy images, so that a high accuracy" in cause.sentence
-    assert "2 networks other than the net do better on them" in cause.sentence
-    assert "no measurable difference to them (+0.0 points" in cause.sentence
-    assert "With 100 images whose twins were held out, a gain of up to" in cause.sentence
-    assert f"up to {cause.memory.high:.1f} points cannot be excluded" in cause.sentence
-    assert "The net may remember: training on the twin helps it more" in cause.sentence
-    assert "the others (+35.0 points" in cause.sentence
+    assert "Images with a twin are easy, so a high accuracy" in cause.sentence
+    assert "mean accuracy of the 2 networks other than the net is higher than" in cause.sentence
+    assert "does not change this accuracy measurably (+0.0 points" in cause.sentence
+    assert "With 100 images whose twins were held out, we cannot exclude a gain" in cause.sentence
+    assert f"a gain of up to {cause.memory.high:.1f} points." in cause.sentence
+    assert "The net may remember: training on the twin helps the net more" in cause.sentence
+    assert "the other networks (+35.0 points" in cause.sentence
     assert "augmentation" not in cause.sentence
     alone = twin_control.cause("net", correct, SEEN, HELD_OUT, alone=True)
     assert "It is the only network here trained without augmentation." in alone.sentence
@@ -378,12 +378,14 @@ def test_cause_finds_ease_and_the_one_network_that_remembers():
 def test_cause_finds_memory_of_all_and_no_ease():
     correct = {"net": right(95, 60, 60), "a": right(95, 60, 60)}
     cause = twin_control.cause("net", correct, SEEN, HELD_OUT)
-    assert "the one network other than the net does no better beyond chance" in cause.sentence
+    assert "the one network other than the net is no higher beyond chance" in cause.sentence
     assert "proves no memory" not in cause.sentence
-    assert "Training on the twin helps (+35.0" in cause.sentence
-    assert "cannot be excluded" not in cause.sentence
+    assert "Training on the twin raises this accuracy (+35.0" in cause.sentence
+    assert "cannot exclude" not in cause.sentence
     alone = twin_control.cause("net", correct, SEEN, HELD_OUT, alone=True)
-    assert "Training on the twin does not help the net more than the others" in alone.sentence
+    assert (
+        "Training on the twin does not help the net more than the other networks" in alone.sentence
+    )
     assert "augmentation" not in alone.sentence
     assert (cause.ease.value, cause.more.value) == (0, 0)
 
@@ -391,7 +393,7 @@ def test_cause_finds_memory_of_all_and_no_ease():
 def test_cause_says_when_training_on_the_twin_goes_with_lower_accuracy():
     correct = {"net": right(60, 95, 60), "a": right(60, 95, 60)}
     cause = twin_control.cause("net", correct, SEEN, HELD_OUT)
-    assert "Where the twin was trained on, accuracy is lower (−35.0" in cause.sentence
+    assert "Training on the twin lowers this accuracy (−35.0" in cause.sentence
 
 
 def test_cause_leaves_out_relatives_of_the_network():
@@ -410,7 +412,7 @@ def test_other_labels_follow_the_twin_or_the_image():
     assert same.sentence.startswith("No known twin has another label")
     other = twin_control.other_labels(labels, images, np.array([0, 5, 2]), predicted)
     assert other.differing == 1
-    assert "(1 of 3)" in other.sentence
+    assert "(1 of 3 pairs)" in other.sentence
     assert "50% of the answers and the image's own label in 50%" in other.sentence
     with pytest.raises(CifarcamError, match="at least one"):
         twin_control.other_labels(labels, images, labels[images], {})
@@ -452,8 +454,8 @@ def test_rows_of_searches_and_controls():
     ("seeds", "words"),
     [
         ((1, 1), "Each row rests on one seed."),
-        ((2, 3), "means over the seeds at hand, several of each network."),
-        ((5, 1), "of some networks: net 0 (5). The other rows rest on one seed."),
+        ((2, 3), "means over several seeds of each network."),
+        ((5, 1), "over several seeds: the net 0 (5). The other rows rest on one seed."),
     ],
 )
 def test_note_says_which_rows_rest_on_several_seeds(seeds, words):

@@ -17,6 +17,9 @@
     };
     button.addEventListener("click", () => show(root.classList.contains("code-hidden")));
     place.prepend(button);
+    for (const link of document.querySelectorAll("article .code-link")) {
+      link.addEventListener("click", () => show(true));
+    }
     show(false);
   };
 

@@ -607,5 +607,10 @@
   });
   readAddress();
   render();
-  if (state.matrix === "open") matrix.scrollIntoView(); // a link from another chapter
+  // Links from another chapter: to the matrix, and to the images of one of its cells.
+  if (state.matrix === "open") matrix.scrollIntoView();
+  else if (state.predicted !== "all" && state.image === null) {
+    status.scrollIntoView();
+    grid.querySelector("button")?.focus({ preventScroll: true });
+  }
 })();

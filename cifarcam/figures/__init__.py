@@ -8,6 +8,7 @@ the figures that need it, so that `explanations` and `save` work in a base insta
 from cifarcam.figures.architectures import architecture
 from cifarcam.figures.claims import claims
 from cifarcam.figures.confusions import confusions_by_accuracy
+from cifarcam.figures.contact import contact_sheet
 from cifarcam.figures.corruptions import (
     accuracy_by_kind,
     accuracy_by_severity,
@@ -58,6 +59,7 @@ __all__ = [
     "confusion",
     "confusions_beside_people",
     "confusions_by_accuracy",
+    "contact_sheet",
     "correlations",
     "corruption_sheet",
     "dots_by_seed",

@@ -40,7 +40,7 @@ KINDS = {
 }
 PER_ROW = 8
 SLANT = 0.28  # depth of a box's side, as a share of its height
-STACK = 0.27  # inches above the boxes, for repeats and shortcuts
+STACK = 0.22  # inches above the boxes, for repeats and shortcuts
 
 
 class Block(Protocol):
@@ -82,9 +82,9 @@ class _Scale:
         """Width and height of a box's front, and the depth of its side, in inches."""
         channels = math.log2(1 + shape[-1]) / math.log2(1 + self.deepest)
         if len(shape) == 1:  # units have no spatial size: a narrow bar, higher for more units
-            return 0.07, 0.2 + 0.5 * channels, 0.05
+            return 0.07, 0.14 + 0.28 * channels, 0.05
         spatial = math.log2(1 + shape[0]) / math.log2(1 + self.largest)
-        height = 0.1 + 0.65 * spatial**2
+        height = 0.1 + 0.33 * spatial**2
         return 0.06 + 0.3 * channels**2, height, SLANT * height
 
 
@@ -125,10 +125,10 @@ def architecture(blocks: Sequence[Block]) -> Figure:
         range(start, min(start + per_row, len(blocks))) for start in range(0, len(blocks), per_row)
     ]
     # Heights in inches of a row's boxes, of what is above them and of the texts below them.
-    rooms = [max(sum(scale.box(blocks[i].output_shape)[1:]) for i in row) + 0.06 for row in rows]
-    heads = [STACK if any(_marked(blocks[i]) for i in row) else 0.08 for row in rows]
+    rooms = [max(sum(scale.box(blocks[i].output_shape)[1:]) for i in row) for row in rows]
+    heads = [STACK if any(_marked(blocks[i]) for i in row) else 0.04 for row in rows]
     feet = [LINE * max(len(texts[i]) for i in row) + 0.06 for row in rows]
-    top, gap = 0.0, 0.18
+    top, gap = 0.0, 0.12
     height = sum(heads) + sum(rooms) + sum(feet) + len(rows) * gap + 0.2
     figure, axes = sheet(height)
     for index, row in enumerate(rows):

@@ -34,12 +34,12 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "fitted": SKY,
     }
 )
-SIDE = 0.11  # inches, of a verdict's square
-LINE = 0.18  # inches from one line to the next
-GAP = 0.09  # inches before a claim
+SIDE = 0.1  # inches, of a verdict's square
+LINE = 0.135  # inches from one line to the next
+GAP = 0.07  # inches before a claim
 # Left ends of the columns in inches: square, verdict, condition, interval, effect.
-SQUARE, WORD, LABEL, INTERVAL, EFFECT = 0.05, 0.23, 1.08, 3.78, 4.58
-REACH = 0.34  # half the width of an interval's column
+SQUARE, WORD, LABEL, INTERVAL, EFFECT = 0.05, 0.22, 1.08, 3.92, 4.54
+REACH = 0.26  # half the width of an interval's column
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def confusions_by_accuracy(
         )
     if np.isnan(layers).all():
         raise CifarcamError("confusions_by_accuracy: no depth is known; give the depth of some")
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
     panels = figure.subplots(1, len(counts), sharex=True, squeeze=False)[0]
     scale = LogNorm(np.nanmin(layers), np.nanmax(layers))
     for axes, (title, values) in zip(panels, counts.items(), strict=True):

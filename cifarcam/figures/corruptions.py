@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from cifarcam.errors import CifarcamError
+from cifarcam.figures.labels import End, label_ends
 from cifarcam.figures.networks import COLOURS, MARKS
 from cifarcam.figures.pictures import nothing
 from cifarcam.figures.sheet import checked_pictures, mosaic, place, sheet
@@ -45,14 +45,13 @@ def corruption_sheet(pictures: np.ndarray, kinds: Sequence[str]) -> Figure:
         )
     severities = pictures.shape[1]
     rows = -(-len(kinds) // 2)
-    margin, gap = 1.05, 0.1
-    breadth = WIDTH / 2 - margin - gap / 2
-    side = breadth / severities
-    figure, axes = sheet(LINE + 0.05 + rows * side)
+    margin, side = 1.05, 0.32
+    breadth = severities * side
+    figure, axes = sheet(LINE + 0.05 + rows * side, 2 * (margin + breadth))
     for half in range(2):
         few = slice(half * rows, (half + 1) * rows)
         part = checked_pictures(pictures[few].reshape(-1, *pictures.shape[2:]))
-        left = half * (WIDTH / 2 + gap / 2) + margin
+        left = half * (margin + breadth) + margin
         joined = mosaic(part, severities, gap=1)
         pixel = breadth / joined.shape[1]
         place(axes, joined, left, LINE + 0.05, breadth)
@@ -95,21 +94,22 @@ def accuracy_by_kind(
                 f"accuracy_by_kind: {len(values)} values of {name}; give one for each of "
                 f"{len(kinds)} kinds"
             )
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.25 * len(kinds)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.75 + 0.205 * len(kinds)), layout="constrained")
     axes = figure.add_subplot()
     places = np.arange(len(kinds))
     axes.hlines(places, 0, 1, transform=axes.get_yaxis_transform(), color=PALE, linewidth=0.6)
     for (name, values), look in zip(accuracy.items(), _looks(len(accuracy)), strict=True):
-        axes.plot(values, places, linestyle="none", markersize=6, label=name, **look)
+        axes.plot(values, places, linestyle="none", markersize=5, label=name, **look)
     for name, some in published.items():
         own = [kind for kind in kinds if kind in some]
         rows = [kinds.index(kind) for kind in own]
-        hollow: Any = {"marker": "o", "markerfacecolor": "none", "color": GREY, "markersize": 9}
+        hollow: Any = {"marker": "o", "markerfacecolor": "none", "color": GREY, "markersize": 8}
         axes.plot([some[kind] for kind in own], rows, linestyle="none", label=name, **hollow)
     axes.set_yticks(places, kinds)
     axes.invert_yaxis()
     axes.set_xlabel("accuracy, mean over severities (%)")
-    _finish(figure, axes, "y")
+    _finish(axes, "y")
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
@@ -128,15 +128,20 @@ def accuracy_by_severity(
     """
     if not accuracy:
         return nothing(NOTHING)
-    figure = Figure(figsize=(WIDTH, 3.1), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.5), layout="constrained")
     axes = figure.add_subplot()
     for (name, values), look in zip(accuracy.items(), _looks(len(accuracy)), strict=True):
         line = [clean[name], *values]
-        axes.plot(range(len(line)), line, linewidth=1.2, markersize=6, label=name, **look)
+        axes.plot(range(len(line)), line, linewidth=1.2, markersize=5, label=name, **look)
     count = max(len(values) for values in accuracy.values())
     axes.set_xticks(range(count + 1), ["clean", *map(str, range(1, count + 1))])
     axes.set(xlabel="severity", ylabel="accuracy, mean over kinds (%)")
-    _finish(figure, axes, "x")
+    _finish(axes, "x")
+    ends = [
+        End(name, len(values), values[-1], look["color"], look["marker"])
+        for (name, values), look in zip(accuracy.items(), _looks(len(accuracy)), strict=True)
+    ]
+    label_ends(axes, ends)
     return figure
 
 
@@ -147,24 +152,9 @@ def _looks(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def _finish(figure: Figure, axes: Axes, names: Literal["x", "y"]) -> None:
-    """A grid along the values, no ticks along the names, and a legend above."""
+def _finish(axes: Axes, names: Literal["x", "y"]) -> None:
+    """A grid along the values, and no ticks along the names."""
     values = axes.xaxis if names == "y" else axes.yaxis
     values.set_major_locator(MaxNLocator(7, integer=True))
     axes.grid(axis="x" if names == "y" else "y")
     axes.tick_params(axis=names, length=0)
-    # Marks without their lines.
-    handles = [
-        Line2D(
-            [],
-            [],
-            linestyle="none",
-            marker=line.get_marker(),
-            color=line.get_color(),
-            markerfacecolor=line.get_markerfacecolor(),
-            markersize=6,
-            label=line.get_label(),
-        )
-        for line in axes.lines
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)

@@ -17,6 +17,8 @@ from cifarcam.figures.text import LINE, shortened, title_rows
 
 OPACITY = 0.65  # of an overlay where the scaled heatmap is 1
 NO_EVIDENCE = "no positive\nevidence"
+TILE = 0.82  # inches, the most width of a picture beside its heatmap
+SCALE = 3.2  # inches, the width of the colour scale
 
 
 def scaled_for_display(heatmap: np.ndarray) -> np.ndarray:
@@ -60,9 +62,9 @@ def overlaid(picture: np.ndarray, scaled: np.ndarray) -> np.ndarray:
 
 @styled
 def heatmaps(
-    images: np.ndarray, heatmaps: np.ndarray, titles: Sequence[str], *, columns: int = 5
+    images: np.ndarray, heatmaps: np.ndarray, titles: Sequence[str], *, columns: int = 2
 ) -> Figure:
-    """Each image as a column: picture, heatmap, overlay.
+    """Each image under its title: picture, heatmap and overlay side by side.
 
     Parameters
     ----------
@@ -88,28 +90,28 @@ def heatmaps(
     if len(images) == 0:
         return nothing("no images to show")
     pictures = checked_pictures(images)
-    margin, gap = 0.68, 0.14
-    width = (WIDTH - margin - (columns - 1) * gap) / columns
-    rows = title_rows(titles, width + 0.06, columns)
-    tile = width * pictures.shape[1] / pictures.shape[2]
-    heads = [LINE * max(len(lines) for _, lines in row) + 0.06 for row in rows]
-    band = 3 * tile + 0.1
-    # Few pictures are as large as many, on a narrower sheet with room for the colour scale.
-    right = margin + max(min(columns, len(titles)) * (width + gap) - gap, 2.4)
-    figure, axes = sheet(sum(heads) + len(rows) * band + (len(rows) - 1) * 0.18 + 0.5, right)
-    top = 0.0
-    for row, head in zip(rows, heads, strict=True):
+    gap, inner, below = 0.2, 0.04, 0.08
+    width = min(TILE, ((WIDTH + gap) / columns - gap - 2 * inner) / 3)
+    height = width * pictures.shape[1] / pictures.shape[2]
+    band = 3 * width + 2 * inner
+    rows = title_rows(titles, band + gap - 0.04, columns)
+    heads = [LINE * max(len(lines) for _, lines in row) + 0.05 for row in rows]
+    right = columns * (band + gap) - gap
+    top = LINE + 0.03
+    figure, axes = sheet(top + sum(heads) + len(rows) * (height + below) + 0.26, right)
+    for column in range(min(columns, len(titles))):
         for step, name in enumerate(("picture", "heatmap", "overlay")):
-            middle = top + head + step * (tile + 0.05) + tile / 2
-            axes.text(margin - 0.08, middle, name, ha="right", va="center", color=GREY)
+            middle = column * (band + gap) + step * (width + inner) + width / 2
+            axes.text(middle, 0, name, ha="center", va="top", color=GREY)
+    for row, head in zip(rows, heads, strict=True):
+        top += head
         for column, (index, lines) in enumerate(row):
-            x = margin + column * (width + gap)
-            title = "\n".join(lines)
-            axes.text(x + width / 2, top + head - 0.04, title, ha="center", va="bottom")
-            places = [(x, top + head + step * (tile + 0.05)) for step in range(3)]
+            x = column * (band + gap)
+            axes.text(x + band / 2, top - 0.03, "\n".join(lines), ha="center", va="bottom")
+            places = [(x + step * (width + inner), top) for step in range(3)]
             triple(axes, pictures[index], heatmaps[index], places, width)
-        top += head + band + 0.18
-    scale_bar(axes, margin, top - 0.1, right - margin)
+        top += height + below
+    scale_bar(axes, (right - SCALE) / 2, top, SCALE)
     return figure
 
 
@@ -134,11 +136,11 @@ def mean_heatmaps(maps: np.ndarray, class_names: Sequence[str]) -> Figure:
             "give one for each class"
         )
     joint = scaled_for_display(values.reshape(len(values), -1)).reshape(values.shape)
-    columns, gap = 5, 0.12
-    width = (WIDTH - (columns - 1) * gap) / columns
-    band = width * values.shape[1] / values.shape[2] + LINE + 0.14
+    columns, gap, width = 5, 0.12, 0.82
+    right = columns * (width + gap) - gap
+    band = width * values.shape[1] / values.shape[2] + LINE + 0.1
     rows = -(-len(values) // columns)
-    figure, axes = sheet(rows * band + 0.34)
+    figure, axes = sheet(rows * band + 0.28, right)
     for index, (scaled, name) in enumerate(zip(joint, class_names, strict=True)):
         row, column = divmod(index, columns)
         x, y = column * (width + gap), row * band + LINE + 0.05
@@ -146,7 +148,7 @@ def mean_heatmaps(maps: np.ndarray, class_names: Sequence[str]) -> Figure:
         place(axes, coloured(scaled), x, y, width)
         if not scaled.any():
             say_zero(axes, x + width / 2, y + width / 2)
-    scale_bar(axes, 1.6, rows * band + 0.02, WIDTH - 3.2, f"{values.max():.2g}")
+    scale_bar(axes, (right - SCALE) / 2, rows * band + 0.02, SCALE, f"{values.max():.2g}")
     return figure
 
 

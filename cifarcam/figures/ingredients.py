@@ -43,7 +43,7 @@ def ablation(
             f"ablation: {len(ingredients)} ingredients, {len(accuracy)} accuracies, "
             f"{len(intervals)} intervals and {len(seconds)} times; give one for each step"
         )
-    figure = Figure(figsize=(WIDTH, 0.7 + 0.3 * len(ingredients)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.6 + 0.23 * len(ingredients)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     _rows_by_seed(left, ingredients, accuracy, intervals)
     seaborn().barplot(
@@ -56,7 +56,7 @@ def ablation(
         ax=right,
     )
     left.set(xlabel="validation accuracy (%)", ylabel="")
-    right.set(xlabel="minutes a training run", ylabel="")
+    right.set(xlabel="minutes a run", ylabel="")
     right.tick_params(axis="y", length=0)
     right.grid(axis="x")
     for axes in (left, right):
@@ -92,13 +92,13 @@ def removals(
             f"removals: {len(ingredients)} ingredients, {len(changes)} changes and "
             f"{len(intervals)} intervals; give one for each ingredient"
         )
-    figure = Figure(figsize=(WIDTH, 0.7 + 0.3 * len(ingredients)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.6 + 0.23 * len(ingredients)), layout="constrained")
     axes = figure.add_subplot()
     axes.axvline(0, color=GREY, linewidth=0.8, zorder=0)
     _rows_by_seed(axes, ingredients, changes, intervals)
     if not any(map(len, changes)):
         axes.text(0.5, 0.5, "not measured yet", transform=axes.transAxes, ha="center", color=GREY)
-    axes.set(xlabel="validation accuracy without it, minus that of the full recipe (points)")
+    axes.set(xlabel="validation accuracy without it minus accuracy of the full recipe (points)")
     return figure
 
 

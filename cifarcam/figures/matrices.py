@@ -13,6 +13,7 @@ from matplotlib.ticker import PercentFormatter
 
 from cifarcam.errors import CifarcamError
 from cifarcam.figures.style import WIDTH, seaborn, styled
+from cifarcam.figures.text import text_width
 
 COUNTS = "Blues"  # shares, zero is white
 DIVERGING = "RdBu_r"  # correlations, zero is white
@@ -38,7 +39,7 @@ def confusion(matrix: np.ndarray | Sequence[Sequence[int]], class_names: Sequenc
             f"confusion: matrix of shape {counts.shape}; "
             f"give a row and a column for each of {len(class_names)} classes"
         )
-    figure = Figure(figsize=(WIDTH, 5.5), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     axes = figure.add_subplot()
     seaborn().heatmap(
         counts / np.maximum(counts.sum(axis=1, keepdims=True), 1),
@@ -46,7 +47,6 @@ def confusion(matrix: np.ndarray | Sequence[Sequence[int]], class_names: Sequenc
         cmap=COUNTS,
         annot=counts,
         fmt="d",
-        square=True,
         xticklabels=class_names,
         yticklabels=class_names,
         cbar_kws={
@@ -87,7 +87,8 @@ def correlations(
             f"correlations: values of shape {table.shape}; "
             f"give {len(rows)} rows x {len(columns)} columns"
         )
-    figure = Figure(figsize=(WIDTH, 1.5 + 0.27 * len(rows)), layout="constrained")
+    head = 0.6 * max(map(text_width, columns))  # the names below are slanted
+    figure = Figure(figsize=(WIDTH, 0.45 + 0.205 * len(rows) + head), layout="constrained")
     axes = figure.add_subplot()
     seaborn().heatmap(
         table,

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from cifarcam.errors import CifarcamError
 from cifarcam.figures.heatmaps import coloured, scale_bar, scaled_for_display
 from cifarcam.figures.sheet import checked_pictures, place, sheet
-from cifarcam.figures.style import BLACK, GREY, WIDTH, styled
+from cifarcam.figures.style import BLACK, GREY, styled
 from cifarcam.figures.text import LINE, text_width
+
+BREADTH = 3.5  # inches, the width of all pictures together
 
 
 @styled
@@ -46,11 +48,13 @@ def method_grid(
             f"method_grid: heatmaps of shape {np.shape(heatmaps)} and {len(titles)} titles; "
             f"give shape {expected} and one title an image"
         )
-    margin, gap = 1.22, 0.03
-    width = (WIDTH - margin) / len(pictures) - gap
+    margin, gap = 0.1 + max(map(text_width, ["picture", *method_names])), 0.03
+    width = BREADTH / len(pictures) - gap
     height = width * pictures.shape[1] / pictures.shape[2]
     head = 0.62 * max(map(text_width, titles)) + LINE  # titles rise by 35 degrees
-    figure, axes = sheet(head + (len(method_names) + 1) * (height + gap) + 0.42)
+    # The last title may reach beyond the last picture.
+    right = margin + BREADTH + max(0.0, 0.86 * text_width(titles[-1]) - width / 2)
+    figure, axes = sheet(head + (len(method_names) + 1) * (height + gap) + 0.36, right)
     for column, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
         x = margin + column * (width + gap)
         slanted: Any = {"rotation": 35, "rotation_mode": "anchor", "ha": "left", "va": "bottom"}
@@ -63,5 +67,5 @@ def method_grid(
         y = head + row * (height + gap) + height / 2 + 0.04 * (row > 0)
         axes.text(margin - 0.08, y, name, ha="right", va="center", color=BLACK if row else GREY)
     bottom = head + (len(method_names) + 1) * (height + gap) + 0.06
-    scale_bar(axes, margin, bottom, WIDTH - margin - gap)
+    scale_bar(axes, margin, bottom, BREADTH - gap)
     return figure

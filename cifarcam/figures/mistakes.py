@@ -70,7 +70,7 @@ def stacked_shares(
                 "that sum to 100"
             )
     places = np.arange(len(shares)) + 0.5 * (np.arange(len(shares)) >= separate)
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.29 * len(shares)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.65 + 0.215 * len(shares)), layout="constrained")
     axes = figure.add_subplot()
     rows = np.array([list(values) for values in shares.values()], float)
     starts = np.cumsum(rows, axis=1) - rows
@@ -99,7 +99,7 @@ def stacked_shares(
 
 
 @styled
-def picture_groups(groups: Sequence[PictureGroup], *, columns: int = 9) -> Figure:
+def picture_groups(groups: Sequence[PictureGroup], *, columns: int = 10) -> Figure:
     """Pictures in groups, each under its own title, each group under its heading.
 
     Parameters
@@ -123,14 +123,13 @@ def picture_groups(groups: Sequence[PictureGroup], *, columns: int = 9) -> Figur
     filled = [group for group in groups if len(group.images)]
     if not filled:
         return nothing("no pictures to show: the test images of CIFAR-10 are not at hand")
-    gap = 0.1
-    width = (WIDTH - (columns - 1) * gap) / columns
-    heading = LINE + 0.12
+    pitch, width = WIDTH / columns, 0.48
+    heading = LINE + 0.1
     layout = []
     height = 0.0
     for group in filled:
         pictures = checked_pictures(group.images, group.heading)
-        rows = title_rows(group.titles, width + 0.06, columns)
+        rows = title_rows(group.titles, pitch - 0.01, columns)
         heads = [LINE * max(len(lines) for _, lines in row) + 0.05 for row in rows]
         tile = width * pictures.shape[1] / pictures.shape[2]
         layout.append((group.heading, pictures, rows, heads, tile))
@@ -143,7 +142,7 @@ def picture_groups(groups: Sequence[PictureGroup], *, columns: int = 9) -> Figur
         top += heading
         for row, head in zip(rows, heads, strict=True):
             for column, (index, lines) in enumerate(row):
-                x = column * (width + gap)
+                x = column * pitch + (pitch - width) / 2
                 title = "\n".join(lines)
                 axes.text(x + width / 2, top + head - 0.03, title, ha="center", va="bottom")
                 place(axes, pictures[index], x, top + head, width)

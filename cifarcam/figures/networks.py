@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from cifarcam.errors import CifarcamError
+from cifarcam.figures.labels import End, label_ends
 from cifarcam.figures.style import (
     BLACK,
     BLUE,
@@ -51,7 +51,7 @@ def accuracy_by_cost(
         When a network has no cost, or one that is not positive.
     """
     sns = seaborn()
-    figure = Figure(figsize=(WIDTH, 3.1), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
     networks = list(accuracy)
     looks = _looks(networks)
@@ -65,7 +65,7 @@ def accuracy_by_cost(
             x=[values[name] for name in networks],
             y=list(accuracy.values()),
             **looks,
-            s=100,
+            s=64,
             linewidth=0,
             legend=False,
             ax=axes,
@@ -75,7 +75,8 @@ def accuracy_by_cost(
         axes.margins(x=0.12, y=0.08)
         axes.grid()
     panels[0].set_ylabel("test accuracy (%)")
-    _legend(figure, looks, linestyle="none", markersize=8)
+    border = panels[-1].get_xlim()[1]
+    label_ends(panels[-1], _ends(looks, {name: (border, y) for name, y in accuracy.items()}))
     return figure
 
 
@@ -90,7 +91,7 @@ def learning_curves(histories: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
         ``validation_accuracy`` (0-1, NaN where it was not measured).
     """
     sns = seaborn()
-    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     lengths = [len(history["seconds"]) for history in histories.values()]
     looks = _looks(np.repeat(list(histories), lengths).tolist())
@@ -114,7 +115,11 @@ def learning_curves(histories: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
         axes.set(title=title, xlabel="minutes of training")
         axes.grid()
     panels[0].set_ylabel("accuracy (%)")
-    _legend(figure, looks, **lines)
+    last = {
+        name: (float(np.sum(h["seconds"])) / 60, 100 * h["train_accuracy"][-1])
+        for name, h in histories.items()
+    }
+    label_ends(panels[0], _ends(looks, last))
     return figure
 
 
@@ -136,7 +141,7 @@ def accuracy_by_seed(
         An accuracy that a dashed line marks, percent.
     """
     names = list(percent)
-    figure = Figure(figsize=(WIDTH, 0.7 + 0.28 * len(names)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.6 + 0.21 * len(names)), layout="constrained")
     axes = figure.add_subplot()
     for row, name in enumerate(names):
         axes.plot(
@@ -172,13 +177,12 @@ def _looks(names: Sequence[str], colours: Sequence[str] = COLOURS) -> dict[str, 
     }
 
 
-def _legend(figure: Figure, looks: Mapping[str, Any], **line: Any) -> None:
-    """Add one legend above all panels, for names with their `_looks`."""
-    handles = [
-        Line2D([], [], color=colour, marker=looks["markers"][name], label=name, **line)
-        for name, colour in looks["palette"].items()
+def _ends(looks: Mapping[str, Any], points: Mapping[str, tuple[float, float]]) -> list[End]:
+    """Points by name, with the colour and the mark of their `_looks`."""
+    return [
+        End(name, x, y, looks["palette"][name], looks["markers"][name])
+        for name, (x, y) in points.items()
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
 
 
 def _logarithmic(axes: Axes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from matplotlib.ticker import FixedLocator
 
 from cifarcam.errors import CifarcamError
 from cifarcam.figures.confusions import ACCURACIES, by_errors, from_errors
+from cifarcam.figures.labels import End, label_ends, spread
 from cifarcam.figures.networks import COLOURS, MARKS
 from cifarcam.figures.style import BLACK, BLUE, GREY, ORANGE, PALE, WIDTH, styled
 from cifarcam.figures.text import TEXT
@@ -48,7 +48,7 @@ def confusions_beside_people(
         raise CifarcamError(
             "confusions_beside_people: numbers of pairs differ; give a value for each pair"
         )
-    figure = Figure(figsize=(WIDTH, 3.5), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
     panels = figure.subplots(1, len(networks), sharex=True, squeeze=False)[0]
     first = np.argsort(-np.asarray(people), kind="stable")[:named]
     for axes, (title, counts) in zip(panels, networks.items(), strict=True):
@@ -56,7 +56,9 @@ def confusions_beside_people(
         for set_scale in (axes.set_xscale, axes.set_yscale):
             set_scale("function", functions=(_root, np.square))
         axes.scatter(people, counts, color=BLUE, s=22, linewidths=0, alpha=0.75, zorder=3)
-        for index, place in zip(first, _spread(_root(counts[first] / highest)), strict=True):
+        # Names stand in the upper half, where few pairs are, in the order of their marks.
+        heights = 0.5 + 0.46 * _root(counts[first] / highest)
+        for index, place in zip(first, spread(heights, 0.09, high=0.96), strict=True):
             axes.annotate(
                 pairs[index],
                 (people[index], counts[index]),
@@ -64,7 +66,7 @@ def confusions_beside_people(
                 textcoords="axes fraction",
                 va="center",
                 size=TEXT,
-                arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkB": 2},
+                arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "relpos": (1, 0.5)},
             )
         axes.set(xlim=(0, most), ylim=(0, highest), title=title)
         axes.xaxis.set_major_locator(FixedLocator(TICKS))
@@ -73,15 +75,6 @@ def confusions_beside_people(
     panels[0].set_ylabel("images that the network confuses")
     figure.supxlabel("people's answers for the pair's other class (in images)", fontsize=TEXT)
     return figure
-
-
-def _spread(heights: np.ndarray, distance: float = 0.075) -> np.ndarray:
-    """Heights moved so far upwards, and from 1 downwards, that neighbours keep a distance."""
-    places = np.maximum(heights, 0.55)
-    order = np.argsort(heights, kind="stable")
-    for below, above in itertools.pairwise(order):
-        places[above] = max(places[above], places[below] + distance)
-    return np.asarray(places - max(0.0, float(places.max(initial=0)) - 0.96))
 
 
 @styled
@@ -113,7 +106,7 @@ def likeness_by_accuracy(
             "likeness_by_accuracy: give at most three series with a value for each network"
         )
     percent, ours = np.asarray(accuracy, float), np.asarray(is_ours, bool)
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     axes = figure.add_subplot()
     handles = []
     for (name, values), colour in zip(series.items(), (BLUE, ORANGE, GREY), strict=False):
@@ -163,7 +156,7 @@ def sureness_by_agreement(
     panels_of = {"probability of the predicted class": confidence, "accuracy": right}
     if any(len(values) != len(share) for one in panels_of.values() for values in one.values()):
         raise CifarcamError("sureness_by_agreement: bins differ; give a value for each bin")
-    figure = Figure(figsize=(WIDTH, 3.5), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, (title, networks) in zip(panels, panels_of.items(), strict=True):
         axes.plot([35, 100], [35, 100], color=GREY, linewidth=1, linestyle="--", zorder=1)
@@ -181,9 +174,11 @@ def sureness_by_agreement(
         axes.grid()
     panels[0].set_ylabel("mean (%)")
     figure.supxlabel("people who choose the most frequent class (%)", fontsize=TEXT)
-    handles, names = panels[0].get_legend_handles_labels()
-    handles.append(Line2D([], [], color=GREY, linestyle="--"))
-    figure.legend(handles, [*names, "as people agree"], loc="outside upper center", ncols=3)
+    ends = [End("as people agree", 100, 100, GREY)]
+    for k, (name, values) in enumerate(right.items()):
+        colour, mark = COLOURS[k % len(COLOURS)], MARKS[k % len(MARKS)]
+        ends.append(End(name, share[-1], values[-1], colour, mark))
+    label_ends(panels[1], ends)
     return figure
 
 

@@ -14,6 +14,9 @@ from cifarcam.figures.sheet import checked_pictures, mosaic, place, sheet
 from cifarcam.figures.style import GREY, SKY, WIDTH, styled
 from cifarcam.figures.text import LINE, TEXT, title_rows
 
+TILE = 0.42  # inches, the width of a sample
+PAIRS = 4.8  # inches, the width of a sheet of up to four columns of pairs
+
 
 @styled
 def samples(
@@ -45,9 +48,9 @@ def samples(
         tiles[index * per_class : index * per_class + len(members)] = members
     joined = mosaic(tiles, per_class, gap=2)
     margin = 0.85
-    breadth = min(WIDTH - margin, 0.6 * per_class)
+    breadth = min(WIDTH - margin, TILE * per_class)
     pixel = breadth / joined.shape[1]
-    figure, axes = sheet(joined.shape[0] * pixel)
+    figure, axes = sheet(joined.shape[0] * pixel, margin + breadth)
     place(axes, joined, margin, 0.0, breadth)
     for index, name in enumerate(class_names):
         middle = (index * (height + 2) + height / 2) * pixel
@@ -57,7 +60,7 @@ def samples(
 
 @styled
 def predictions(images: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Pictures in up to five columns, each under its title.
+    """Pictures in five columns, each under its title.
 
     Parameters
     ----------
@@ -75,7 +78,7 @@ def predictions(images: np.ndarray, titles: Sequence[str]) -> Figure:
         return nothing("no images to show")
     pictures = checked_pictures(images)
     _same_number(len(pictures), len(titles))
-    return _titled(list(pictures), titles, min(5, max(len(titles), 4)))
+    return _titled(list(pictures), titles, 5, WIDTH / 5, 0.55)
 
 
 @styled
@@ -102,12 +105,13 @@ def image_pairs(
     _same_number(len(left), len(titles))
     _same_number(len(right), len(titles))
     pairs = [mosaic(np.stack(pair), 2, gap=1) for pair in zip(left, right, strict=True)]
-    return _titled(pairs, titles, min(columns, max(len(titles), 2)))
+    pitch = (PAIRS if columns <= 4 else WIDTH) / columns
+    return _titled(pairs, titles, columns, pitch, pitch - 0.25)
 
 
 @styled
 def boxes(
-    images: np.ndarray, boxes: np.ndarray, titles: Sequence[str], *, columns: int = 13
+    images: np.ndarray, boxes: np.ndarray, titles: Sequence[str], *, columns: int = 18
 ) -> Figure:
     """Small pictures, each with a box drawn on it, under their titles: a contact sheet.
 
@@ -133,7 +137,8 @@ def boxes(
         raise CifarcamError(
             f"boxes: shape {edges.shape} for {len(pictures)} images; give one box of 4 edges each"
         )
-    return _titled(list(pictures), titles, columns, gap=0.06, boxes=edges)
+    pitch = WIDTH / columns
+    return _titled(list(pictures), titles, columns, pitch, pitch - 0.04, boxes=edges)
 
 
 def nothing(text: str) -> Figure:
@@ -147,24 +152,26 @@ def _titled(
     pictures: Sequence[np.ndarray],
     titles: Sequence[str],
     columns: int,
+    pitch: float,
+    width: float,
     *,
-    gap: float = 0.2,
     boxes: np.ndarray | None = None,
 ) -> Figure:
     """Pictures of one size in a grid; a row has room for the longest of its titles.
 
-    `gap` is the space between pictures in inches. `boxes` are drawn on the pictures.
+    `width` is a picture's width and `pitch` the distance from one picture to the next, in inches.
+    `boxes` are drawn on the pictures.
     """
-    width = (WIDTH - (columns - 1) * gap) / columns
     height = width * pictures[0].shape[0] / pictures[0].shape[1]
-    below = 0.6 * gap
-    rows = title_rows(titles, width + gap / 2, columns)
+    below = min(pitch - width, 0.1)
+    rows = title_rows(titles, pitch - 0.06, columns)
     heads = [LINE * max(len(lines) for _, lines in row) + 0.05 for row in rows]
-    figure, axes = sheet(sum(heads) + len(rows) * height + (len(rows) - 1) * below)
+    high = sum(heads) + len(rows) * height + (len(rows) - 1) * below
+    figure, axes = sheet(high, columns * pitch)
     top = 0.0
     for row, head in zip(rows, heads, strict=True):
         for column, (index, lines) in enumerate(row):
-            x = column * (width + gap)
+            x = column * pitch + (pitch - width) / 2
             title = "\n".join(lines)
             axes.text(x + width / 2, top + head - 0.04, title, ha="center", va="bottom", size=TEXT)
             place(axes, pictures[index], x, top + head, width)

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from cifarcam.errors import CifarcamError
+from cifarcam.figures.labels import End, label_ends
 from cifarcam.figures.style import (
     BLACK,
     BLUE,
@@ -24,12 +25,14 @@ from cifarcam.figures.style import (
     slant_names,
     styled,
 )
-from cifarcam.figures.text import TEXT
+from cifarcam.figures.text import TEXT, fitted
 
 SPLIT_COLOURS = (BLUE, ORANGE, GREEN, VERMILION)
 SPLIT_INK = ("white", BLACK, "white", "white")
 # For each score its colour, and its mark.
 SCORES = {"precision": (BLUE, "s"), "recall": (VERMILION, "o"), "F1": (BLACK, "D")}
+# Split, name and colour of the lines of training curves.
+LINES = (("train", "training", BLUE), ("validation", "validation", VERMILION))
 # The mark of the epoch whose weights early stopping keeps.
 STOP: Any = {"marker": "o", "markersize": 5, "color": BLACK, "markerfacecolor": ORANGE}
 
@@ -78,7 +81,7 @@ def class_histogram(counts: Mapping[str, Sequence[int]], class_names: Sequence[s
     splits = list(counts)
     colours = {split: SPLIT_COLOURS[k % len(SPLIT_COLOURS)] for k, split in enumerate(splits)}
     inks = {split: SPLIT_INK[k % len(SPLIT_INK)] for k, split in enumerate(splits)}
-    figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     axes = figure.add_subplot()
     sns.histplot(
         x=list(class_names) * len(splits),
@@ -94,7 +97,7 @@ def class_histogram(counts: Mapping[str, Sequence[int]], class_names: Sequence[s
         ax=axes,
     )
     # A number is written where its bar has room for it.
-    room = 0.06 * sum(sum(values) for values in counts.values()) / max(len(class_names), 1)
+    room = 0.1 * sum(sum(values) for values in counts.values()) / max(len(class_names), 1)
     containers: Any = axes.containers
     for split, bars in zip(splits, containers, strict=True):
         texts = [f"{count:,}" if count > room else "" for count in counts[split]]
@@ -114,7 +117,7 @@ def class_histogram(counts: Mapping[str, Sequence[int]], class_names: Sequence[s
 def training_curves(
     histories: Mapping[str, Sequence[Mapping[str, np.ndarray]]], kept: Sequence[int] = ()
 ) -> Figure:
-    """Accuracy and cross-entropy by epoch, one row for each experiment, one line for each seed.
+    """Accuracy by epoch of each experiment, then cross-entropy, side by side, a line for each seed.
 
     Parameters
     ----------
@@ -132,37 +135,41 @@ def training_curves(
     """
     if not any(histories.values()):
         raise CifarcamError("training_curves: no history to draw; give at least one")
-    rows = len(histories)
-    figure = Figure(figsize=(WIDTH, 0.5 + 2.35 * rows), layout="constrained")
-    panels = figure.subplots(rows, 2, squeeze=False, sharex=True, sharey="col")
-    for row, (name, seeds) in zip(panels, histories.items(), strict=True):
-        _curves(row[0], seeds, "accuracy")
-        _curves(row[1], seeds, "loss")
-        row[0].set_ylabel("accuracy")
-        row[1].set_ylabel("cross-entropy (nats)")
-        if kept and row[0] is panels[0, 0]:
-            _mark(row, seeds, kept)
-        row[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        if rows > 1:
-            row[0].set_title(name, loc="left")
-    panels[0, 1].set_ylim(bottom=0)
-    for axes in panels.flat:
-        axes.grid()
-    for axes in panels[-1]:
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles = [
-        Line2D([], [], color=BLUE, linestyle="--", label="training (dropout on)"),
-        Line2D([], [], color=VERMILION, label="validation"),
-    ]
+    count = len(histories)
+    figure = Figure(figsize=(WIDTH, 2.5), layout="constrained")
+    panels = figure.subplots(1, 2 * count, squeeze=False, sharex=True)[0]
+    measures = {"accuracy": "accuracy", "loss": "cross-entropy (nats)"}
+    for row, (measure, label) in zip(
+        (panels[:count], panels[count:]), measures.items(), strict=True
+    ):
+        for axes, (name, seeds) in zip(row, histories.items(), strict=True):
+            axes.sharey(row[0])
+            axes.tick_params(labelleft=axes is row[0])
+            _curves(axes, seeds, measure)
+            axes.set_xlabel("epoch")
+            if count > 1:
+                axes.set_title("\n".join(fitted(name, 1.6 / count)), loc="left")
+            axes.grid()
+        row[0].set_ylabel(label)
+    panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    panels[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    panels[count].set_ylim(bottom=0)
     if kept:
-        handles.append(
-            Line2D([], [], **STOP, linestyle="none", label="weights kept by stopping early")
-        )
-    most_seeds = max(len(seeds) for seeds in histories.values())
-    title = "one line for each seed" if most_seeds > 1 else None
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), title=title)
+        _mark(panels[::count], next(iter(histories.values())), kept)
+        mark = Line2D([], [], **STOP, linestyle="none", label="weights kept by stopping early")
+        figure.legend(handles=[mark], loc="outside upper center")
+    for axes, measure in zip((panels[count - 1], panels[-1]), measures, strict=True):
+        label_ends(axes, _ends(list(histories.values())[-1], measure))
     return figure
+
+
+def _ends(seeds: Sequence[Mapping[str, np.ndarray]], measure: str) -> list[End]:
+    """The mean last point of each split's lines."""
+    epoch = max(history["epoch"][-1] for history in seeds)
+    return [
+        End(name, epoch, np.mean([history[f"{split}_{measure}"][-1] for history in seeds]), colour)
+        for split, name, colour in (LINES)
+    ]
 
 
 def _mark(row: np.ndarray, seeds: Sequence[Mapping[str, np.ndarray]], kept: Sequence[int]) -> None:
@@ -179,8 +186,7 @@ def _mark(row: np.ndarray, seeds: Sequence[Mapping[str, np.ndarray]], kept: Sequ
 
 def _curves(axes: Axes, seeds: Sequence[Mapping[str, np.ndarray]], measure: str) -> None:
     """Draw one measure of both splits by epoch."""
-    splits = ("train", "validation")
-    lines = [(seed, history, split) for split in splits for seed, history in enumerate(seeds)]
+    lines = [(seed, history, split) for split, *_ in LINES for seed, history in enumerate(seeds)]
     lengths = [len(history["epoch"]) for _, history, _ in lines]
     split_of_point = np.repeat([split for *_, split in lines], lengths)
     seaborn().lineplot(
@@ -190,7 +196,7 @@ def _curves(axes: Axes, seeds: Sequence[Mapping[str, np.ndarray]], measure: str)
         style=split_of_point,
         units=np.repeat([seed for seed, *_ in lines], lengths),
         estimator=None,
-        palette={"train": BLUE, "validation": VERMILION},
+        palette={split: colour for split, _, colour in LINES},
         dashes={"train": (3.7, 1.6), "validation": ""},
         # A line of one epoch would be invisible.
         marker="o" if max(lengths) == 1 else None,
@@ -221,17 +227,17 @@ def per_class(seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> Figure:
     columns: Any = dict(zip(("y", "hue", "x"), zip(*rows, strict=True), strict=True))
     columns |= {"order": names, "hue_order": list(SCORES), "legend": False}
     columns |= {"palette": {score: colour for score, (colour, _) in SCORES.items()}}
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.34 * len(names)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.75 + 0.245 * len(names)), layout="constrained")
     axes = figure.add_subplot()
     several = len(seeds) > 1
     if several:
-        sns.stripplot(**columns, dodge=True, jitter=False, size=3.2, alpha=0.45, zorder=2, ax=axes)
+        sns.stripplot(**columns, dodge=True, jitter=False, size=2.6, alpha=0.45, zorder=2, ax=axes)
     sns.pointplot(
         **columns,
         dodge=0.8 * 2 / 3,  # as far apart as Seaborn's dots
         linestyles="none",
         markers=[mark for _, mark in SCORES.values()],
-        markersize=5,
+        markersize=3.5,
         markeredgewidth=0,
         errorbar=None,
         ax=axes,
@@ -255,7 +261,7 @@ def per_class(seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> Figure:
 
 @styled
 def reliability(panels: Mapping[str, tuple[Calibration, Calibration]]) -> Figure:
-    """Accuracy against confidence by bin, before and after scaling, a row for each network.
+    """Accuracy against confidence by bin, before and after scaling, two panels for each network.
 
     Parameters
     ----------
@@ -271,15 +277,22 @@ def reliability(panels: Mapping[str, tuple[Calibration, Calibration]]) -> Figure
     """
     if not panels:
         raise CifarcamError("reliability: no network to draw; give at least one")
-    figure = Figure(figsize=(WIDTH * 0.85, 0.3 + 2.6 * len(panels)), layout="constrained")
-    rows = figure.subplots(len(panels), 2, squeeze=False, sharex=True, sharey=True)
-    for row, (name, pair) in zip(rows, panels.items(), strict=True):
-        for axes, calibration, when in zip(row, pair, ("as trained", "scaled"), strict=True):
+    columns = 2 * min(len(panels), 2)
+    rows = -(-2 * len(panels) // columns)
+    figure = Figure(figsize=(WIDTH, rows * (0.9 + 5.4 / columns)), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    pairs = zip(grid.reshape(-1, 2), panels.items(), strict=False)
+    for (before, after), (name, (trained, scaled)) in pairs:
+        for axes, calibration, when in ((before, trained, "as trained"), (after, scaled, "scaled")):
             _reliability(axes, calibration)
-            axes.set_title(f"{name}, {when}", loc="left")
-        row[0].set_ylabel("accuracy")
-        row[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    for axes in rows[-1]:
+            error = f"error {100 * calibration.error:.1f} points"
+            axes.set_title(f"{name}\n{when}\n{error}", loc="left")
+    for axes in grid.flat[2 * len(panels) :]:
+        axes.set_axis_off()
+    for axes in grid[:, 0]:
+        axes.set_ylabel("accuracy")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    for axes in grid[-1]:
         axes.set_xlabel("confidence")
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure
@@ -296,15 +309,14 @@ def _reliability(axes: Axes, calibration: Calibration) -> None:
     axes.scatter(
         confidence,
         accuracy,
-        s=8 + 250 * count[full] / max(count.sum(), 1),
+        s=6 + 120 * count[full] / max(count.sum(), 1),
         color=BLUE,
         alpha=0.85,
         linewidths=0,
+        clip_on=False,
         zorder=3,
     )
     axes.set(xlim=(0, 1.04), ylim=(0, 1.04))
-    note = f"calibration error\n{100 * calibration.error:.1f} points"
-    axes.text(0.97, 0.04, note, transform=axes.transAxes, ha="right", va="bottom")
     axes.grid()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cifarcam.errors import CifarcamError
+from cifarcam.figures.labels import legible
 from cifarcam.figures.style import (
     BLACK,
     BLUE,
@@ -62,7 +64,7 @@ def method_dots(
     names = list(values[metrics[0]])
     rows = -(-len(metrics) // columns)
     figure = Figure(
-        figsize=(WIDTH, rows * (0.9 + 0.21 * len(names))),
+        figsize=(WIDTH, rows * (0.8 + 0.17 * len(names))),
         layout="constrained",
     )
     panels = np.ravel(figure.subplots(rows, columns, sharey=True, squeeze=False))
@@ -105,15 +107,26 @@ def removal_curves(
     deletion, insertion
         By map, the controls among them: mean probabilities at the shares, 0-1.
     """
-    figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     _curves(left, shares, deletion)
     _curves(right, shares, insertion)
     left.set(xlabel="pixels removed (%)", ylabel="mean probability of the class")
     right.set(xlabel="pixels put back (%)")
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    _name_curves(left)
     return figure
+
+
+def _name_curves(axes: Axes) -> None:
+    """Name falling curves above them, from the highest to the lowest, each in its colour.
+
+    All curves begin and end at one point, so that names at their ends would tell nothing.
+    """
+    lines: Any = axes.lines
+    highest = sorted(lines, key=lambda line: -np.mean(line.get_ydata()))
+    legend = axes.legend(handles=highest, loc="upper right", handlelength=1.8, labelspacing=0.15)
+    for text, line in zip(legend.get_texts(), highest, strict=True):
+        text.set_color(legible(line.get_color()))
 
 
 def _curves(axes: Axes, shares: Sequence[float], curves: Mapping[str, Sequence[float]]) -> None:

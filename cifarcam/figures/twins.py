@@ -48,7 +48,7 @@ def two_sets(
             f"two_sets: values of shape {places.shape} and intervals of shape {ends.shape} for "
             f"{len(names)} networks; give K x 2 and K x 2 x 2"
         )
-    figure = Figure(figsize=(WIDTH, 0.95 + 0.27 * len(names)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.72 + 0.21 * len(names)), layout="constrained")
     axes = figure.add_subplot()
     for row, pair in enumerate(places):
         axes.plot(pair, [row, row], color=PALE, linewidth=1.5, zorder=1)

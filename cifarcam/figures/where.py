@@ -55,7 +55,7 @@ def dots_by_seed(
         When there are more than four series, or a series has another number of rows.
     """
     _check(series, len(rows))
-    figure = Figure(figsize=(WIDTH, 0.95 + (0.18 + 0.13 * len(series)) * len(rows)))
+    figure = Figure(figsize=(WIDTH, 0.75 + (0.085 + 0.1 * len(series)) * len(rows)))
     figure.set_layout_engine("constrained")
     axes = figure.add_subplot()
     if reference is not None:

@@ -15,11 +15,13 @@ from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx_jupyterbook_latex.nodes import RootHeader
 
-SENTENCE_END = re.compile(r"(?<=[\w)%]\.)\s+(?=[A-Z])")
+from cifarcam.publish import screens
+
 ADDRESS = re.compile(r"(https?://[^\s)]+)")
 LONG_TABLE = 1400  # letters; a longer table may break over pages
-WIDEST = 58  # letters of a row; where it is wider, intervals have lines of their own
-LONGEST = 45  # letters that a column of long texts counts for, so that it leaves room for others
+WIDEST = 90  # letters of a row; where it is wider, intervals have lines of their own
+GAP = 2  # letters between two columns
+LONGEST = 70  # letters that a column of long texts counts for, so that it leaves room for others
 WORDS = 15  # letters that a column of words counts for
 INTERVAL = re.compile(r" (\[[^\]]+\])")
 NO_BREAK = "\u00a0"
@@ -29,12 +31,21 @@ BIBLIOGRAPHY = "bibliography"
 APPENDICES = ("notebooks/literature", "notebooks/gallery", "glossary", "notebooks/provenance")
 # Pages about the library, which the printed report leaves out.
 LEFT_OUT = ("reference/", "notebooks/symptoms")
+# Sections that the printed report leaves out by the label before them.
+LEFT_OUT_SECTIONS = (
+    "section-draw",
+    "sec-claims-entries",
+    "sec-provenance-runs",
+    "sec-provenance-records",
+    "sec-provenance-software",
+)
 
 
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx."""
     for transform in (
-        *(WithoutReference, Typesetting, WithoutFoldedCode, MarginNotes, Questions, Arrangement),
+        *(WithoutReference, PageNumbers, Typesetting, WithoutFoldedCode, MarginNotes, Questions),
+        Arrangement,
     ):
         app.add_post_transform(transform)
     # After sphinx-jupyterbook-latex, whose document class needs a gigabyte of fonts.
@@ -46,7 +57,7 @@ def _use_the_plain_class(app: Sphinx, config: Config) -> None:
 
 
 class WithoutReference(SphinxPostTransform):
-    """Leaves out the pages about the library, which are as long as the report."""
+    """Leaves out the pages about the library, some sections, and tables that the pages fold."""
 
     default_priority = 1
     formats = ("latex",)
@@ -56,6 +67,38 @@ class WithoutReference(SphinxPostTransform):
         for page in list(self.document.findall(addnodes.start_of_file)):
             if page["docname"].startswith(LEFT_OUT):
                 page.parent.remove(page)
+        sections = [
+            section
+            for section in self.document.findall(nodes.section)
+            if any(label in section["ids"] for label in LEFT_OUT_SECTIONS)
+        ]
+        for part in [*sections, *_containers(self.document, screens.FOLDED)]:
+            part.parent.remove(part)
+            self.document.setdefault("left_out", []).extend(
+                identity for node in part.findall(nodes.Element) for identity in node["ids"]
+            )
+
+
+class PageNumbers(SphinxPostTransform):
+    """Adds the page to a page's first reference to a chapter, figure or table of another page."""
+
+    default_priority = 340
+    formats = ("latex",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Change the document in place."""
+        for page in self.document.findall(addnodes.start_of_file):
+            targets = {""}
+            for reference in list(page.findall(addnodes.number_reference)):
+                target = reference.get("refuri", "").removeprefix("%").replace("#", ":")
+                if target in targets or target.startswith(f"{page['docname']}:"):
+                    continue
+                targets.add(target)
+                place = reference.parent.index(reference)
+                before = reference.parent[place - 1].astext() if place else ""
+                number = rf"p.~\pageref{{\detokenize{{{target}}}}}"
+                text = f", {number}" if before.endswith("(") else f" ({number})"
+                reference.parent.insert(place + 1, _latex(text))
 
 
 class Typesetting(SphinxPostTransform):
@@ -66,6 +109,9 @@ class Typesetting(SphinxPostTransform):
 
     def run(self, **kwargs: Any) -> None:
         """Change the document in place."""
+        for reference in list(self.document.findall(nodes.reference)):
+            if reference.get("refuri", "").rpartition("#")[2] in self.document.get("left_out", []):
+                reference.replace_self(reference.children)
         for figure in self.document.findall(nodes.figure):
             for caption in figure.findall(nodes.caption):
                 _mark_rest(caption)
@@ -127,19 +173,30 @@ class MarginNotes(SphinxPostTransform):
 
 
 class Questions(SphinxPostTransform):
-    """Sets boxes that the pages fold as a bold title with its text, since paper folds nothing."""
+    """Lists the questions that the pages fold. Their answers are on the pages alone."""
 
     default_priority = 395
     formats = ("latex",)
 
     def run(self, **kwargs: Any) -> None:
         """Change the document in place."""
-        for box in list(self.document.findall(nodes.admonition)):
-            if "dropdown" in box["classes"]:
-                title, *answer = box.children
-                question = nodes.paragraph("", "", nodes.strong("", "", *title.children))
-                place = box.parent.index(box)
-                box.parent[place : place + 1] = [question, *answer]
+        for section in self.document.findall(nodes.section):
+            boxes = [
+                box
+                for box in section.children
+                if isinstance(box, nodes.admonition)
+                and "dropdown" in box["classes"]
+                and PROVENANCE not in box["classes"]
+            ]
+            if not boxes:
+                continue
+            questions = [
+                nodes.list_item("", nodes.paragraph("", "", *box[0].children)) for box in boxes
+            ]
+            place = section.index(boxes[0])
+            for box in boxes:
+                section.remove(box)
+            section.insert(place, nodes.bullet_list("", *questions))
 
 
 class Arrangement(SphinxPostTransform):
@@ -181,23 +238,12 @@ def _containers(parent: nodes.Element, kind: str) -> list[nodes.container]:
 
 
 def _mark_rest(caption: nodes.Element) -> None:
-    r"""Wrap a caption after its first sentence in ``\captionrest``, which the lists leave out."""
-    for index, child in enumerate(caption.children):
-        if not isinstance(child, nodes.Text):
-            continue
-        parts = SENTENCE_END.split(str(child), maxsplit=1)
-        after = caption.children[index + 1 :]
-        if len(parts) == 2:
-            caption.children[index:] = [
-                nodes.Text(parts[0]),
-                _latex(r"\captionrest{ "),
-                nodes.Text(parts[1]),
-                *after,
-                _latex("}"),
-            ]
-            for node in caption.children:
-                node.parent = caption
-            return
+    r"""Wrap a caption after its bold first sentence in ``\captionrest``, which the lists leave out."""
+    bold = next((child for child in caption.children if isinstance(child, nodes.strong)), None)
+    if bold is not None:
+        after = caption.index(bold) + 1
+        rest = caption.children[after:]
+        caption[after:] = [_latex(r"\captionrest{"), *rest, _latex("}")]
 
 
 def _latex(text: str) -> nodes.raw:
@@ -217,7 +263,7 @@ def _set_columns(table: nodes.table) -> None:
     ]
     widths = _widths(columns, longest)
     wide = sum(width if number else WORDS for number, width in zip(is_number, widths, strict=True))
-    if wide > WIDEST:
+    if wide + GAP * len(columns) > WIDEST:
         for text in list(table.findall(nodes.Text)):
             if INTERVAL.search(text):
                 text.parent.replace(text, nodes.Text(INTERVAL.sub(_on_two_lines, text)))
@@ -225,7 +271,7 @@ def _set_columns(table: nodes.table) -> None:
     if len(table.astext()) < LONG_TABLE:
         opening, closing = r"\begin{table}[htbp]", r"\end{table}"
         spec = "".join(
-            rf">{{\raggedleft\arraybackslash}}p{{{0.54 * width:.2f}em}}" if number else "L"
+            rf">{{\raggedleft\arraybackslash}}p{{{0.585 * width:.2f}em}}" if number else "L"
             for number, width in zip(is_number, widths, strict=True)
         )
     else:

@@ -24,7 +24,7 @@ from sphinx.util import logging
 
 from cifarcam import _store
 from cifarcam.errors import CifarcamError
-from cifarcam.publish import board, chapters, execution, latex, reference
+from cifarcam.publish import board, chapters, execution, latex, media, reference, screens
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,6 @@ ROLES = {
     'role="doc-biblioentry"': 'role="listitem"',
 }
 UNFINISHED = "unfinished-"
-FIGURE = re.compile(r'(<figure[^>]*>\s*)(<img [^>]*src="([^"]+)"[^>]*>)')
 # Where the files in an executed chapter's outputs are written, under the folder of the pages.
 FOLDERS = {
     "notebooks/gallery": "_static/gallery",
@@ -59,6 +58,7 @@ LIVE_SCRIPTS = (
 # the data, which chapters hold.
 EQUIPMENT = {
     '<details class="admonition hide ': ("code.js",),
+    '<details class="gallery-confusions">': ("gallery.css",),
     'id="gallery-app"': ("gallery.css", "gallery/data.js", "gallery.js"),
     'class="live-app"': (
         *("live/live.css", "live/panels.css"),
@@ -87,6 +87,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("build-finished", _leave_out_source_maps)
     app.connect("build-finished", _end_pages, priority=900)
     latex.setup(app)
+    media.setup(app)
+    screens.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -212,29 +214,9 @@ def _equip_page(
 def _mend_body(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Correct labels for screen readers, link each figure to its file, and mark drawings.
-
-    On a phone the letters of a figure are too small within the column. A drawing, which holds no
-    pixels, is inverted in the dark theme.
-    """
-    if "body" not in context:
-        return
-    sources = {name: Path(app.srcdir) / path for path, name in app.builder.images.items()}
-
-    def alone(match: re.Match[str]) -> str:
-        opening, picture, address = match.groups()
-        if _is_drawing(sources.get(Path(address).name)):
-            picture = picture.replace("<img ", '<img data-drawing="" ', 1)
-        return f'{opening}<a href="{address}" title="Open the figure alone">{picture}</a>'
-
-    body = FIGURE.sub(alone, context["body"])
+    """Correct labels for screen readers."""
     for wrong, right in ROLES.items():
-        body = body.replace(wrong, right)
-    context["body"] = body
-
-
-def _is_drawing(path: Path | None) -> bool:
-    return path is not None and path.suffix == ".svg" and "<image" not in path.read_text()
+        context["body"] = context.get("body", "").replace(wrong, right)
 
 
 def _name_toggles(

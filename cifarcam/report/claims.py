@@ -151,15 +151,15 @@ def power(sources: Sources) -> str:
     )
     if found.seeds == 1:
         return (
-            "Here the baseline was trained from one seed only, so that no difference between two "
-            "recipes can be told from a difference between two seeds."
+            "Here the baseline was trained from one seed only, so we cannot tell a difference between "
+            "two recipes from a difference between two seeds."
         )
     return (
         f"The baseline's test accuracy varies over {found.seeds} seeds with a standard deviation "
         f"of {found.deviation:.2f} points. With as many seeds on each side, a paired t test finds "
         f"a true difference of {found.detectable:.1f} points between two such recipes with a "
-        f"probability of 80%; with twice as many seeds it finds {found.detectable_by_twice:.1f} "
-        "points."
+        f"probability of 80%. With twice as many seeds, it finds a difference of "
+        f"{found.detectable_by_twice:.1f} points."
     )
 
 
@@ -207,7 +207,7 @@ def difference(old: Sequence[Entry], new: Sequence[Entry]) -> list[str]:
     after = {entry.condition: entry for entry in new}
     appeared = [f"{name} is new: {after[name].verdict}." for name in after if name not in before]
     vanished = [
-        f"{name} is gone; it was {before[name].verdict}." for name in before if name not in after
+        f"{name} is gone. It was {before[name].verdict}." for name in before if name not in after
     ]
     changes = [_changes(before[name], after[name]) for name in after if name in before]
     return [*appeared, *vanished, *itertools.chain(*changes)]
@@ -221,16 +221,16 @@ def _changes(before: Entry, after: Entry) -> list[str]:
     if before.verdict != after.verdict:
         sentences.append(f"{name}: the verdict was {before.verdict} and is {after.verdict}.")
     if before.effect is None and after.effect is not None:
-        sentences.append(f"{name}: an effect is measured now; it is {effect_text(after.effect)}.")
+        sentences.append(f"{name}: an effect is measured now. It is {effect_text(after.effect)}.")
     elif before.effect is not None and after.effect is None:
         sentences.append(
-            f"{name}: no effect is measured any more; it was {effect_text(before.effect)}."
+            f"{name}: no effect is measured any more. It was {effect_text(before.effect)}."
         )
     elif before.effect is not None and after.effect is not None:
         movement = _movement(before.effect, after.effect)
         if movement is not None:
             sentences.append(
-                f"{name}: {movement}; it was {effect_text(before.effect)} and is "
+                f"{name}: {movement}. It was {effect_text(before.effect)} and is "
                 f"{effect_text(after.effect)}."
             )
     return sentences

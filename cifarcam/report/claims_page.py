@@ -67,8 +67,8 @@ def rule_rows(claims: Sequence[Claim]) -> list[list[str]]:
     for claim in claims:
         statement = f"[{claim.statement.rstrip('.')}](claim-{claim.id})"
         for condition in claim.conditions:
-            timing = str(condition.timing)
-            rows.append([statement, condition.rule, f"{_day(condition.since)}, {timing}"])
+            timing = str(condition.timing).removesuffix(" its result")
+            rows.append([statement, condition.rule, f"{_day(condition.since, '%b')}, {timing}"])
             statement = ""
     return rows
 
@@ -82,8 +82,8 @@ def show(entries: Sequence[Entry]) -> None:
     claims = "\n\n".join(map(_claim, _by_claim(entries)))
     markdown = f"{SMALL}\n\n{claims}\n\n{NORMAL}"
     link = (
-        f'```{{raw}} html\n<p>All of this as data: <a href="../{FILE}">{FILE}</a>.</p>\n```\n\n'
-        f"```{{only}} latex\nAll of this as data: `{FILE}` beside the HTML pages.\n```"
+        f'```{{raw}} html\n<p>The file <a href="../{FILE}">{FILE}</a> holds all claims as data.</p>\n```\n\n'
+        f"```{{only}} latex\nThe file `{FILE}` beside the HTML pages holds all claims as data.\n```"
     )
     display(
         {
@@ -138,9 +138,9 @@ def _condition(entry: Entry) -> str:
     return f"**{label}: {entry.verdict}.** {entry.sentence}\n\n{bullets}"
 
 
-def _day(iso: str) -> str:
+def _day(iso: str, month: str = "%B") -> str:
     day = date.fromisoformat(iso)
-    return f"{day.day} {day:%B %Y}"
+    return f"{day.day} {day.strftime(month)} {day.year}"
 
 
 def _effect(entry: Entry) -> str:
@@ -155,5 +155,5 @@ def _effect(entry: Entry) -> str:
     if entry.by_seed:
         digits = page.digits_of(effect)
         numbers = ", ".join(f"{value:z.{digits}f}" for value in entry.by_seed)
-        text += f"; by seed {numbers.replace('-', '−')}"
+        text += f". By seed: {numbers.replace('-', '−')}"
     return f"{text}."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from cifarcam.report import page
 from cifarcam.runs import Run
 from cifarcam.studies import calibration
 from cifarcam.studies.image_facts import ImageFacts
+from cifarcam.studies.networks import called
+from cifarcam.studies.wording import listed
 from cifarcam.training import prediction
 
 COLUMNS = 10  # pictures in a row of a sprite, an image of many pictures
@@ -58,6 +60,11 @@ class Answers:
     heatmaps: Mapping[str, np.ndarray]
     confusion: np.ndarray | None = None
 
+    @property
+    def predicted(self) -> np.ndarray:
+        """The predicted classes, int64, N."""
+        return self.probabilities.argmax(axis=1)
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -71,9 +78,14 @@ class Tally:
     blank: int
 
 
+def named(networks: Iterable[str]) -> str:
+    """The networks' display names as an English list."""
+    return listed([called(label) for label in networks])
+
+
 def tally(answers: Mapping[str, Answers], labels: np.ndarray) -> Tally:
     """Count right answers and zero heatmaps; `labels` are the images' true classes, N."""
-    right = np.array([one.probabilities.argmax(axis=1) == labels for one in answers.values()])
+    right = np.array([one.predicted == labels for one in answers.values()])
     maps = [heatmap for one in answers.values() for m in one.heatmaps.values() for heatmap in m]
     return Tally(
         len(answers),
@@ -184,7 +196,7 @@ def encode(
         networks.append(
             {
                 "name": network,
-                "predicted": answer.probabilities.argmax(axis=1).tolist(),
+                "predicted": answer.predicted.tolist(),
                 "probabilities": np.rint(answer.probabilities * UNITS).astype(int).tolist(),
                 "heatmaps": sprites,
                 "confusion": None if answer.confusion is None else answer.confusion.tolist(),

@@ -243,7 +243,7 @@ def hardest_pictures(hardest: Hardest, people: Evidence, dataset: Dataset) -> li
 
 
 def _title(label: str, other: str) -> str:
-    return f"{label}\nas {other}"
+    return f"{label}\n{other}"
 
 
 def _counted(shown: int, count: int) -> str:

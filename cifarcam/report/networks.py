@@ -252,6 +252,7 @@ def imagenet_figure(maps: Sequence[ImageNetMaps], class_names: Sequence[str]) ->
         halved(np.concatenate([one.pictures for one in maps])).round().astype(np.uint8),
         halved(np.concatenate([one.heatmaps for one in maps])),
         titles,
+        columns=3,
     )
 
 
@@ -265,15 +266,15 @@ def halved(images: np.ndarray) -> np.ndarray:
 def imagenet_sentence(maps: Sequence[ImageNetMaps], class_names: Sequence[str]) -> str:
     """What the networks of ImageNet make of the pictures, and whose weights could not be had."""
     if not maps:
-        return "The weights could not be had when this was made, so that there is no figure."
+        return "We could not get the weights for this build, so there is no figure."
     sentences = [
         f"{one.network} names a class of the right kind for {one.of_right_kind(class_names)} of "
-        f"the {len(one.names)} pictures, and the probability of its likeliest class is "
+        f"the {len(one.names)} pictures. The probability of its likeliest class is "
         f"{float(np.mean(one.probabilities)):.0%} on average."
         for one in maps
     ]
     if all(one.network != RESNET_TITLE for one in maps):
-        sentences.insert(0, f"The weights of {RESNET_TITLE} could not be had when this was made.")
+        sentences.insert(0, f"We could not get the weights of {RESNET_TITLE} for this build.")
     return " ".join(sentences)
 
 

@@ -75,8 +75,8 @@ def new_images(asked: Mapping[str, Run]) -> None:
             for name, one in falls.items()
         ],
         header=NEW_HEADER,
-        caption="Accuracy on the usual test images and on CIFAR-10.1 v6, with the difference and "
-        "its 95% interval over images.",
+        caption="**Accuracy on the usual test images and on CIFAR-10.1 v6.** The last column has the "
+        "difference and its 95% interval over images.",
         name="tab-shifts-new",
     )
 
@@ -108,10 +108,10 @@ def unknown_classes(asked: Mapping[str, Run]) -> None:
             for name, one in results.items()
         ],
         header=UNKNOWN_HEADER,
-        caption="Confidence in the test images of CIFAR-10 and in those of CIFAR-100, whose "
-        f"classes the networks never saw. Sure: share of CIFAR-100's images that get more than "
-        f"{100 * other_images.SURE:.0f}%. "
-        "AUROC: how often, of one image of each dataset, CIFAR-10's gets the higher confidence.",
+        caption="**Confidence in the test images of CIFAR-10 and of CIFAR-100.** The networks never saw "
+        "the classes of CIFAR-100. Sure is the share of CIFAR-100's images with a confidence above "
+        f"{100 * other_images.SURE:.0f}%. We draw one image of each dataset, and AUROC says how often "
+        "the image of CIFAR-10 gets the higher confidence.",
         name="tab-shifts-unknown",
     )
 

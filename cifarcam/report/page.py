@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import html
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -178,13 +179,14 @@ def _list_table(
 
 
 def _html_table(rows: Sequence[Sequence[Any]], header: Sequence[str], caption: str) -> str:
-    """The table in HTML, each cell's text escaped."""
+    """The table in HTML with each cell escaped; ``**words**`` of the caption are bold."""
     head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in header)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
         for row in rows
     )
-    return f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
+    title = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", html.escape(caption))
+    return f"<table><caption>{title}</caption><tr>{head}</tr>{body}</table>"
 
 
 def interactive(attributes: str, fallback: str, files: Mapping[str, bytes]) -> None:

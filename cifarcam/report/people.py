@@ -115,7 +115,7 @@ def explainer(run: Run, dataset: Dataset) -> Explainer | None:
         display(Markdown("This edition was made from the small sample and shows no pictures here."))
         return None
     if not run.has_weights:
-        display(Markdown("No pictures are shown: the network's weights are not at hand."))
+        display(Markdown("We show no pictures, because the network's weights are not at hand."))
         return None
     return explain.GradCAM(run.model())
 
@@ -150,5 +150,5 @@ def explained(
             lines.append(f"network: {CLASS_NAMES[predicted[image]]}")
         if agreement[image] == people_table.FEWER:
             lines.append(f"people: {CLASS_NAMES[majority[image]]}")
-        titles.append("\n".join(lines))
+        titles.append(", ".join(lines))
     return pictures, gradcam(pictures, predicted[shown]), titles

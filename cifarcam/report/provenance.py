@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +23,9 @@ def computed_from() -> None:
     """
     used = {kind: _store.handed_out(kind) for kind in _store.KINDS}
     software = ", ".join(f"{name} {version}" for name, version in _devices.versions().items())
+    digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
     lines = [
+        f"Digest of all that follows: `{digest[:16]}`",
         *_sources(used),
         f"Software: {software}",
         f"Device: {_devices.describe()['device']}",
@@ -31,7 +35,7 @@ def computed_from() -> None:
     display(
         {
             "text/markdown": f":::{{admonition}} What this page was computed from\n"
-            f":class: note computed-from\n\n{text}\n:::",
+            f":class: note computed-from dropdown\n\n{text}\n:::",
             "text/html": f"<pre>{html.escape(text)}</pre>",
         },
         raw=True,

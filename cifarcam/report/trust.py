@@ -111,7 +111,7 @@ class RoadSummary:
     images
         Their number.
     own, other
-        Whether accuracies agree, with maps of the network itself and of another one.
+        Whether accuracies agree, with maps of the network itself and of another network.
     between
         At how many shares of pixels the published accuracy lies between the two measured ones.
     """
@@ -131,11 +131,16 @@ def road_summary(record: Mapping[str, Any]) -> RoadSummary:
         for row, beside in zip(own, other, strict=True)
     )
     if count == len(own):
-        between = "At every share of pixels, the published accuracy lies between the two."
+        between = (
+            "At every share of pixels, the published accuracy lies between our two accuracies."
+        )
     elif count:
-        between = f"The published accuracy lies between the two at {count} of {len(own)} shares of pixels."
+        between = (
+            f"At {count} of {len(own)} shares of pixels, the published accuracy lies between our two "
+            "accuracies."
+        )
     else:
-        between = "At no share of pixels does the published accuracy lie between the two."
+        between = "The published accuracy lies between our two accuracies at no share of pixels."
     return RoadSummary(
         100 * record["whole"] / record["images"],
         record["images"],

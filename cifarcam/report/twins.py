@@ -16,11 +16,11 @@ from cifarcam.report.page import NO_EFFECT, interval
 from cifarcam.runs import Run
 from cifarcam.studies import duplicates, twin_control, twin_search
 from cifarcam.studies.duplicates import PLAIN
-from cifarcam.studies.networks import SHORT
+from cifarcam.studies.networks import SHORT, called
 from cifarcam.studies.twin_control import Control
 from cifarcam.studies.twin_search import THRESHOLDS, Found, Search
 from cifarcam.studies.twins import Gap, interval_of
-from cifarcam.studies.wording import capital
+from cifarcam.studies.wording import capital, listed
 
 GAP_HEADER = (
     "Network",
@@ -89,9 +89,9 @@ def seeds_note(correct: Mapping[str, np.ndarray]) -> str:
     if not several:
         return "Each row rests on one seed."
     if len(several) == len(correct):
-        return "Values are means over the seeds at hand, several of each network."
-    names = "; ".join(f"{name} ({len(correct[name])})" for name in several)
-    return f"Several seeds are at hand of some networks: {names}. The other rows rest on one seed."
+        return "Values are means over several seeds of each network."
+    names = listed([f"{called(name)} ({len(correct[name])})" for name in several])
+    return f"Some rows are means over several seeds: {names}. The other rows rest on one seed."
 
 
 def gap_rows(found: Sequence[Gap]) -> list[list[Any]]:

@@ -11,6 +11,7 @@ from cifarcam.errors import CifarcamError
 from cifarcam.studies import inference
 from cifarcam.studies.inference import LEVEL, Effect
 from cifarcam.studies.mistakes import DISAGREE, Evidence, Kind, Sorted, recut, sort
+from cifarcam.studies.networks import called
 from cifarcam.studies.wording import number
 
 ANY, MINORITY = 1, 3  # people's agreement from which one answer differs, fewer than half agree
@@ -112,24 +113,34 @@ def answer(networks: Sequence[Sorted], chance: np.ndarray, others: Sequence[Sort
 
 def _answer_sentence(networks: Sequence[Sorted]) -> str:
     rule = (
-        "We call a mistake the network's own where people do not doubt the label and at least nine "
-        "in ten of them give it."
+        "We call a mistake the network's own if people do not doubt the label and at least nine in "
+        "ten people give this label."
     )
     most = [one.own for one in networks if one.own.low > 50]
     every = _range([one.own for one in networks])
     if len(most) == len(networks):
-        return f"{rule} By this rule, most mistakes of every network are its own ({every})."
+        return (
+            f"{rule} According to this rule, most mistakes of every network are its own ({every})."
+        )
     if all(one.own.high < 50 for one in networks):
-        return f"{rule} By this rule, fewer than half of each network's mistakes are its own ({every})."
+        return (
+            f"{rule} According to this rule, fewer than half of the mistakes of every network are its "
+            f"own ({every})."
+        )
     best = networks[-1]
-    if best.own.low > 50:
-        last = f"Most mistakes of {best.name}, the most accurate, are its own as well"
+    if best.own.low > 50 and len(most) == 1:
+        last = f"This is the most accurate network, {called(best.name)}"
+    elif best.own.low > 50:
+        last = f"The most accurate network, {called(best.name)}, is among them"
     elif best.own.high < 50:
-        last = f"Fewer than half of the mistakes of {best.name}, the most accurate, are its own"
+        last = f"Fewer than half of the mistakes of the most accurate network, {called(best.name)}, are its own"
     else:
-        last = f"About half of the mistakes of {best.name}, the most accurate, are its own"
+        last = f"About half of the mistakes of the most accurate network, {called(best.name)}, are its own"
     if not most:
-        first = f"In none of our {len(networks)} networks are most mistakes measurably the network's own ({every})"
+        first = (
+            f"None of our {len(networks)} networks has a share of own mistakes measurably above half "
+            f"({every})"
+        )
     else:
         count = "one" if len(most) == 1 else len(most)
         first = (
@@ -152,44 +163,48 @@ def _range(effects: Sequence[Effect]) -> str:
 def _trend_sentence(
     correlation: Effect, weakest: Sorted, best: Sorted, networks: int, others: int
 ) -> str:
-    over = f"over our {networks} networks" + (f" and {others} published ones" if others else "")
+    over = f"over our {networks} networks"
+    if others:
+        over += f" and {others} published networks"
     ends = (
-        f"({weakest.shares[Kind.LABEL].value:.0f}% of the mistakes of the least accurate and "
-        f"{best.shares[Kind.LABEL].value:.0f}% of the most accurate of our networks; rank "
-        f"correlation {number(correlation.value, 2)} {over}, where 1 would be the same order)"
+        f"(rank correlation {number(correlation.value, 2)} {over}, where 1 would be the same order)"
+    )
+    shares = (
+        f"The share is {weakest.shares[Kind.LABEL].value:.0f}% for our least accurate network and "
+        f"{best.shares[Kind.LABEL].value:.0f}% for our most accurate network."
     )
     if correlation.p < 1 - LEVEL and correlation.value > 0:
         text = (
-            "The better a network is, the larger is the share of its mistakes whose label is in "
-            f"doubt {ends}."
+            "More accurate networks have a larger share of mistakes whose label is in doubt "
+            f"{ends}."
         )
     elif correlation.p < 1 - LEVEL:
         text = (
-            "The better a network is, the smaller is the share of its mistakes whose label is in "
-            f"doubt {ends}."
+            "More accurate networks have a smaller share of mistakes whose label is in doubt "
+            f"{ends}."
         )
     else:
         text = (
             "The share of mistakes whose label is in doubt does not change measurably with "
             f"accuracy {ends}."
         )
-    return f"{text} {_number_sentence(weakest, best)}"
+    return f"{text} {shares} {_number_sentence(weakest, best)}"
 
 
 def _number_sentence(weakest: Sorted, best: Sorted) -> str:
     """How the numbers behind the shares change from the least to the most accurate network."""
     before, after = weakest.counts[Kind.LABEL], best.counts[Kind.LABEL]
     label = f"from {before:.0f} to {after:.0f}"
-    whole = f"{weakest.mistakes:,.0f} to {best.mistakes:,.0f}"
+    whole = f"from {weakest.mistakes:,.0f} to {best.mistakes:,.0f}"
     if after >= before or best.mistakes >= weakest.mistakes:
-        return f"The number of these mistakes goes {label}, and that of all mistakes from {whole}."
+        return f"The number of these mistakes goes {label}, and the number of all mistakes goes {whole}."
     if after * weakest.mistakes > before * best.mistakes:
         return (
-            f"The number of these mistakes falls as well ({label}), but more slowly than the number "
-            f"of all mistakes ({whole})."
+            f"The number of these mistakes falls {label}, but more slowly than the number of all "
+            f"mistakes ({whole})."
         )
     return (
-        f"The number of these mistakes falls ({label}), no more slowly than the number of all "
+        f"The number of these mistakes falls {label}, no more slowly than the number of all "
         f"mistakes ({whole})."
     )
 
@@ -199,18 +214,18 @@ def _further_sentence(below: int, networks: int) -> str:
         return "No published network is at hand for comparison."
     if not below:
         return (
-            "No published network has measurably fewer than half of its mistakes as its own (95% "
-            f"interval over test images, {networks} networks)."
+            "No published network has a share of own mistakes measurably below half (95% interval "
+            f"over test images, {networks} networks)."
         )
     first = (
-        f"Fewer than half of the mistakes of one of the {networks} published networks are its own"
+        f"One of the {networks} published networks has a share of own mistakes measurably below half"
         if below == 1
-        else f"In {below} of the {networks} published networks, fewer than half of the mistakes are "
-        "the network's own"
+        else f"Among the {networks} published networks, {below} have a share of own mistakes "
+        "measurably below half"
     )
     return (
-        f"{first} (95% interval over test images). A small difference between two very accurate "
-        "networks is therefore best read beside the number of labels that people doubt."
+        f"{first} (95% interval over test images). We should therefore compare a small difference "
+        "between two very accurate networks with the number of labels that people doubt."
     )
 
 
@@ -264,12 +279,12 @@ def thresholds(
 def _threshold_sentence(name: str, strict: Effect, printed: Effect, lenient: Effect) -> str:
     if lenient.low <= strict.high:
         return (
-            f"The threshold matters little: of the mistakes of {name}, {strict.value:.0f}% to "
-            f"{lenient.value:.0f}% are its own, whatever the threshold."
+            f"The threshold matters little: between {strict.value:.0f}% and {lenient.value:.0f}% of "
+            f"the mistakes of {called(name)} are its own, whatever the threshold."
         )
     return (
-        f"The threshold matters. At nine in ten people, {printed.value:.0f}% of the mistakes of "
-        f"{name} are its own. If people disagreed as soon as one of them gave another class, "
-        f"{strict.value:.0f}% would be. If they disagreed only where fewer than half gave the "
-        f"label, {lenient.value:.0f}% would be."
+        f"The threshold matters. With nine in ten people, {printed.value:.0f}% of the mistakes of "
+        f"{called(name)} are its own. If we spoke of disagreement as soon as one person gave another class, "
+        f"the share would be {strict.value:.0f}%. If we spoke of disagreement only where fewer than "
+        f"half of people gave the label, the share would be {lenient.value:.0f}%."
     )

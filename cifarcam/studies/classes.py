@@ -182,8 +182,8 @@ def steadiness(metrics: Sequence[Mapping[str, Any]]) -> Steadiness:
     amount += f"{recall:.1f} for recall, means over the classes)"
     if f1 < min(precision, recall):
         sentence = (
-            f"From seed to seed, the F1 of a class varies less than its precision and recall {amount}: "
-            "a seed that predicts a class more readily gains recall and loses precision."
+            f"From seed to seed, the F1 of a class varies less than its precision and recall {amount}. "
+            "A seed that predicts a class more readily gains recall and loses precision."
         )
     else:
         sentence = (

@@ -214,13 +214,13 @@ def against_control(comparisons: Sequence[Comparison], control: str, metric: str
     elif len(missing) <= FEW and len(missing) <= len(better):
         sentence = f"Every {which} beats {noun} {by}, except {listed(missing)}."
     elif len(better) == 1:
-        sentence = f"{capital(better[0])} alone beats {noun} {by}."
+        sentence = f"Only {better[0]} beats {noun} {by}."
     elif len(better) <= FEW:
-        sentence = f"{capital(listed(better))} alone beat {copies} {by}."
+        sentence = f"Only {listed(better)} beat {copies} {by}."
     else:
-        sentence = f"{len(better)} of the {count} {which}s beat {copies} {by}."
+        sentence = f"Of the {count} {which.replace('method', 'methods')}, {len(better)} beat {copies} {by}."
     if len(worse) == count > 1:
-        sentence += f" They are all worse than {copies}."
+        sentence += f" All of them are worse than {copies}."
     elif len(worse) == 1:
         sentence += f" {capital(worse[0])} is worse than {noun}."
     elif 1 < len(worse) <= FEW:
@@ -283,24 +283,21 @@ def against_blob(by_metric: Mapping[str, Sequence[Values]], method: str = "grad-
     outcomes = [comparison.outcome for _, comparison in comparisons]
     better, worse, count = outcomes.count(1), outcomes.count(-1), len(outcomes)
     seeds = len(by_metric[PRIMARY])
-    name = title(method)
-    rest = f"({count} comparisons: {len(by_metric)} metrics and {seeds_text(seeds)})"
+    blob = "a blob in the centre of every image"
+    all_of_them = f"{count} comparisons ({len(by_metric)} metrics and {seeds_text(seeds)})"
     if better == count:
-        sentence = f"{name} beats the centre blob in every comparison {rest}."
+        finding = f"beats {blob} in all {all_of_them}"
     elif better == worse == 0:
-        sentence = (
-            f"{name} is no better than a blob in the centre of every image, and no worse: no "
-            f"comparison tells the two apart {rest}."
+        finding = (
+            f"is neither measurably better nor measurably worse than {blob} in any of {all_of_them}"
         )
     elif better == 0:
-        sentence = (
-            f"{name} is nowhere better than a blob in the centre of every image {rest}, and worse "
-            f"in {worse} of them."
-        )
+        finding = f"never beats {blob} and is worse in {worse} of {all_of_them}"
     elif worse == 0:
-        sentence = f"{name} beats the centre blob in {better} comparisons and loses none {rest}."
+        finding = f"beats {blob} in {better} of {all_of_them} and is worse in none"
     else:
-        sentence = f"{name} beats the centre blob in {better} comparisons and loses {worse} {rest}."
+        finding = f"beats {blob} in {better} of {all_of_them} and is worse in {worse}"
+    sentence = f"{title(method)} {finding}."
     return Blob(
         seeds,
         len(by_metric),
@@ -319,14 +316,15 @@ def beating_everywhere(by_metric: Mapping[str, Sequence[Values]]) -> str:
     names = methods(list(by_metric[PRIMARY][0]))
     better = [_beating_the_blob(seeds, metric) for metric, seeds in by_metric.items()]
     always = [title(name) for name in names if all(name in some for some in better)]
-    seeds = seeds_text(len(by_metric[PRIMARY]))
+    count = len(by_metric[PRIMARY])
+    seeds = "the single seed" if count == 1 else f"all {count} seeds"
     metrics = listed([METRICS[metric] for metric in by_metric])
-    rest = f"the centre blob according to {metrics} with all {seeds}."
+    rest = f"the centre blob according to {metrics} with {seeds}."
     if not always:
         return f"No method beats {rest}"
     if len(always) == len(names):
         return f"Every method beats {rest}"
-    return f"{capital(listed(always))} {'alone beats' if len(always) == 1 else 'beat'} {rest}"
+    return f"Only {listed(always)} {'beats' if len(always) == 1 else 'beat'} {rest}"
 
 
 def _beating_the_blob(seeds: Sequence[Values], metric: str) -> set[str]:

@@ -96,22 +96,22 @@ def overfitting(full: Sequence[Scaled], stopped: Sequence[Scaled]) -> Overfittin
     full_after = float(np.mean([one.loss_after for one, _ in pairs]))
     share = 100 * (1 - after.value / before.value) if before.value else 0.0
     falls = f"from {full_before:.2f} to {full_after:.2f} nats"
-    stopped_after = full_after - after.value
+    stopped_after = (
+        f"With early stopping and a temperature, the loss is {full_after - after.value:.2f} nats."
+    )
     if before.value <= 0:
         sentence = (
-            "The test loss does not rise after the stop, so there is nothing for a temperature to "
-            "explain."
+            "The test loss does not rise after the stop, so a temperature has nothing to explain."
         )
     elif share >= 100 * MOSTLY:
         sentence = (
-            "Most of the rising test loss is scale and not worse knowledge: one temperature lowers "
-            f"the loss after all epochs {falls}, against {stopped_after:.2f} nats with early "
-            "stopping, scaled alike."
+            "Most of the rise of the test loss comes from the scale of the logits and not from worse "
+            f"knowledge. One temperature lowers the loss after all epochs {falls}. {stopped_after}"
         )
     else:
         sentence = (
-            "The rising test loss is more than scale: one temperature lowers the loss after all "
-            f"epochs only {falls}, against {stopped_after:.2f} nats with early stopping, scaled alike."
+            "The scale of the logits alone does not explain the rise of the test loss. One temperature "
+            f"lowers the loss after all epochs only {falls}. {stopped_after}"
         )
     return Overfitting(before, after, full_before, full_after, share, sentence)
 
@@ -152,8 +152,8 @@ def smoothing(scaled: Sequence[Scaled]) -> Smoothing:
         )
     else:
         sentence = (
-            "Smoothed labels do not make networks too modest: in none of the experiments that smooth "
-            "the labels is the network right more often than it says with every seed (temperatures "
+            "Smoothed labels do not make networks too modest: no experiment that smooths the labels "
+            "gives a network that is right more often than it says with every seed (temperatures "
             f"{min(every):.2f} to {max(every):.2f})."
         )
     return Smoothing(

@@ -14,9 +14,10 @@ from cifarcam.studies import inference
 from cifarcam.studies.comparison import mean_over_images
 from cifarcam.studies.corruptions import from_bits
 from cifarcam.studies.inference import Effect
+from cifarcam.studies.networks import called
 from cifarcam.studies.wording import capital, listed, number
 
-NOT_YET = "The measurement has not come so far yet."
+NOT_YET = "We have not measured this yet."
 NOUNS = {  # what a kind does, where its name is no noun
     "contrast": "low contrast",
     "elastic": "elastic distortion",
@@ -118,13 +119,6 @@ class Corrupted:
         return np.asarray(100 * self.right.mean(axis=(1, 2)))
 
 
-def called(name: str) -> str:
-    """A network's display name as a sentence has it: ``"the baseline"``, ``"ResNet-18"``."""
-    if name == "custom CNN, augmented":
-        return "the augmented custom CNN"
-    return name if name[:1].isupper() else f"the {name}"
-
-
 def noun(kind: str) -> str:
     """A kind of corruption as a sentence has it."""
     return NOUNS.get(kind, kind)
@@ -219,10 +213,10 @@ def overview(measured: Sequence[Corrupted]) -> Overview:
         loser = name
     else:
         cost = (
-            f"On corrupted images {name} is the most accurate network: its accuracy falls {numbers} "
+            f"On corrupted images, {name} is the most accurate network. Its accuracy falls {numbers} "
             f"({sets}, on the {best.right.shape[-1]:,} images that all networks classify)."
         )
-        loser = f"the most accurate of our networks ({best.name})"
+        loser = f"the most accurate of our networks, {name},"
     fall = best.clean_shared - best_mean
     sentences = (
         cost,
@@ -242,7 +236,7 @@ def overview(measured: Sequence[Corrupted]) -> Overview:
         float(by_kind[worst]),
         float(by_kind[top]),
         agreement(measured),
-        f"On corrupted images {loser} loses {fall:.0f} points of accuracy.",
+        f"On corrupted images, {loser} loses {fall:.0f} points of accuracy.",
         " ".join(filter(None, sentences)),
     )
 
@@ -263,7 +257,7 @@ def _agreement_sentence(value: float) -> str:
         return f"The networks find the same kinds hard {numbers}."
     if value >= WEAK:
         return f"The networks agree in part on which kinds are hard {numbers}."
-    return f"Which kinds are hard differs from network to network {numbers}."
+    return f"The networks differ in which kinds they find hard {numbers}."
 
 
 def _order_sentence(measured: Sequence[Corrupted]) -> str:
@@ -284,8 +278,8 @@ def _order_sentence(measured: Sequence[Corrupted]) -> str:
             f"({numbers})."
         )
     return (
-        "Whether a network that is better on clean images is better on corrupted ones too, these "
-        f"networks cannot tell ({numbers})."
+        "These networks cannot tell whether a network that is better on clean images is better on "
+        f"corrupted images too ({numbers})."
     )
 
 
@@ -354,24 +348,24 @@ def _gain_sentence(
     ends = (
         f"The difference is highest for {noun(most)} ({_points(kinds[most])}) and lowest for "
         f"{noun(least)} "
-        f"({_points(kinds[least])}); on clean images it is "
+        f"({_points(kinds[least])}). On clean images, it is "
         f"{number(first.clean_shared - second.clean_shared, signed=True)} points."
     )
-    right = f"{one} classifies more images rightly than {other}"
+    right = f"{one} classifies more images correctly than {other}"
     if len(better) == len(kinds):
-        return f"Under every kind of corruption {right}. {ends}"
+        return f"Under every kind of corruption, {right}. {ends}"
     if not better and not worse:
-        return f"Under no kind of corruption can {one} be told from {other}. {ends}"
-    fewer = f"{one} classifies fewer images rightly than {other}."
+        return f"No kind of corruption tells {one} from {other}. {ends}"
+    fewer = f"{one} classifies fewer images correctly than {other}."
     if len(worse) == len(kinds):
-        return f"Under every kind of corruption {fewer} {ends}"
-    fewer = f"Under {listed([noun(kind) for kind in worse])} {fewer}"
+        return f"Under every kind of corruption, {fewer} {ends}"
+    fewer = f"Under {listed([noun(kind) for kind in worse])}, {fewer}"
     if not better:
         return f"{fewer} {ends}"
-    start = f"Under {len(better)} of the {len(kinds)} kinds {right}."
+    start = f"Under {len(better)} of the {len(kinds)} kinds, {right}."
     if worse:
         return f"{start} {fewer} {ends}"
-    return f"{start} Under the other kinds the two cannot be told apart. {ends}"
+    return f"{start} The other kinds do not tell the two networks apart. {ends}"
 
 
 @dataclass(frozen=True)
@@ -415,7 +409,7 @@ def confidence(measured: Sequence[Corrupted]) -> Confidence:
         start = f"One of the {len(measured)} networks trusts itself too much on corrupted images."
     else:
         start = (
-            f"On corrupted images {len(over)} of the {len(measured)} networks trust themselves too "
+            f"On corrupted images, {len(over)} of the {len(measured)} networks trust themselves too "
             "much."
         )
     return Confidence(

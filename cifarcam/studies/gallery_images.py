@@ -2,11 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from cifarcam import evaluation
+from cifarcam.data import Dataset
 from cifarcam.errors import CifarcamError
+from cifarcam.runs import Run
 from cifarcam.studies.image_facts import ImageFacts
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How many images the gallery takes.
+
+    Attributes
+    ----------
+    first, mistakes
+        Of each class: first images, and surest mistakes among the others. See `choose`.
+    each
+        Of each kind of which more is known than the label. See `add_known`.
+    """
+
+    first: int = 6
+    mistakes: int = 5
+    each: int = 15
+
+
+RULES = Rules()
+
+
+def of_run(run: Run, dataset: Dataset, facts: ImageFacts | None) -> np.ndarray:
+    """The gallery's images according to `RULES`: indices of test images, int64, N.
+
+    Parameters
+    ----------
+    run
+        The run whose surest mistakes the gallery shows; the dataset's.
+    dataset
+        CIFAR-10 or the sample.
+    facts
+        What is known of the dataset's test images, or None.
+    """
+    by_class = choose(
+        dataset.test.labels, run.predictions, first=RULES.first, mistakes=RULES.mistakes
+    )
+    return add_known(by_class, facts, each=RULES.each)
 
 
 def choose(
@@ -85,3 +127,20 @@ def add_known(indices: np.ndarray, facts: ImageFacts | None, *, each: int) -> np
     first = [np.flatnonzero(kind)[:each] for kind in kinds]
     together = np.concatenate([indices, *first])
     return together[np.sort(np.unique(together, return_index=True)[1])].astype(np.int64)
+
+
+def count_cells(labels: np.ndarray, probabilities: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Count chosen images by true and by predicted class, int64, C x C.
+
+    Parameters
+    ----------
+    labels
+        True classes of all test images, integers, N.
+    probabilities
+        Class probabilities of all test images, N x C.
+    indices
+        The chosen images.
+    """
+    counts = np.zeros((probabilities.shape[1],) * 2, np.int64)
+    np.add.at(counts, (labels[indices], probabilities[indices].argmax(axis=1)), 1)
+    return counts

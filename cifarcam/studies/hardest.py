@@ -77,12 +77,13 @@ def find(
     alike = int((together == together[0]).all(axis=0).sum())
     number = int(np.isin(both, doubtful).sum())
     runs = f"all {len(own)} runs" if len(own) > 1 else "the one run"
-    networks = f"all {len(published)} published networks and {runs} of ours"
+    networks = f"all {len(published)} published networks and {runs} of our networks are wrong"
     share = 100 * len(doubtful) / len(labels)
+    verb = "are" if len(own) > 1 else "is"
     apart = (
-        f"{_images(int(theirs_wrong.sum()))} wrong in every published network; "
-        f"{_images(int(ours_wrong.sum())).lower()} wrong in {runs} of our networks of "
-        f"at least {100 * GOOD_ACCURACY:.0f}% accuracy."
+        f"{_on(int(theirs_wrong.sum()))} every published network is wrong. "
+        f"{_on(int(ours_wrong.sum()))} {runs} of our networks of at least "
+        f"{100 * GOOD_ACCURACY:.0f}% accuracy {verb} wrong."
     )
     return Hardest(
         int(theirs_wrong.sum()),
@@ -100,9 +101,9 @@ def find(
 
 def _hardest_sentence(both: int, networks: str, alike: int, doubtful: int, share: float) -> str:
     if not both:
-        return f"No image is wrong in {networks}."
-    text = f"{_images(both)} wrong in {networks}"
-    among = f"({share:.1f}% among all images)"
+        return f"{_on(both)} {networks}."
+    text = f"{_on(both)} {networks}"
+    among = f"(among all images, people doubt {share:.1f}% of the labels)"
     if both == 1:
         text += (
             f", and people doubt its label {among}."
@@ -117,11 +118,12 @@ def _hardest_sentence(both: int, networks: str, alike: int, doubtful: int, share
     else:
         text += ", although people doubt none of these labels."
     if not alike:
-        return f"{text} On none of them do all networks give the same wrong class."
-    return f"{text} All networks give the same wrong class on {alike} of them."
+        return f"{text} No image gets the same wrong class from all networks."
+    return f"{text} All networks give the same wrong class on {alike} of these images."
 
 
-def _images(count: int) -> str:
+def _on(count: int) -> str:
+    """The beginning of a sentence on images."""
     if not count:
-        return "No image is"
-    return "One image is" if count == 1 else f"{count} images are"
+        return "There is no image on which"
+    return "On one image," if count == 1 else f"On {count} images,"

@@ -18,12 +18,12 @@ from cifarcam.studies.people import RECORD, agreement
 
 # By `people_table.CATEGORIES`; the record holds no more than these degrees.
 PEOPLE = (
-    "Of about fifty people, everyone chose the label.",
-    "Of about fifty people, at least 90% chose the label.",
-    "Of about fifty people, at least half chose the label, but fewer than 90%.",
-    "Of about fifty people, fewer than half chose the label.",
+    "All of about fifty people chose the label.",
+    "At least 90% of about fifty people chose the label.",
+    "At least half of about fifty people chose the label, but fewer than 90%.",
+    "Fewer than half of about fifty people chose the label.",
 )
-DOUBT = "We call the label in doubt: a mistake may be the label's and not the network's."
+DOUBT = "The label is in doubt, so a mistake may come from the label and not from the network."
 
 
 @dataclass(frozen=True)
@@ -170,10 +170,10 @@ def _a(noun: str) -> str:
 
 
 def _twin_sentence(same_shot: bool) -> str:
-    start = "A near twin of this image is a training image"
+    start = "The training images hold a near twin of this image"
     if same_shot:
-        return f"{start}: both come from the same photograph."
-    return f"{start}: two photographs that look very much alike."
+        return f"{start}, made from the same photograph."
+    return f"{start}, a photograph that looks very much like it."
 
 
 def _published_sentence(right: int, networks: int) -> str:
@@ -181,7 +181,7 @@ def _published_sentence(right: int, networks: int) -> str:
         return f"None of the {networks} published networks predicts the label."
     if right == networks:
         return f"All {networks} published networks predict the label."
-    return f"{right} of the {networks} published networks predict{'s' if right == 1 else ''} the label."
+    return f"Of the {networks} published networks, {right} predict{'s' if right == 1 else ''} the label."
 
 
 def _mask(indices: np.ndarray, count: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cifarcam.studies import inference
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.places import Record, entries, side, signed, values
+from cifarcam.studies.wording import listed
 
 
 @dataclass(frozen=True)
@@ -104,15 +105,26 @@ def turn_sentence(
     pair: tuple[str, str], over_plain: Effect, over_random: Effect, over_centre: Effect
 ) -> str:
     """Whether the contrast map does better than random pixels, the plain map and the centre."""
-    return (
-        f"Between {pair[0]} and {pair[1]}, removing what the contrast map marks turns the answer "
-        f"{_often(over_random)} than removing random pixels ({signed(over_random)}), "
-        f"{_often(over_plain)} than removing what the plain map marks ({signed(over_plain)}), and "
-        f"{_often(over_centre)} than removing the centre ({signed(over_centre)})."
-    )
-
-
-def _often(effect: Effect) -> str:
-    return {1: "more often", -1: "less often", 0: "neither clearly more nor clearly less often"}[
-        side(effect)
+    pixels: dict[int, list[str]] = {1: [], -1: [], 0: []}
+    for effect, whose in (
+        (over_random, "random pixels"),
+        (over_plain, "the pixels of the plain map"),
+        (over_centre, "the centre"),
+    ):
+        pixels[side(effect)].append(f"{whose} ({signed(effect)})")
+    start = f"Between {pair[0]} and {pair[1]},"
+    ours = "removing the pixels of the contrast map"
+    if not pixels[1] and not pixels[-1]:
+        return (
+            f"{start} {ours} turns the answer neither clearly more nor clearly less often than removing "
+            f"{listed(pixels[0])}."
+        )
+    clear = [
+        f"{often} than removing {listed(pixels[which])}"
+        for which, often in ((1, "more often"), (-1, "less often"))
+        if pixels[which]
     ]
+    sentence = f"{start} {ours} turns the answer {', and '.join(clear)}."
+    if pixels[0]:
+        sentence += f" The difference from removing {listed(pixels[0])} is not clear."
+    return sentence

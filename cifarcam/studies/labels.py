@@ -122,20 +122,25 @@ def doubt(kinds: np.ndarray, votes: LabelVotes, suspects: np.ndarray) -> Doubt:
 def _doubt_sentence(people_doubt: int, networks: int, trusted: int) -> str:
     if not people_doubt and not networks:
         return "No label is in doubt."
+    it = "it" if networks == 1 else "them"
     if not people_doubt:
-        text = f"We call {_labels(networks)} in doubt, which all good networks contradict"
+        text = (
+            f"We call {_labels(networks)} in doubt, because all good networks contradict {it} and "
+            f"people disagree on {it}."
+        )
     elif not networks:
-        text = f"We call {_labels(people_doubt)} in doubt, according to people"
+        text = f"We call {_labels(people_doubt)} in doubt, because people do."
     else:
         text = (
-            f"We call {_labels(people_doubt + networks)} in doubt: {people_doubt} that people doubt, "
-            f"and {networks} that all good networks contradict and people disagree on"
+            f"We call {_labels(people_doubt + networks)} in doubt. People doubt {people_doubt} of "
+            f"these labels. All good networks contradict the other {_labels(networks)}, and people "
+            f"disagree on {it}."
         )
     if trusted:
         text += (
-            f". We trust {_labels(trusted)} that all good networks contradict and people confirm"
+            f" We trust {_labels(trusted)} that all good networks contradict and people confirm."
         )
-    return f"{text}."
+    return text
 
 
 def _labels(count: int) -> str:
@@ -265,19 +270,19 @@ def search(suspects: np.ndarray, votes: LabelVotes, doubted: np.ndarray) -> Sear
 def _search_sentence(result: Search) -> str:
     if not result.suspects:
         return "There is no suspect."
-    text = f"Of the {_labels(result.suspects)}, people doubt {result.doubted} according to either source"
+    text = f"According to at least one of the two sources, people doubt {result.doubted} of these labels."
     if 2 * result.doubted < result.suspects:
-        text += ", so that agreement of networks alone does not show a wrong label."
+        text += " Agreement of networks alone therefore does not show a wrong label."
     elif 2 * result.doubted > result.suspects:
-        text += ", so that networks that agree mostly contradict a label that people doubt too."
+        text += " Networks that agree therefore mostly contradict a label that people doubt too."
     else:
-        text += ", which is half of them."
+        text += " This is half of the suspects."
     if not result.judged:
         return f"{text} The five people judged none of the suspects."
     return (
         f"{text} The five people judged {result.judged} of the suspects and did not confirm "
         f"{result.doubtful} of these ({result.precision:.0f}%, 95% interval "
-        f"{result.precision_low:.0f}% to {result.precision_high:.0f}%, Wilson); of all candidates "
-        f"they did not confirm {result.of_candidates:.0f}%. Of the {result.doubtful_total} labels "
-        f"that they did not confirm, the networks' agreement finds {result.doubtful}."
+        f"{result.precision_low:.0f}% to {result.precision_high:.0f}%, Wilson). They did not confirm "
+        f"{result.of_candidates:.0f}% of all candidates. The agreement of networks finds "
+        f"{result.doubtful} of the {result.doubtful_total} labels that they did not confirm."
     )

@@ -75,19 +75,19 @@ def _localisation_sentence(energy: Mapping[str, Effect], tiles: int) -> str:
     """What the grids say of all methods, and which has the most energy on its tile."""
     names = methods(list(energy))
     if not names:
-        return "The network recognises no grid, so that no method was tested."
+        return "The network recognises no grid, so we tested no method."
     best = max(names, key=lambda name: energy[name].value)
     above = [name for name in names if energy[name].low > 1 / tiles]
     more = "more of its map on the right tile than an even map would"
     if len(above) == len(names):
         start = f"Every method puts {more}"
     elif not above:
-        start = f"No method puts reliably {more}"
+        start = f"No method reliably puts {more}"
     else:
         their = more.replace("its map", "their maps")
-        start = f"{len(above)} of the {len(names)} methods put {their}"
+        start = f"Of the {len(names)} methods, {len(above)} put {their}"
     share = 100 * energy[best].value
-    return f"{start} ({100 / tiles:.0f}%). {capital(title(best))} puts most there ({share:.0f}%)."
+    return f"{start} ({100 / tiles:.0f}%). {capital(title(best))} puts the largest share there ({share:.0f}%)."
 
 
 @dataclass(frozen=True)

@@ -163,18 +163,20 @@ def _sources(five: int, many: int, both: int, judged: int) -> str:
         return f"The two sources mostly doubt the same labels {counts}."
     text = f"The two sources mostly doubt different labels {counts}."
     if not judged:
-        return f"{text} The five people judged none of the labels that the fifty doubt."
+        return f"{text} The five people judged none of the labels that the fifty people doubt."
     if judged == 1:
         end = "did not confirm it" if both else "confirmed it"
-        return f"{text} The five people judged only one label that the fifty doubt, and {end}."
+        return (
+            f"{text} The five people judged only one label that the fifty people doubt, and {end}."
+        )
     if judged == many:
         return (
-            f"{text} The five people judged all {many} labels that the fifty doubt, and did not "
-            f"confirm {both} of them."
+            f"{text} The five people judged all {many} labels that the fifty people doubt, and did "
+            f"not confirm {both} of these labels."
         )
     return (
-        f"{text} The five people judged only {judged} of the {many} labels that the fifty doubt, "
-        f"and did not confirm {both} of these {judged}. The fifty saw all images."
+        f"{text} The five people judged only {judged} of the {many} labels that the fifty people "
+        f"doubt, and did not confirm {both} of these {judged} labels. The fifty people saw all images."
     )
 
 

@@ -41,6 +41,13 @@ SHORT: Mapping[str, str] = {
 SPEEDRUN_PUBLISHED = 94.0  # percent, over views: Jordan (2024), abstract
 
 
+def called(name: str) -> str:
+    """A network's display name as a sentence has it: ``"the baseline"``, ``"ResNet-18"``."""
+    if name == "custom CNN, augmented":
+        return "the augmented custom CNN"
+    return name if name[:1].isupper() else f"the {name.replace(',', '')}"
+
+
 @dataclass(frozen=True)
 class Ranked:
     """A network's accuracy over seeds, and its lead over the next network.
@@ -160,7 +167,7 @@ class Difference:
 def difference(
     name: str, percent: Sequence[float], other: str, other_percent: Sequence[float]
 ) -> Difference:
-    """Whether a network is more accurate than another one over seeds (Welch's t test).
+    """Whether a network is more accurate than another network over seeds (Welch's t test).
 
     Parameters
     ----------
@@ -178,7 +185,7 @@ def difference(
     elif math.isnan(effect.low):
         return Difference(effect, f"A single seed cannot tell {name} from {other} ({value}).")
     else:
-        sentence = f"{capital(name)} and {other} cannot be told apart by accuracy"
+        sentence = f"Accuracy does not tell {name} from {other}"
     ends = f"{number(effect.low)} to {number(effect.high)}"
     return Difference(effect, f"{sentence} ({value}, 95% interval {ends} over seeds).")
 
@@ -255,7 +262,7 @@ def repeated(runs: Sequence[Run]) -> Repeated:
     elif views.high < SPEEDRUN_PUBLISHED:
         sentence = f"The mean over views lies below {level}."
     else:
-        sentence = f"The mean over views cannot be told from {level}."
+        sentence = f"We cannot tell the mean over views from {level}."
     return Repeated(
         inference.over_seeds(one, "%", null=SPEEDRUN_PUBLISHED),
         views,

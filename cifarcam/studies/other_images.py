@@ -157,16 +157,15 @@ def published_falls(
     elif slope > 1:
         sentence = (
             f"Each of the {len(published)} published networks that we cite loses accuracy on new "
-            f"images of the same classes ({falls.min():.1f} to {falls.max():.1f} points), and a "
-            "better network loses less: "
-            f"each point of accuracy on the usual images is worth {slope:.1f} points on the new "
-            "ones."
+            f"images of the same classes ({falls.min():.1f} to {falls.max():.1f} points). Better "
+            f"networks lose less: each point of accuracy on the usual images is worth {slope:.1f} "
+            "points on the new images."
         )
     else:
         sentence = (
             f"Each of the {len(published)} published networks that we cite loses accuracy on new "
-            f"images of the same classes ({falls.min():.1f} to {falls.max():.1f} points), and a "
-            "better network loses no less."
+            f"images of the same classes ({falls.min():.1f} to {falls.max():.1f} points). Better "
+            "networks do not lose less."
         )
     order = " The networks keep their order." if same else " The networks do not keep their order."
     return PublishedFalls(float(falls.min()), float(falls.max()), same, slope, sentence + order)

@@ -172,7 +172,8 @@ def profile(shares: Sequence[PairShare]) -> Profile:
         sentence = f"Our networks confuse what published networks confuse {numbers}."
     elif high >= 0.8:
         sentence = (
-            f"Some of our networks confuse what published networks confuse, others less {numbers}."
+            "Some of our networks confuse what published networks confuse, and other networks do so "
+            f"less {numbers}."
         )
     else:
         sentence = f"Our networks confuse other classes than published networks do {numbers}."
@@ -180,8 +181,8 @@ def profile(shares: Sequence[PairShare]) -> Profile:
     least, most = min(chance), max(chance)
     reach = _span(number(least, 2), number(most, 2))
     spread = (
-        "mistakes spread by chance over the pairs, with every class missed and wrongly answered as "
-        "often as it was, would reach"
+        "if we spread the mistakes by chance over the pairs, with every class missed and wrongly "
+        "answered as often as before, the rank correlation is"
     )
     if high < 0.8:
         sentence += f" For comparison, {spread} {reach}."
@@ -328,17 +329,17 @@ def likeness_sentence(rows: Sequence[Likeness]) -> str:
     if low > 0:
         text = (
             "Each of our networks shares more mistakes with published networks than independent "
-            f"networks of these accuracies would {numbers}"
+            f"networks of these accuracies would {numbers}."
         )
     else:
         text = (
             "Not all of our networks share more mistakes with published networks than independent "
-            f"networks of these accuracies would {numbers}"
+            f"networks of these accuracies would {numbers}."
         )
-    text += f"; among themselves, published networks reach {among.consistency:.2f}"
+    text += f" Published networks reach {among.consistency:.2f} among themselves."
     compared = [one for one in ours if not math.isnan(one.same)]
     if not compared:
-        return f"{text}."
+        return text
     same, drawn = (
         _span(f"{min(shares):.0f}%", f"{max(shares):.0f}%")
         for shares in (
@@ -346,13 +347,18 @@ def likeness_sentence(rows: Sequence[Likeness]) -> str:
             [one.same_expected for one in compared],
         )
     )
-    text += f". Where both are wrong, they give the same wrong class on {same} of the images"
+    text += (
+        " Where one of our networks and a published network are both wrong, they give the same wrong "
+        f"class on {same} of the images."
+    )
     if all(one.same > one.same_expected for one in compared):
         return (
-            f"{text}, more than how they confuse the classes explains: if each drew its wrong class "
-            f"by its own confusions of the true class, they would agree on {drawn}."
+            f"{text} Their confusions of the classes do not explain this: if each network drew its "
+            "wrong class according to its own confusions of the true class, they would agree on "
+            f"{drawn} of the images."
         )
     return (
-        f"{text}. How they confuse the classes can explain that for some of our networks: if each "
-        f"drew its wrong class by its own confusions of the true class, they would agree on {drawn}."
+        f"{text} For some of our networks, their confusions of the classes can explain this: if each "
+        "network drew its wrong class according to its own confusions of the true class, they would "
+        f"agree on {drawn} of the images."
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from cifarcam.studies import inference, twins
 from cifarcam.studies.inference import Effect
+from cifarcam.studies.networks import called
 from cifarcam.studies.people_networks import AgainstPeople
 from cifarcam.studies.wording import capital, number
 
@@ -56,7 +57,7 @@ def score(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Score:
     Compared with the interval over seeds, or with the single value.
     """
     best, facts = found[0], record["facts"]
-    name, value = capital(best.name), best.accuracy.value
+    name, value = capital(called(best.name)), best.accuracy.value
     low, high = (
         (value, value) if math.isnan(best.accuracy.low) else (best.accuracy.low, best.accuracy.high)
     )
@@ -92,11 +93,11 @@ def _loss_sentence(found: Sequence[AgainstPeople]) -> str:
         return f"{start} no network closer to people."
     start = f"{start} {sum(closer)} of {len(closer)} networks closer to people,"
     if closer[0]:
-        return f"{start} the most accurate among them."
+        return f"{start} among them the most accurate network."
     first = closer.index(True)
     if first == 1 or not all(closer[first:]):
-        return f"{start} but not the most accurate one."
-    return f"{start} but not the {NUMBERS.get(first, first)} most accurate."
+        return f"{start} but not the most accurate network."
+    return f"{start} but not the {NUMBERS.get(first, first)} most accurate networks."
 
 
 @dataclass(frozen=True)
@@ -151,18 +152,15 @@ def confusion(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Conf
     )
     above = [one.observed.value - NORMAL * one.error > one.by_margins.value for one in found]
     values = f"the rank correlation over the 45 pairs is {_span(observed)}"
-    alone = (
-        "how often each class is missed and how often it is answered wrongly would by itself give "
-        f"{_span(margins)}"
-    )
+    alone = f"mistakes spread by chance give {_span(margins)}"
     if all(above):
         sentence = (
             f"Every network confuses the classes that people confuse: {values}, while {alone}."
         )
     elif any(above):
         sentence = (
-            f"{sum(above)} of {len(found)} networks confuse the classes that people confuse, beyond "
-            f"what their classes explain: {values}, and {alone}."
+            f"Of the {len(found)} networks, {sum(above)} confuse the classes that people confuse, "
+            f"beyond what their classes explain: {values}, and {alone}."
         )
     else:
         sentence = (
@@ -198,28 +196,28 @@ def _accuracy_sentence(plain: Effect, equal: Effect) -> str:
     if plain.high < 0 < equal.low:
         return (
             "More accurate published networks seem less like people when all their mistakes are "
-            f"counted (rank correlation {one}). That is because they make fewer mistakes: compared "
-            f"by equally many, they are more like people ({other})."
+            f"counted (rank correlation {one}). This is because they make fewer mistakes: with equally "
+            f"many mistakes of each network, they are more like people ({other})."
         )
     if plain.high < 0 <= equal.high:
         return (
             "More accurate published networks seem less like people when all their mistakes are "
-            f"counted (rank correlation {one}). Compared by equally many mistakes, nothing of this "
-            f"remains beyond chance ({other})."
+            f"counted (rank correlation {one}). With equally many mistakes of each network, no "
+            f"difference remains beyond chance ({other})."
         )
     if equal.high < 0:
         return (
-            "Compared by equally many mistakes, more accurate published networks are less like "
-            f"people (rank correlation {other})."
+            "With equally many mistakes of each network, more accurate published networks are less "
+            f"like people (rank correlation {other})."
         )
     if equal.low > 0:
         return (
-            "Compared by equally many mistakes, more accurate published networks are more like "
-            f"people (rank correlation {other})."
+            "With equally many mistakes of each network, more accurate published networks are more "
+            f"like people (rank correlation {other})."
         )
     return (
-        "The accuracy of a published network does not tell how much it is like people (rank "
-        f"correlation {other}, compared by equally many mistakes)."
+        "The accuracy of a published network does not tell how much the network is like people (rank "
+        f"correlation {other}, with equally many mistakes of each network)."
     )
 
 
@@ -285,8 +283,8 @@ def sureness(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Suren
         sentence = "Every network tends to be less sure where people disagree: the rank "
     elif any(less):
         sentence = (
-            f"{sum(less)} of {len(found)} networks tend to be less sure where people disagree: the "
-            "rank "
+            f"Of the {len(found)} networks, {sum(less)} tend to be less sure where people disagree: "
+            "the rank "
         )
     else:
         sentence = "No network is measurably less sure where people disagree: the rank "
@@ -319,15 +317,15 @@ def sureness(found: Sequence[AgainstPeople], record: Mapping[str, Any]) -> Suren
 def _fall_sentence(accuracy: float, probability: float) -> str:
     """How far accuracy and probability fall, in points, where people disagree."""
     if math.isnan(accuracy - probability):
-        return "People agree or disagree on too few images to compare the two."
+        return "People agree or disagree on too few images to compare accuracy and probability."
     numbers = f"({number(accuracy, 0)} and {number(probability, 0)} points)"
     if accuracy > probability:
         return (
-            "From agreed to disputed images its accuracy falls further than its probability "
+            "From agreed to disputed images, its accuracy falls further than its probability "
             f"{numbers}."
         )
     return (
-        "From agreed to disputed images its accuracy falls no further than its probability "
+        "From agreed to disputed images, its accuracy falls no further than its probability "
         f"{numbers}."
     )
 

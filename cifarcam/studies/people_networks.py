@@ -214,7 +214,7 @@ def lists(record: Mapping[str, Any]) -> Lists:
     votes = evidence.label_votes()
     doubtful = int(np.isin([*one, *other], votes.images[votes.doubtful]).sum())
     if not good:
-        sentence = "No network at hand is that accurate, so that no image follows either rule."
+        sentence = "No network at hand is that accurate, so no image follows either rule."
     else:
         sentence = f"{_accurate(good)} {_of_rules(len(one), len(other))}"
     return Lists(good, len(one), len(other), doubtful, sentence)
@@ -229,8 +229,10 @@ def _of_rules(first: int, second: int) -> str:
     if not first and not second:
         return "No image follows either rule."
     if not first:
-        return f"No image follows the first rule, and {_follow(second)} the second."
-    return f"{_follow(first)} the first rule and {second or 'none'} the second."
+        return f"No image follows the first rule, and {_follow(second)} the second rule."
+    if not second:
+        return f"{_follow(first)} the first rule, and no image follows the second rule."
+    return f"{_follow(first)} the first rule, and {_follow(second)} the second rule."
 
 
 def _follow(count: int) -> str:

@@ -195,10 +195,10 @@ def layer_effects(record: Record, experiment: str) -> Layers:
 def layers_sentence(effect: Effect) -> str:
     """Whether the last layer's maps have more energy on the object than those of the first."""
     words = {
-        1: "The last convolution puts more of its energy on the object than the first",
-        -1: "The last convolution puts less of its energy on the object than the first",
-        0: "Whether the last convolution puts more of its energy on the object than the first is "
-        "open",
+        1: "The last convolution puts more of its energy on the object than the first convolution",
+        -1: "The last convolution puts less of its energy on the object than the first convolution",
+        0: "We cannot tell whether the last convolution puts more of its energy on the object than "
+        "the first convolution",
     }
     return f"{words[side(effect)]} ({signed(effect)})."
 

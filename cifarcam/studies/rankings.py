@@ -85,18 +85,18 @@ def stability(experiments: Sequence[str], means: np.ndarray) -> Stability:
         sentence = "Too few networks are measured to compare the order of the methods."
     elif mean_within >= STABLE and mean_between >= STABLE:
         sentence = (
-            "The order of the methods is stable, between seeds and between networks (mean rank "
+            "The order of the methods is stable between seeds and between networks (mean rank "
             f"correlations {number(mean_within, 2)} and {number(mean_between, 2)})."
         )
     elif mean_within >= STABLE:
         sentence = (
-            "The order of the methods is stable between seeds of one network and changes between "
+            "The order of the methods is stable between seeds of one network but changes between "
             f"networks (mean rank correlations {number(mean_within, 2)} and {number(mean_between, 2)})."
         )
     else:
         sentence = (
-            "The order of the methods changes already between seeds of one network (mean rank "
-            f"correlation {number(mean_within, 2)}; between networks {number(mean_between, 2)})."
+            "The order of the methods already changes between seeds of one network (mean rank "
+            f"correlation {number(mean_within, 2)}, and {number(mean_between, 2)} between networks)."
         )
     return Stability(
         mean_within,
@@ -204,12 +204,12 @@ def _recommendation(best: str, following: str, effect: Effect) -> str:
     gap = effect.text(3, signed=True)
     if _is_above(effect):
         return (
-            f"We recommend {best} for this network: its ROAD is higher than that of {following}, "
-            f"which follows ({gap} over {seeds})."
+            f"We recommend {best} for this network: its ROAD is higher than the ROAD of {following}, "
+            f"the next method ({gap} over {seeds})."
         )
     return (
-        f"The recommendation is undecided: {best} has the highest ROAD, and seeds do not tell it "
-        f"from {following} ({gap} over {seeds})."
+        f"We recommend no single method: {best} has the highest ROAD, but seeds do not tell it from "
+        f"{following} ({gap} over {seeds})."
     )
 
 
@@ -217,13 +217,13 @@ def _cheapest(best: str, cheapest: str, milliseconds: Mapping[str, float]) -> st
     """Which of the methods that seeds do not tell from the best takes the least time."""
     if cheapest == best:
         return (
-            f"{capital(title(best))} is also the cheapest of the methods that seeds do not tell "
-            "from it."
+            f"{capital(title(best))} is also the cheapest of the methods whose ROAD is not measurably "
+            "lower."
         )
     times = f"{milliseconds[cheapest]:.1f} against {milliseconds[best]:.1f} ms an image"
     return (
-        f"Of the methods that seeds do not tell from {title(best)}, {title(cheapest)} is the "
-        f"cheapest ({times})."
+        f"Among the methods whose ROAD is not measurably lower than the ROAD of {title(best)}, "
+        f"{title(cheapest)} is the cheapest ({times})."
     )
 
 

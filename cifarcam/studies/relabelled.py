@@ -137,22 +137,22 @@ def _pooled(difference: Effect, doubtful: float, confirmed: float) -> str:
     numbers = f"{doubtful:.0f}% against {confirmed:.0f}%"
     if math.isnan(difference.p):
         return (
-            "These are too few images to tell whether networks leave a label for the suggested class "
-            f"more often where people did not confirm it ({numbers})."
+            "These are too few images to tell whether networks predict the suggested class more often "
+            f"where people did not confirm the label ({numbers})."
         )
     numbers += (
-        f"; difference {number(difference.value, signed=True)} points, 95% interval "
+        f", difference {number(difference.value, signed=True)} points, 95% interval "
         f"{number(difference.low)} to {number(difference.high)} over test images, Welch"
     )
     if difference.low > 0 or difference.high < 0:
         often = "more often" if difference.low > 0 else "less often"
         return (
-            f"On average over the networks, a label is left for the suggested class {often} where "
-            f"people did not confirm it than where they confirmed it ({numbers})."
+            f"On average, the networks predict the suggested class {often} where people did not "
+            f"confirm the label than where people confirmed it ({numbers})."
         )
     return (
-        "Whether networks leave a label for the suggested class more often where people did not "
-        f"confirm it than where they confirmed it remains open ({numbers}, mean of the networks)."
+        "We cannot tell whether networks predict the suggested class more often where people did not "
+        f"confirm the label than where people confirmed it ({numbers}, mean of the networks)."
     )
 
 
@@ -161,12 +161,11 @@ def _singly(beyond: int, networks: int) -> str:
         return "Every single network does so measurably, even after Holm's correction."
     if beyond:
         return (
-            f"By themselves, {beyond} of the {networks} networks do so measurably after Holm's "
-            "correction for their number."
+            f"Of the {networks} networks, {beyond} do so measurably even after Holm's correction for "
+            "the number of networks."
         )
     return (
-        "After Holm's correction for the number of networks, no single network does so measurably "
-        "by itself."
+        "After Holm's correction for the number of networks, no single network does so measurably."
     )
 
 
@@ -265,17 +264,17 @@ def rescoring(networks: Sequence[Rescored]) -> Rescoring:
     changes = (
         f"(by {number(min(gains), 2, signed=True)} to {number(max(gains), 2, signed=True)} points without these images, by "
         f"{number(min(corrections), 2, signed=True)} to {number(max(corrections), 2, signed=True)} points with the labels that "
-        "the five prefer)"
+        "the five people prefer)"
     )
     if same:
         sentence = (
-            f"The labels that the five did not confirm change accuracies little {changes}, and no "
-            "network's rank."
+            f"The labels that the five people did not confirm hardly change accuracies {changes}. They "
+            "change no network's rank."
         )
     else:
         sentence = (
-            f"The labels that the five did not confirm change accuracies {changes} and the order of "
-            "the networks."
+            f"The labels that the five people did not confirm change accuracies {changes} and the "
+            "order of the networks."
         )
     return Rescoring(min(gains), max(gains), min(corrections), max(corrections), same, sentence)
 

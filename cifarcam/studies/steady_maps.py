@@ -10,8 +10,9 @@ import numpy as np
 
 from cifarcam.studies.comparison import mean_over_images, title
 from cifarcam.studies.corrupted_maps import SEVERITIES
-from cifarcam.studies.corruption_findings import NOT_YET, called
+from cifarcam.studies.corruption_findings import NOT_YET
 from cifarcam.studies.inference import Effect
+from cifarcam.studies.networks import called
 from cifarcam.studies.packing import unpacked
 from cifarcam.studies.wording import listed, number
 
@@ -85,12 +86,16 @@ def sentence(maps: Sequence[Steadiness]) -> str:
         f"{title(one.method)} {number(one.hardest.value, 2)} [{number(one.control.value, 2)}]"
         for one in own
     )
-    brackets = f"rank correlation, and in brackets that of another image's heatmap: {numbers}"
+    brackets = (
+        "rank correlations, and in square brackets the rank correlation of another image's heatmap: "
+        f"{numbers}"
+    )
     above = [one for one in own if one.hardest.low > one.control.high]
     if not above:
         return (
-            f"For {called(network)}, no method's heatmaps at severity {severity} can be told from "
-            f"those of another image ({brackets})."
+            f"For {called(network)}, no method's heatmaps at severity {severity} stay measurably closer "
+            "to the clean image's heatmap than another image's heatmap is "
+            f"({brackets})."
         )
     if len(above) == len(own):
         whose = "the heatmaps of every method"

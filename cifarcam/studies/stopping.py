@@ -183,7 +183,7 @@ def compare(full: Sequence[Run], stopped: Sequence[Run]) -> Stopping:
     kept = [int(run.provenance["kept_epoch"]) for _, run in pairs]
     basis = (
         "The run that stops early is the same training cut short: with each seed, both histories "
-        "agree digit for digit up to the stop. We therefore compare the two seed by seed."
+        "agree digit for digit up to the stop. We therefore compare both runs seed by seed."
         if same
         else "The two runs of a seed begin alike but do not agree digit for digit on this machine. "
         "They share the seed, so we compare them seed by seed."
@@ -194,9 +194,10 @@ def compare(full: Sequence[Run], stopped: Sequence[Run]) -> Stopping:
         gap,
         _sentence(effect, "the test accuracy"),
         _sentence(gap, "the gap between training and test accuracy", ("widens", "narrows")),
-        f"It keeps the weights of epoch {kept[0]}."
+        f"Early stopping keeps the weights of epoch {kept[0]}."
         if len(set(kept)) == 1
-        else f"It keeps the weights of an epoch from {min(kept)} to {max(kept)}, depending on the seed.",
+        else f"Early stopping keeps the weights of an epoch from {min(kept)} to {max(kept)}, depending "
+        "on the seed.",
         basis,
     )
 

@@ -14,6 +14,7 @@ from cifarcam.studies.agreement import GOOD_ACCURACY
 from cifarcam.studies.calibration import Scaled
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.mistakes import RIGHT, Evidence, Kind, kinds_of, share
+from cifarcam.studies.networks import called
 from cifarcam.studies.wording import listed
 
 SURE = 0.99  # a prediction above it, after the network's temperature, is sure
@@ -201,51 +202,53 @@ def _makers(good: Sequence[SureMistakes], total: float) -> str:
         made += row.mistakes
         if made >= NEARLY_ALL * total:
             break
+    share = f"{100 * made / total:.0f}% of these mistakes"
     if len(names) == 1:
-        return f"One network makes {100 * made / total:.0f}% of these mistakes ({names[0]})."
-    return (
-        f"Of the {len(good)} networks, {len(names)} make {100 * made / total:.0f}% of these mistakes "
-        f"({'; '.join(names)})."
-    )
+        return f"One network makes {share}: {called(names[0])}."
+    return f"Of the {len(good)} networks, {len(names)} make {share}: {listed(list(map(called, names)))}."
 
 
 def _never(names: Sequence[str], networks: int) -> str:
     if not names:
         return ""
     if len(names) == networks:
-        return "Even after the temperature, none of these networks is ever more than 99% sure."
+        return "Even after temperature scaling, none of these networks is ever more than 99% sure."
     verb = "is" if len(names) == 1 else "are"
-    return f"Even after the temperature, {listed(names)} {verb} never more than 99% sure."
+    subject = listed(list(map(called, names)))
+    return f"Even after temperature scaling, {subject} {verb} never more than 99% sure."
 
 
 def _sentence(label: Effect, people: Effect, together: Effect, images: int) -> str:
     numbers = (
-        f"(label in doubt {label.value:.0f}%, people disagree {people.value:.0f}%, together "
-        f"{together.value:.0f}%, 95% interval {together.low:.0f}% to {together.high:.0f}% over "
+        f"({label.value:.0f}% where people doubt the label and {people.value:.0f}% where people "
+        f"disagree, together {together.value:.0f}%, 95% interval {together.low:.0f}% to "
+        f"{together.high:.0f}% over "
         f"{'the one image' if images == 1 else f'the {images} images'} concerned)"
     )
     if together.low > 50:
         return (
             "Most of the networks' sure mistakes are on images whose label people doubt or on "
-            f"which they disagree {numbers}."
+            f"which people disagree {numbers}."
         )
     if together.high < 50:
         return f"Most of the networks' sure mistakes are their own {numbers}."
     return (
-        "The sure mistakes on images whose label people doubt or on which they disagree are neither "
-        f"measurably more nor measurably fewer than half {numbers}."
+        "We cannot tell whether most of the networks' sure mistakes are on images whose label people "
+        f"doubt or on which people disagree {numbers}."
     )
 
 
 def _comparison(together: Effect, every: Sequence[float]) -> str:
     low, high = min(every), max(every)
     ends = f"{low:.0f}%" if len(every) == 1 else f"{low:.0f}% to {high:.0f}%"
-    of = f"all mistakes of the networks that make sure ones ({ends})"
+    of = f"all mistakes of the networks that make sure mistakes ({ends})"
     if together.low > high:
         return f"These two kinds are more frequent among sure mistakes than among {of}."
     if together.high < low:
         return f"These two kinds are less frequent among sure mistakes than among {of}."
-    return f"Their share is not measurably different from that among {of}."
+    return (
+        f"Their share among sure mistakes is not measurably different from their share among {of}."
+    )
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ class Sizes:
     classes, per_class
         Number of classes, and images of each class.
     balance
-        In words, how many images a class has in the published splits.
+        In words, how many images of a class the training split (without the validation images)
+        and the test split have.
     by_split
         For each split the images of each class, int64.
     """

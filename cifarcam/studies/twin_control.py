@@ -178,30 +178,30 @@ def _between(first: np.ndarray, second: np.ndarray) -> Effect:
 
 
 def _of_ease(name: str, ease: Effect, count: int) -> str:
-    who = f"{count} networks other than the {name} do"
+    whose = f"mean accuracy of the {count} networks other than the {name}"
     if count == 1:
-        who = f"the one network other than the {name} does"
+        whose = f"accuracy of the one network other than the {name}"
     if ease.low > 0:
         return (
-            "Images with a twin are easy images, so that a high accuracy on them alone proves no "
-            f"memory. Even where every known twin was held out, {who} better on them than on images "
+            "Images with a twin are easy, so a high accuracy on these images alone proves no memory. "
+            f"Even on images whose twins were all held out, the {whose} is higher than on images "
             f"without a twin {_numbers(ease)}."
         )
     return (
-        f"Where every known twin was held out, {who} no better beyond chance than on images "
-        f"without a twin {_numbers(ease)}."
+        f"On images whose twins were all held out, the {whose} is no higher beyond chance than on "
+        f"images without a twin {_numbers(ease)}."
     )
 
 
 def _of_memory(memory: Effect, held_out: int) -> str:
     if memory.low > 0:
-        return f"Training on the twin helps {_numbers(memory)}."
+        return f"Training on the twin raises this accuracy {_numbers(memory)}."
     if memory.high < 0:
-        return f"Where the twin was trained on, accuracy is lower {_numbers(memory)}."
+        return f"Training on the twin lowers this accuracy {_numbers(memory)}."
     return (
-        f"Training on the twin makes no measurable difference to them {_numbers(memory)}. With "
-        f"{held_out} images whose twins were held out, a gain of up to {memory.high:.1f} points "
-        "cannot be excluded."
+        f"Training on the twin does not change this accuracy measurably {_numbers(memory)}. With "
+        f"{held_out} images whose twins were held out, we cannot exclude a gain of up to "
+        f"{memory.high:.1f} points."
     )
 
 
@@ -209,12 +209,12 @@ def _of_more(name: str, more: Effect, alone: bool) -> str:
     if more.low > 0:
         plain = " It is the only network here trained without augmentation." if alone else ""
         return (
-            f"The {name} may remember: training on the twin helps it more than the others "
-            f"{_numbers(more)}.{plain} We looked at this difference after several others, so that "
-            "its interval is a hint and no test."
+            f"The {name} may remember: training on the twin helps the {name} more than the other "
+            f"networks {_numbers(more)}.{plain} We looked at this difference after several other "
+            "differences, so its interval is a hint and no test."
         )
     return (
-        f"Training on the twin does not help the {name} more than the others beyond chance "
+        f"Training on the twin does not help the {name} more than the other networks beyond chance "
         f"{_numbers(more)}."
     )
 
@@ -271,15 +271,15 @@ def other_labels(
     count = int(differs.sum())
     if not count:
         sentence = (
-            "No known twin has another label than its test image, so that we cannot ask whether a "
-            "network gives the label of the twin."
+            "No known twin has another label than its test image, so we cannot ask whether a network "
+            "gives the label of the twin."
         )
     else:
         classes = np.concatenate(list(predicted.values()))[:, images[differs]]
         followed = 100 * float((classes == twin_labels[differs]).mean())
         right = 100 * float((classes == labels[images[differs]]).mean())
         sentence = (
-            f"Where a twin has another label than its test image ({count} of {len(images)}), "
+            f"Where a twin has another label than its test image ({count} of {len(images)} pairs), "
             f"networks give the label of the twin in {followed:.0f}% of the answers and the "
             f"image's own label in {right:.0f}%."
         )

@@ -191,19 +191,19 @@ def listed_twins_named(listed: Twins, matches: Sequence[Match], threshold: float
 def repeated(judged: JudgedPairs) -> str:
     """How often a reader gave the same judgement of a pair again, in words."""
     if not judged.repeats:
-        return "No pair was looked at again, so that we cannot tell how consistent the reader is."
+        return "The reader looked at no pair again, so we cannot tell how consistent the reader is."
     start = (
         f"The same reader looked at {judged.repeats} pairs again, mirrored and in another order, "
-        "and gave"
+        "and came to the same judgement on"
     )
     if judged.agreed == judged.repeats:
         return (
-            f"{start} all {judged.repeats} the same judgement. This shows that the reader is "
-            "consistent, not that it is right."
+            f"{start} all {judged.repeats}. This shows that the reader is consistent, not that the "
+            "reader is right."
         )
     return (
-        f"{start} {judged.agreed} of them the same judgement. This shows how consistent the reader "
-        "is, not whether it is right."
+        f"{start} {judged.agreed} of them. This shows how consistent the reader is, not whether the "
+        "reader is right."
     )
 
 

@@ -57,20 +57,20 @@ def final(split: str, percent: Sequence[float]) -> Finding:
     if abs(effect.value) <= TOLERANCE_POINTS:
         verdict = Verdict.FITTED
         sentence = (
-            f"The {split} accuracy lies within {TOLERANCE_POINTS:g} points of the original's "
-            f"({mean:.1f}% against {stated}%), but the layer sizes were chosen to bring it there."
+            f"The {split} accuracy lies within {TOLERANCE_POINTS:g} points of the original's value "
+            f"({mean:.1f}% against {stated}%), but we chose the layer sizes for this."
         )
     else:
         verdict = verdict_of_range(effect, -TOLERANCE_POINTS, TOLERANCE_POINTS)
         sentence = (
             f"The {split} accuracy differs by more than {TOLERANCE_POINTS:g} points from the "
-            f"original's ({mean:.1f}% against {stated}%)."
+            f"original's value ({mean:.1f}% against {stated}%)."
         )
     if not math.isnan(low):
         side = "within" if low <= stated <= high else "outside"
         sentence += (
-            f" One more seed is expected between {low:.1f} and {high:.1f}%; the original's value "
-            f"lies {side} that interval."
+            f" We expect the accuracy of one more seed between {low:.1f} and {high:.1f}%. The "
+            f"original's value lies {side} that interval."
         )
     by_seed = tuple(value - stated for value in percent)
     return Finding(verdict, sentence, _seeds(effect.count, "the baseline"), effect, by_seed)
@@ -91,12 +91,12 @@ def table(split: str, percent: Sequence[float]) -> Finding:
     verdict = verdict_of_range(effect, least, most)
     sentence = sentence_of(
         verdict,
-        reproduced=f"With early stopping the {split} accuracy lies between the original's "
+        reproduced=f"With early stopping, the {split} accuracy lies between the original's "
         f"{least:g} and {most:g}% ({_spread(effect)}).",
-        contradicted=f"With early stopping the {split} accuracy lies outside the original's "
+        contradicted=f"With early stopping, the {split} accuracy lies outside the original's "
         f"{least:g} to {most:g}% ({_spread(effect)}).",
-        undecided=f"Whether the {split} accuracy with early stopping lies between {least:g} and "
-        f"{most:g}% is undecided, {_why_open(effect)} ({_spread(effect)}).",
+        undecided=f"We cannot tell whether the {split} accuracy with early stopping lies between "
+        f"{least:g} and {most:g}%, {_why_open(effect)} ({_spread(effect)}).",
     )
     return Finding(
         verdict,
@@ -123,7 +123,7 @@ def plateau_rises(validation: Sequence[np.ndarray]) -> Finding:
         verdict,
         reproduced=f"The validation accuracy rises {amount}.",
         contradicted=f"The validation accuracy does not rise {amount}.",
-        undecided="Whether the validation accuracy rises is undecided, "
+        undecided="We cannot tell whether the validation accuracy rises, "
         f"{_why_open(effect)} {amount}.",
     )
     return Finding(verdict, sentence, _seeds(effect.count, "the baseline"), effect, tuple(rises))
@@ -146,7 +146,7 @@ def plateau_level(validation: Sequence[np.ndarray]) -> Finding:
         verdict,
         reproduced=f"The validation accuracy then stays level: {amount}.",
         contradicted=f"The validation accuracy does not stay level: {amount}.",
-        undecided=f"Whether the validation accuracy stays level is undecided: {amount}.",
+        undecided=f"We cannot tell whether the validation accuracy stays level: {amount}.",
     )
     return Finding(verdict, sentence, _seeds(effect.count, "the baseline"), effect, tuple(spreads))
 
@@ -171,16 +171,17 @@ def plateau_below(baseline: Sequence[float], deep: Mapping[str, Sequence[float]]
     amount = f"(test accuracy {mean:.1f}%, {name} {other:.1f}%)"
     if effect.count < FEWEST_SEEDS:
         sentence = (
-            "Too few seeds are at hand to say how far the plateau lies below deep networks "
-            f"{amount}."
+            "Too few seeds are at hand to say how far the plateau lies below the accuracy of deep "
+            f"networks {amount}."
         )
         return Finding(Verdict.UNDECIDED, sentence, basis, effect)
     verdict = verdict_of(effect, claimed="below")
     sentence = sentence_of(
         verdict,
-        reproduced=f"The plateau lies well below deep networks {amount}.",
-        contradicted=f"The plateau does not lie well below deep networks {amount}.",
-        undecided=f"Whether the plateau lies well below deep networks is undecided {amount}.",
+        reproduced=f"The plateau lies well below the accuracy of deep networks {amount}.",
+        contradicted=f"The plateau does not lie well below the accuracy of deep networks {amount}.",
+        undecided="We cannot tell whether the plateau lies well below the accuracy of deep networks "
+        f"{amount}.",
     )
     return Finding(verdict, sentence, basis, effect)
 

@@ -43,40 +43,43 @@ def lowers(
     what
         Words for the measure, such as ``"the energy on the background minus its area"``.
     """
-    basis = f"{len(with_attention)} and {len(without)} seeds of the custom CNN at equal recipes"
+    basis = (
+        f"{phrases.seeds(len(with_attention))} of the custom CNN with attention and "
+        f"{phrases.seeds(len(without))} without, at equal recipes"
+    )
     if not len(with_attention) or not len(without):
         return Finding(
             Verdict.NOT_TESTED,
-            f"Whether attention lowers {what} was not tested, because the weights of networks with "
-            "and without attention are not at hand.",
+            f"We could not test whether attention lowers {what}, because the weights of networks "
+            "with and without attention are not at hand.",
             basis,
         )
     effect = inference.unpaired_over_seeds(with_attention, without, "points")
     verdict, numbers = verdict_of(effect, claimed="below"), phrases.points(effect)
     if effect.count < FEWEST_SEEDS:
         sentence = (
-            f"Whether attention lowers {what} is open: the weights of only "
-            f"{phrases.seeds(effect.count)} a side are at hand, and their difference is "
-            f"{number(effect.value, signed=True)} points{_noise(baseline)}."
+            f"We cannot tell whether attention lowers {what}. The weights of only "
+            f"{phrases.seeds(effect.count)} on each side are at hand, and the difference is "
+            f"{number(effect.value, signed=True)} points.{_noise(baseline)}"
         )
     else:
         sentence = sentence_of(
             verdict,
             reproduced=f"Attention lowers {what} {numbers}.",
             contradicted=f"Attention raises {what} {numbers}.",
-            undecided=f"Whether attention lowers {what} is open {numbers}.",
+            undecided=f"We cannot tell whether attention lowers {what} {numbers}.",
         )
     return Finding(verdict, sentence, basis, effect)
 
 
 def _noise(baseline: Sequence[float]) -> str:
-    """How much the measure varies over seeds of the baseline, as the end of a sentence."""
+    """A sentence on how much the measure varies over seeds of the baseline."""
     if len(baseline) < 2:
         return ""
     deviation = float(np.std(baseline, ddof=1))
     return (
-        f", while the same measure of the baseline varies from seed to seed with a standard "
-        f"deviation of {deviation:.1f} points"
+        " The same measure of the baseline varies from seed to seed with a standard deviation of "
+        f"{deviation:.1f} points."
     )
 
 

@@ -51,8 +51,8 @@ def energy(excess: np.ndarray, of_class: int, class_name: str, network: str) -> 
         f"than of the area {numbers}.",
         contradicted=f"In {where}, the estimated background holds a smaller share of the energy "
         f"than of the area {numbers}.",
-        undecided="It is open whether the estimated background holds a larger share of the energy than "
-        f"of the area in {where} {numbers}{_why(own)}.",
+        undecided="We cannot tell whether the estimated background holds a larger share of the "
+        f"energy than of the area in {where} {numbers}{_why(own)}.",
     )
     return Finding(
         verdict,
@@ -77,12 +77,13 @@ def swap(lost: Sequence[float], objects: str, hosts: str) -> Finding:
     one, host = _a(objects), _a(hosts)
     return _of_baseline(
         lost,
-        reproduced=f"The background decides much: cut out and laid on the background of {host}, "
-        f"{one} keeps less of its probability than on the background of another {objects}",
-        contradicted=f"The background of {host} does not hurt: cut out and laid on it, {one} keeps "
-        f"more of its probability than on the background of another {objects}",
-        undecided=f"Whether {one} loses probability on the background of {host}, compared with the "
-        f"background of another {objects}, is open",
+        reproduced=f"The background decides much. When we cut out {one} and lay it on the background "
+        f"of {host}, it keeps less of its probability than on the background of another {objects}",
+        contradicted=f"The background of {host} does not hurt. When we cut out {one} and lay it on "
+        "this background, it keeps more of its probability than on the background of another "
+        f"{objects}",
+        undecided=f"We cannot tell whether {one} loses probability on the background of {host}, "
+        f"compared with the background of another {objects}",
     )
 
 
@@ -99,7 +100,7 @@ def helps(lost: Sequence[float]) -> Finding:
         lost,
         reproduced="The background helps: without it, the true class loses probability",
         contradicted="The background does not help: without it, the true class gains probability",
-        undecided="Whether the background helps the true class is open",
+        undecided="We cannot tell whether the background helps the true class",
     )
 
 
@@ -118,8 +119,8 @@ def misleads(lost: Sequence[float]) -> Finding:
         "background of another class than on the background of their own class",
         contradicted="A foreign background does not mislead: the network recognises more objects "
         "on the background of another class than on the background of their own class",
-        undecided="Whether the background of another class misleads more than that of the own "
-        "class is open",
+        undecided="We cannot tell whether the network recognises fewer objects on the background of "
+        "another class than on the background of their own class",
     )
 
 
@@ -138,8 +139,8 @@ def border(difference: np.ndarray) -> Finding:
         "predictions of the same class",
         contradicted="Wrong predictions take less of their evidence from the border than right "
         "predictions of the same class",
-        undecided="Whether wrong predictions take more of their evidence from the border than "
-        "right predictions of the same class is open",
+        undecided="We cannot tell whether wrong predictions take more of their evidence from the "
+        "border than right predictions of the same class",
     )
 
 
@@ -173,7 +174,7 @@ def _rank(excess: np.ndarray, of_class: int, class_name: str) -> str:
     if worst > best:
         place += f" {'or' if worst == best + 1 else 'to'} {_ordinal(worst)}"
         end = ", depending on the seed"
-    return f"By this difference {class_name} ranks {place} of the ten classes{end}."
+    return f"According to this difference, {class_name} ranks {place} of the ten classes{end}."
 
 
 def _ordinal(rank: int) -> str:

@@ -51,18 +51,18 @@ def cnn_over_classical(
         f"{best} {numbers}.",
         contradicted="The baseline is less accurate than the best classical method, a "
         f"{best} {numbers}.",
-        undecided="Whether the baseline is more accurate than the best classical method, a "
-        f"{best}, is open {numbers}.",
+        undecided="We cannot tell whether the baseline is more accurate than the best classical "
+        f"method, a {best} {numbers}.",
     )
     if paired:
         largest = max(one.p for one in paired)
-        each = "On each seed McNemar's test on the same images agrees"
+        each = "For each seed, McNemar's test on the same images agrees"
         if largest < 1 - inference.LEVEL and all(one.value * effect.value > 0 for one in paired):
             sentence += f" {each} ({phrases.p_value(largest)})."
     if np.mean(baseline) < LEARNT_FEATURES:
         sentence += (
-            " It is no law: a linear support vector machine on features learnt without labels has "
-            f"reached {LEARNT_FEATURES}% (Coates et al. 2011), more than the baseline's "
+            " On features learnt without labels, a linear support vector machine has reached "
+            f"{LEARNT_FEATURES}% (Coates et al. 2011), more than the baseline's "
             f"{np.mean(baseline):.1f}%."
         )
     basis = f"{phrases.seeds(effect.count)} of the baseline, {len(classical)} classical methods"

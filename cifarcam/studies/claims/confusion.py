@@ -17,7 +17,6 @@ from cifarcam.studies.claims.base import (
     Condition,
     Finding,
     Timing,
-    Verdict,
     sentence_of,
     verdict_by_seed,
     verdict_of,
@@ -53,14 +52,26 @@ def pair_rank(
     both, seen = f"{pair[0]} and {pair[1]}", shown_ranks(ranks)
     if len(ranks) < FEWEST_SEEDS:
         sentence = f"Too few seeds are at hand to rank {both} ({seen})."
-    elif verdict is Verdict.UNDECIDED:
-        sentence = f"Seeds disagree on whether {both} are among the pairs confused most ({seen})."
     elif worst == 1:
-        which = "most" if verdict is Verdict.REPRODUCED else "less than another pair"
-        sentence = f"The network confuses {both} {which}, with every seed ({seen})."
+        sentence = sentence_of(
+            verdict,
+            reproduced=f"With every seed, the network confuses {both} more than any other pair "
+            f"({seen}).",
+            contradicted=f"With every seed, the network confuses another pair more than {both} "
+            f"({seen}).",
+            undecided=f"Seeds disagree on whether the network confuses {both} more than any other "
+            f"pair ({seen}).",
+        )
     else:
-        rank = "rank" if verdict is Verdict.REPRODUCED else "do not rank"
-        sentence = f"{capital(both)} {rank} among the {worst} pairs confused most, with every seed ({seen})."
+        sentence = sentence_of(
+            verdict,
+            reproduced=f"With every seed, {both} rank among the {worst} pairs that the network "
+            f"confuses most ({seen}).",
+            contradicted=f"With every seed, the network confuses at least {worst} other pairs more "
+            f"than {both} ({seen}).",
+            undecided=f"Seeds disagree on whether {both} rank among the {worst} pairs that the "
+            f"network confuses most ({seen}).",
+        )
     return Finding(verdict, sentence, basis(len(ranks)), effect, tuple(map(float, ranks)))
 
 
@@ -91,8 +102,8 @@ def pair_share(
             f"{amount}.",
             contradicted=f"{capital(both)} take less than twice an even share of the mistakes "
             f"{amount}.",
-            undecided=f"Whether {both} take more than twice an even share of the mistakes is "
-            f"undecided {amount}.",
+            undecided=f"We cannot tell whether {both} take more than twice an even share of the "
+            f"mistakes {amount}.",
         )
     return Finding(verdict, sentence, basis(effect.count), effect, tuple(shares))
 
@@ -108,9 +119,9 @@ def _pair(
 
 
 def shown_ranks(ranks: Sequence[int]) -> str:
-    """Ranks of all seeds in words, such as ``rank 3 to 6``."""
+    """Ranks of all seeds in words, such as ``ranks 3 to 6``."""
     low, high = min(ranks), max(ranks)
-    return f"rank {low}" if low == high else f"rank {low} to {high}"
+    return f"rank {low}" if low == high else f"ranks {low} to {high}"
 
 
 def basis(seeds: int) -> str:

@@ -35,7 +35,7 @@ def counts_fall(data: Confusions, whose: str) -> Finding:
             f"similar classes less often {numbers}."
         )
     elif all(found.falls):
-        sentence = f"All three pairs are confused less often by deeper networks {numbers}."
+        sentence = f"Deeper networks confuse all three pairs less often {numbers}."
     elif any(found.falls):
         sentence = (
             f"Deeper networks confuse {_pairs(found.falls)} less often, but not all three pairs "
@@ -44,9 +44,7 @@ def counts_fall(data: Confusions, whose: str) -> Finding:
     elif any(found.rises):
         sentence = f"Deeper networks confuse {_pairs(found.rises)} more often {numbers}."
     else:
-        sentence = (
-            f"No pair is confused less often by deeper networks beyond what chance gives {numbers}."
-        )
+        sentence = f"Deeper networks confuse no pair less often beyond chance {numbers}."
     return _of_association(found, sentence, len(data.names), whose)
 
 
@@ -67,7 +65,7 @@ def share_falls(data: Confusions) -> Finding:
     elif any(found.falls):
         sentence = (
             f"Confusion of {_pairs(found.falls)} takes a smaller share of the mistakes of deeper "
-            f"networks; for the other pairs this is not beyond chance {numbers}."
+            f"networks. For the other pairs, no such fall is beyond chance {numbers}."
         )
     elif any(found.rises):
         sentence = (
@@ -75,10 +73,7 @@ def share_falls(data: Confusions) -> Finding:
             f"networks {numbers}."
         )
     else:
-        sentence = (
-            "For no pair does the share of the mistakes change with depth beyond what chance gives "
-            f"{numbers}."
-        )
+        sentence = f"No pair's share of the mistakes changes with depth beyond chance {numbers}."
     return _of_association(found, sentence, len(data.names), "published")
 
 
@@ -92,13 +87,13 @@ def counts_fall_at_equal_accuracy(data: Confusions) -> Finding:
     """
     found = depth.association(data.counts, data.depth, data.accuracy)
     accuracy = depth.association(data.counts, data.accuracy, data.depth)
-    numbers = _correlations(found, len(data.names), "published")
+    numbers = _correlations(found, len(data.names), "published", "partial rank correlations")
     against = ", ".join(number(effect.value, 2, signed=True) for effect in accuracy.effects)
     if all(accuracy.falls) and not any(found.falls + found.rises):
         sentence = (
-            "The counts follow accuracy rather than depth: at equal depth they fall with accuracy "
-            f"for all three pairs (partial rank correlations {against}), and at equal accuracy they "
-            f"change with depth for none beyond chance {numbers}."
+            "The counts follow accuracy rather than depth. At equal depth, they fall with accuracy "
+            f"for all three pairs (partial rank correlations {against}). At equal accuracy, the "
+            f"counts of no pair change with depth beyond chance {numbers}."
         )
     elif all(found.falls):
         sentence = (
@@ -106,16 +101,14 @@ def counts_fall_at_equal_accuracy(data: Confusions) -> Finding:
         )
     elif any(found.falls):
         sentence = (
-            f"At equal accuracy deeper networks confuse {_pairs(found.falls)} less often; for the "
-            f"other pairs this is not beyond chance {numbers}."
+            f"At equal accuracy, deeper networks confuse {_pairs(found.falls)} less often. For the "
+            f"other pairs, no such fall is beyond chance {numbers}."
         )
     elif any(found.rises):
-        sentence = (
-            f"At equal accuracy deeper networks confuse {_pairs(found.rises)} more often {numbers}."
-        )
+        sentence = f"At equal accuracy, deeper networks confuse {_pairs(found.rises)} more often {numbers}."
     else:
         sentence = (
-            f"At equal accuracy the counts change with depth for no pair beyond chance {numbers}."
+            f"At equal accuracy, the counts of no pair change with depth beyond chance {numbers}."
         )
     return _of_association(found, sentence, len(data.names), "published")
 
@@ -130,16 +123,21 @@ def _of_association(found: Association, sentence: str, count: int, whose: str) -
         verdict = Verdict.UNDECIDED
     weakest = int(np.argmax(found.adjusted))
     pair = " and ".join(depth.PAIRS[weakest])
-    basis = f"{count} {whose} networks of known depth; the effect is that of {pair}"
+    basis = f"{count} {whose} networks of known depth, effect for {pair}"
     return Finding(verdict, sentence, basis, found.effects[weakest])
 
 
-def _correlations(found: Association, count: int, whose: str) -> str:
-    values = ", ".join(number(effect.value, 2, signed=True) for effect in found.effects)
+def _correlations(
+    found: Association, count: int, whose: str, measure: str = "rank correlations"
+) -> str:
+    values = [
+        f"{number(effect.value, 2, signed=True)} for {first} and {second}"
+        for (first, second), effect in zip(depth.PAIRS, found.effects, strict=True)
+    ]
     smallest = phrases.p_value(min(found.adjusted))
     return (
-        f"(rank correlations {values} for cat and dog, automobile and truck, airplane and ship over "
-        f"{count} {whose} networks; smallest {smallest} after Holm's correction)"
+        f"({measure} over {count} {whose} networks: {', '.join(values)}, smallest {smallest} after "
+        "Holm's correction)"
     )
 
 

@@ -36,7 +36,7 @@ def complement(road: Sequence[Mapping[str, np.ndarray]], other: str) -> Finding:
     seeds = [values for values in road if both in values]
     name = comparison.title(other)
     if not seeds:
-        sentence = f"The mean of Grad-CAM's and {name}'s maps was not measured."
+        sentence = f"We did not measure the mean of Grad-CAM's and {name}'s maps."
         return Finding(Verdict.NOT_TESTED, sentence, "no measurement")
     gains = [_gain(values, both, other) for values in seeds]
     effect = inference.over_seeds(gains, "ROAD")
@@ -50,11 +50,11 @@ def complement(road: Sequence[Mapping[str, np.ndarray]], other: str) -> Finding:
         sentence = sentence_of(
             verdict,
             reproduced=f"{name} complements Grad-CAM: the mean of both maps follows the network "
-            f"better than the better of the two alone {amount}.",
+            f"better than the better map alone {amount}.",
             contradicted=f"{name} does not complement Grad-CAM: the mean of both maps follows the "
-            f"network less well than the better of the two alone {amount}.",
-            undecided=f"Whether {name} complements Grad-CAM is open: seeds do not tell the mean of "
-            f"both maps from the better of the two alone {amount}.",
+            f"network less well than the better map alone {amount}.",
+            undecided=f"We cannot tell whether {name} complements Grad-CAM: seeds do not tell the "
+            f"mean of both maps from the better map alone {amount}.",
         )
     images = min(len(values[both]) for values in seeds)
     basis = f"{len(seeds)} seeds of the baseline, {images} test images each"

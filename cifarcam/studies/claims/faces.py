@@ -36,9 +36,10 @@ def energy(excess: Sequence[float], faces: int) -> Finding:
     return _of_faces(
         excess,
         faces,
-        reproduced="The marked face holds more of the energy than of the area",
-        contradicted="The marked face holds less of the energy than of the area",
-        undecided="Whether the marked face holds more of the energy than of the area is open",
+        reproduced="The marked face holds a larger share of the energy than of the area",
+        contradicted="The marked face holds a smaller share of the energy than of the area",
+        undecided="We cannot tell whether the marked face holds a larger share of the energy than of "
+        "the area",
     )
 
 
@@ -57,8 +58,8 @@ def over_centre(difference: Sequence[float], faces: int) -> Finding:
         faces,
         reproduced="The face holds more of the energy than an equal box in the image's centre",
         contradicted="An equal box in the image's centre holds more of the energy than the face",
-        undecided="Whether the face holds more of the energy than an equal box in the image's "
-        "centre is open",
+        undecided="We cannot tell whether the face holds more of the energy than an equal box in the "
+        "image's centre",
     )
 
 
@@ -79,8 +80,8 @@ def removal(difference: Sequence[float], faces: int) -> Finding:
         "box elsewhere on its body",
         contradicted="Without its face, a cat loses less of its probability than without an equal "
         "box elsewhere on its body",
-        undecided="Whether a cat loses more probability without its face than without an equal box "
-        "elsewhere on its body is open",
+        undecided="We cannot tell whether a cat loses more of its probability without its face than "
+        "without an equal box elsewhere on its body",
     )
 
 
@@ -90,7 +91,9 @@ def _of_faces(
     """Judge whether points by seed lie above zero; the numbers end the sentence."""
     if not len(values):
         return Finding(
-            Verdict.NOT_TESTED, "No faces were marked, so that this was not tested.", "no faces"
+            Verdict.NOT_TESTED,
+            "No face is marked in these images, so we could not test this.",
+            "no faces",
         )
     effect = inference.over_seeds(values, "points")
     verdict = verdict_of(effect)

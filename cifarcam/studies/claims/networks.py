@@ -48,9 +48,12 @@ def deep_over_90(name: str, percent: Sequence[float]) -> Finding:
     verdict, numbers = verdict_of(effect), _percent_over_seeds(effect)
     sentence = sentence_of(
         verdict,
-        reproduced=f"{name} passes {DEEP_PERCENT:g}% of the test images {numbers}.",
-        contradicted=f"{name} does not reach {DEEP_PERCENT:g}% of the test images {numbers}.",
-        undecided=f"Whether {name} passes {DEEP_PERCENT:g}% is open {numbers}.",
+        reproduced=f"{name} classifies more than {DEEP_PERCENT:g}% of the test images correctly "
+        f"{numbers}.",
+        contradicted=f"{name} classifies fewer than {DEEP_PERCENT:g}% of the test images correctly "
+        f"{numbers}.",
+        undecided=f"We cannot tell whether {name} classifies more than {DEEP_PERCENT:g}% of the test "
+        f"images correctly {numbers}.",
     )
     basis = f"{phrases.seeds(effect.count)} of {name}"
     return Finding(verdict, sentence, basis, effect, tuple(percent))
@@ -67,7 +70,7 @@ def densenet_over_90(epochs: int, percent: float, published: np.ndarray) -> Find
         Whether the published DenseNet-BC classifies each test image rightly, bool, N.
     """
     sentence = (
-        f"DenseNet-BC was not trained to the end here: {epochs} epochs give {percent:.1f}%. "
+        f"We did not train DenseNet-BC to the end: {epochs} epochs give {percent:.1f}%. "
         f"Its authors report {DENSENET_PUBLISHED}% after 300 epochs (Huang et al. 2017), and the "
         f"network of Recht et al. (2018) classifies {100 * published.mean():.1f}% of "
         "the test images correctly."
@@ -97,10 +100,10 @@ def densenet_over_resnet(
     else:
         outcome = f"DenseNet-BC and ResNet-110 cannot be told apart ({numbers} on the same images)"
     sentence = (
-        f"Our two networks had no equal training: DenseNet-BC {epochs} epochs, ResNet-18 "
-        f"{residual_epochs}. Among published networks (Recht et al. 2018), {outcome}; their authors "
-        f"report {DENSENET_PUBLISHED}% (Huang et al. 2017) and {RESIDUAL_PUBLISHED}% "
-        "(He et al. 2016)."
+        f"Our two networks had no equal training: we trained DenseNet-BC for {epochs} epochs and "
+        f"ResNet-18 for {residual_epochs} epochs. Among the published networks of Recht et al. "
+        f"(2018), {outcome}. The authors of DenseNet-BC report {DENSENET_PUBLISHED}% (Huang et al. "
+        f"2017), and the authors of ResNet-110 report {RESIDUAL_PUBLISHED}% (He et al. 2016)."
     )
     return Finding(
         Verdict.NOT_TESTED, sentence, "one published training run of each, no seeds", effect

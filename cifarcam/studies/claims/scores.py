@@ -43,7 +43,7 @@ def high_precision(scores: np.ndarray, names: Sequence[str], name: str) -> Findi
     effect = inference.over_seeds(above, "points")
     verdict = verdict_of(effect)
     ranks = _class_ranks(scores)[:, names.index(name)].tolist()
-    amount = f"({one.mean():.1f}% against {100 * scores.mean():.1f}%; {shown_ranks(ranks)} of {len(names)})"
+    amount = f"({one.mean():.1f}% against {100 * scores.mean():.1f}%, {shown_ranks(ranks)} of {len(names)})"
     if effect.count < FEWEST_SEEDS:
         sentence = f"Too few seeds are at hand to judge the precision of {name} {amount}."
     else:
@@ -51,8 +51,8 @@ def high_precision(scores: np.ndarray, names: Sequence[str], name: str) -> Findi
             verdict,
             reproduced=f"The precision of {name} lies above the mean of all classes {amount}.",
             contradicted=f"The precision of {name} lies below the mean of all classes {amount}.",
-            undecided=f"The precision of {name} cannot be distinguished from the mean of all "
-            f"classes {amount}.",
+            undecided=f"We cannot tell the precision of {name} from the mean of all classes "
+            f"{amount}.",
         )
     return Finding(verdict, sentence, basis(effect.count), effect, tuple(above.tolist()))
 
@@ -78,7 +78,7 @@ def low_recall(scores: np.ndarray, names: Sequence[str], name: str) -> Finding:
     ranks = _class_ranks(scores)[:, index].tolist()
     verdict = verdict_by_seed([rank >= LOW_RECALL_RANK for rank in ranks])
     lowest = len(names) - LOW_RECALL_RANK + 1
-    amount = f"({100 * scores[:, index].mean():.1f}%; {shown_ranks(ranks)} of {len(names)})"
+    amount = f"({100 * scores[:, index].mean():.1f}%, {shown_ranks(ranks)} of {len(names)})"
     if effect.count < FEWEST_SEEDS:
         sentence = f"Too few seeds are at hand to judge the recall of {name} {amount}."
     else:
@@ -121,7 +121,7 @@ def uneven(scores: np.ndarray, names: Sequence[str]) -> Finding:
             verdict,
             reproduced=f"Performance is uneven over the classes {amount}.",
             contradicted=f"Performance is even over the classes {amount}.",
-            undecided=f"Whether performance is uneven over the classes is undecided {amount}.",
+            undecided=f"We cannot tell whether performance is uneven over the classes {amount}.",
         )
     return Finding(verdict, sentence, basis(effect.count), effect, tuple(spreads.tolist()))
 
@@ -146,9 +146,7 @@ def _neighbour(scores: np.ndarray, names: Sequence[str], index: int) -> str:
     )
     if told:
         return f" It is lower than the recall of the next class, {names[above]} {amount}."
-    return (
-        f" It cannot be distinguished from the recall of the next class, {names[above]} {amount}."
-    )
+    return f" We cannot tell it from the recall of the next class, {names[above]} {amount}."
 
 
 def _scores(sources: Sources, score: str) -> tuple[np.ndarray, tuple[str, ...]]:

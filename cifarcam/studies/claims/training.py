@@ -36,8 +36,8 @@ def dropout_gap(with_dropout: np.ndarray, without: np.ndarray, epochs: int) -> F
         verdict,
         reproduced=f"Dropout narrows the gap between training and validation accuracy {numbers}.",
         contradicted=f"Dropout widens the gap between training and validation accuracy {numbers}.",
-        undecided="Whether dropout narrows the gap between training and validation accuracy is "
-        f"open {numbers}.",
+        undecided="We cannot tell whether dropout narrows the gap between training and validation "
+        f"accuracy {numbers}.",
     )
     return _finding(verdict, sentence, effect, with_dropout - without)
 
@@ -59,7 +59,7 @@ def dropout_loss(with_dropout: np.ndarray, without: np.ndarray, epochs: int) -> 
         verdict,
         reproduced=f"Dropout lowers the validation loss after {epochs} epochs {numbers}.",
         contradicted=f"Dropout raises the validation loss after {epochs} epochs {numbers}.",
-        undecided=f"Whether dropout lowers the validation loss after {epochs} epochs is open "
+        undecided=f"We cannot tell whether dropout lowers the validation loss after {epochs} epochs "
         f"{numbers}.",
     )
     return _finding(verdict, sentence, effect, with_dropout - without)
@@ -78,15 +78,14 @@ def augmentation_shifts(augmented: np.ndarray, plain: np.ndarray, epochs: int) -
     """
     effect = inference.paired_over_seeds(augmented, plain, "points")
     verdict = verdict_of(effect, claimed="below")
-    numbers = f"({effect.text(signed=True)} points, {epochs} epochs)"
+    numbers = f"({effect.text(signed=True)} points after {epochs} epochs)"
     sentence = sentence_of(
         verdict,
-        reproduced="Augmentation makes the network lose less accuracy on shifted images "
+        reproduced=f"With augmentation, the network loses less accuracy on shifted images {numbers}.",
+        contradicted="With augmentation, the network loses more accuracy on shifted images "
         f"{numbers}.",
-        contradicted="Augmentation makes the network lose more accuracy on shifted images "
-        f"{numbers}.",
-        undecided="Whether augmentation makes the network lose less accuracy on shifted images is "
-        f"open {numbers}.",
+        undecided="We cannot tell whether the network loses less accuracy on shifted images with "
+        f"augmentation {numbers}.",
     )
     return _finding(verdict, sentence, effect, augmented - plain)
 
@@ -111,8 +110,8 @@ def augmentation_gap(augmented: np.ndarray, plain: np.ndarray, epochs: int) -> F
         f"{numbers}.",
         contradicted="Augmentation widens the gap between training and validation accuracy "
         f"{numbers}.",
-        undecided="Whether augmentation narrows the gap between training and validation accuracy "
-        f"is open {numbers}.",
+        undecided="We cannot tell whether augmentation narrows the gap between training and "
+        f"validation accuracy {numbers}.",
     )
     return _finding(verdict, sentence, effect, augmented - plain)
 
@@ -128,15 +127,15 @@ def augmentation_rotation(augmented: np.ndarray, plain: np.ndarray) -> Finding:
     """
     effect = inference.paired_over_seeds(augmented, plain, "points")
     sentence = (
-        "Augmentation by turning was not tested, because our training flips and shifts images and "
-        "never turns them. For information: the accuracy lost on turned images changes by "
+        "We did not test augmentation by turning, because our training flips and shifts images and "
+        "never turns them. For information, the accuracy lost on turned images changes by "
         f"{effect.text(signed=True)} points."
     )
     return _finding(Verdict.NOT_TESTED, sentence, effect, augmented - plain)
 
 
 def _finding(verdict: Verdict, sentence: str, effect: Effect, by_seed: np.ndarray) -> Finding:
-    basis = f"{phrases.seeds(effect.count)} with and without it, in pairs; validation images"
+    basis = f"{phrases.seeds(effect.count)} with and without it, in pairs, on validation images"
     return Finding(verdict, sentence, basis, effect, tuple(by_seed.tolist()))
 
 

@@ -206,21 +206,24 @@ def _certain(changes: Mapping[str, Change]) -> str:
     """Which steps change the accuracy beyond chance."""
     certain = [name for name, change in changes.items() if change.outcome is not Outcome.OPEN]
     if not certain:
-        return f"After Holm's correction, none of the {len(changes)} steps is beyond chance."
+        return (
+            f"After Holm's correction, none of the {len(changes)} steps changes the accuracy beyond "
+            "chance."
+        )
     most = _largest(changes, certain)
     if len(certain) > 1:
         return (
-            f"After Holm's correction, {len(certain)} of the {len(changes)} steps are beyond "
-            f"chance. The largest of these changes is the step “{most}” ({changes[most]})."
+            f"After Holm's correction, {len(certain)} of the {len(changes)} steps change the accuracy "
+            f"beyond chance. The largest of these changes is the step “{most}” ({changes[most]})."
         )
     if most == BUNDLE:
         return (
-            f"After Holm's correction, one of the {len(changes)} steps is beyond chance: the "
-            f"bundle of the speedrun's network and recipe ({changes[most]}). It is no single "
-            "ingredient, because it changes at least ten things at once."
+            f"After Holm's correction, one of the {len(changes)} steps changes the accuracy beyond "
+            f"chance: the bundle of the speedrun's network and recipe ({changes[most]}). It is no "
+            "single ingredient, because it changes at least ten things at once."
         )
     return (
-        f"After Holm's correction, one of the {len(changes)} steps is beyond chance: "
+        f"After Holm's correction, one of the {len(changes)} steps changes the accuracy beyond chance: "
         f"{most} {changes[most].outcome} ({changes[most]})."
     )
 
@@ -235,16 +238,16 @@ def _widest(changes: Mapping[str, Change]) -> str:
     start = f"The largest open change is the step “{widest}”."
     if least > 0:
         return (
-            f"{start} Every seed gains, by {least:.1f} to {most:.1f} points, yet so few seeds "
+            f"{start} Every seed gains accuracy ({least:.1f} to {most:.1f} points), but so few seeds "
             "that differ so much cannot rule out chance."
         )
     if most < 0:
         return (
-            f"{start} Every seed loses, by {-most:.1f} to {-least:.1f} points, yet so few seeds "
+            f"{start} Every seed loses accuracy ({-most:.1f} to {-least:.1f} points), but so few seeds "
             "that differ so much cannot rule out chance."
         )
     extent = f"{number(least, signed=True)} to {number(most, signed=True)} points"
-    return f"{start} The seeds disagree even on its sign ({extent})."
+    return f"{start} The seeds disagree even on the sign of this change ({extent})."
 
 
 def _largest(changes: Mapping[str, Change], names: Sequence[str]) -> str:

@@ -69,13 +69,16 @@ def dropout_timing(record: Mapping[str, Any]) -> str:
     """A sentence that says when the validation loss begins to rise without and with dropout."""
     without, with_ = (_lowest_epoch(arm) for arm in dropout_arms(record))
     epochs = record["dropout_epochs"]
-    numbers = f"(epoch {with_:.1f} with it, {without:.1f} without it, means over seeds)"
+    numbers = f"(epoch {with_:.1f} with dropout, {without:.1f} without dropout, means over seeds)"
     if with_ > without:
-        return f"Dropout also delays overfitting: the validation loss is lowest later {numbers}."
+        return (
+            "Dropout also delays overfitting: the validation loss reaches its lowest value later "
+            f"{numbers}."
+        )
     if with_ < without:
         return (
-            f"Within {epochs} epochs dropout does not delay overfitting: the validation loss is "
-            f"lowest earlier {numbers}."
+            f"Within {epochs} epochs, dropout does not delay overfitting: the validation loss reaches "
+            f"its lowest value earlier {numbers}."
         )
     return f"Dropout does not move the epoch at which the validation loss is lowest {numbers}."
 

@@ -60,7 +60,7 @@ def removals(ingredients: Sequence[str], record: Mapping[str, Any] | None) -> Re
     """
     if record is None:
         lines = tuple(Removal(name) for name in (*ingredients, VIEWS))
-        return Removals(lines, 0, 0, None, "Leave-one-out has not been measured yet.")
+        return Removals(lines, 0, 0, None, "We have not measured leave-one-out yet.")
     arms = {arm["removed"]: arm["trainings"] for arm in record["arms"]}
     full = by_seed(arms[FULL], "validation_views")
     values = {name: by_seed(arms[name], "validation_views") for name in ingredients}
@@ -82,14 +82,14 @@ def _mean(values: Mapping[int, float]) -> Effect:
 def _sentence(changes: Mapping[str, Change], seeds: int, planned: int) -> str:
     """Which ingredients the recipe needs, as far as the seeds show."""
     if seeds < FEWEST_SEEDS:
-        finished = "one seed has" if seeds == 1 else f"{seeds} seeds have"
+        finished = "one seed" if seeds == 1 else f"{seeds} seeds"
         return (
-            f"So far {finished} finished of {planned}, too few to judge any ingredient; the table "
-            "shows what they give."
+            f"So far we have measured {finished} of {planned}, too few to judge any ingredient. The "
+            "table shows the values so far."
         )
     sentences = [_needed(changes), _harmful(changes)]
     if seeds < planned:
-        sentences.append(f"So far {seeds} of {planned} seeds have finished.")
+        sentences.append(f"So far we have measured {seeds} of {planned} seeds.")
     return " ".join(filter(None, sentences))
 
 
@@ -97,14 +97,15 @@ def _needed(changes: Mapping[str, Change]) -> str:
     needed = [name for name, change in changes.items() if change.outcome is Outcome.LOWERS]
     if not needed:
         return (
-            "No ingredient can be shown to be needed: no removal lowers the accuracy beyond chance."
+            "We cannot show that the recipe needs any ingredient: no removal lowers the accuracy "
+            "beyond chance."
         )
     most = min(needed, key=lambda name: changes[name].effect.value)
     if len(needed) == 1:
-        return f"One ingredient can be shown to be needed, {most} ({changes[most]})."
+        return f"We can show that the recipe needs one ingredient, {most} ({changes[most]})."
     return (
-        f"The recipe needs {len(needed)} of its {len(changes)} ingredients beyond chance. "
-        f"It loses most without {most} ({changes[most]})."
+        f"We can show that the recipe needs {len(needed)} of its {len(changes)} ingredients. "
+        f"It loses most accuracy without {most} ({changes[most]})."
     )
 
 
@@ -114,8 +115,8 @@ def _harmful(changes: Mapping[str, Change]) -> str:
         return ""
     most = max(harmful, key=lambda name: changes[name].effect.value)
     if len(harmful) == 1:
-        return f"Without {most} the accuracy rises beyond chance ({changes[most]})."
+        return f"Without {most}, the accuracy rises beyond chance ({changes[most]})."
     return (
-        f"For {len(harmful)} ingredients the accuracy rises without them, most without {most} "
-        f"({changes[most]})."
+        f"The accuracy rises beyond chance without each of {len(harmful)} ingredients, and it rises "
+        f"most without {most} ({changes[most]})."
     )
