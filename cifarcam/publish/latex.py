@@ -6,6 +6,7 @@ Typography is in ``book/_latex/cifarcam.sty``.
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import Any
 
 from docutils import nodes
@@ -211,7 +212,7 @@ class Arrangement(SphinxPostTransform):
         front = next(document.findall(nodes.section))
         subtitle = next(front.findall(nodes.paragraph))
         title = [_latex(r"\reporttitle{"), *subtitle.children, _latex("}{"), *self._picture()]
-        front.replace(subtitle, [*title, _latex("}")])
+        front.replace(subtitle, [*title, _latex("}{"), nodes.Text(self._source()), _latex("}")])
         for heading in list(front.findall(RootHeader)):
             heading.replace_self(_latex(rf"\frontheading{{{heading.astext()}}}"))
         front += _latex(r"\reportcontents")
@@ -231,6 +232,20 @@ class Arrangement(SphinxPostTransform):
         for picture in pictures:
             picture["width"] = "78%"
         return pictures
+
+
+    def _source(self) -> str:
+        """Where the code is: the repository's address, if it is set, and the commit."""
+        address = self.config.html_theme_options.get("repository_url", "")
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=self.env.srcdir,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        commit = f"commit {described.stdout.strip()}" if described.returncode == 0 else ""
+        return ", ".join(part for part in (address, commit) if part)
 
 
 def _containers(parent: nodes.Element, kind: str) -> list[nodes.container]:
