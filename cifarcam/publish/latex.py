@@ -88,11 +88,14 @@ class PageNumbers(SphinxPostTransform):
 
     def run(self, **kwargs: Any) -> None:
         """Change the document in place."""
-        for page in self.document.findall(addnodes.start_of_file):
+        done: set[int] = set()  # references of the pages that are nested in a page
+        for page in reversed(list(self.document.findall(addnodes.start_of_file))):
             targets = {""}
             for reference in list(page.findall(addnodes.number_reference)):
                 target = reference.get("refuri", "").removeprefix("%").replace("#", ":")
-                if target in targets or target.startswith(f"{page['docname']}:"):
+                is_done = id(reference) in done
+                done.add(id(reference))
+                if is_done or target in targets or target.startswith(f"{page['docname']}:"):
                     continue
                 targets.add(target)
                 place = reference.parent.index(reference)
@@ -232,7 +235,6 @@ class Arrangement(SphinxPostTransform):
         for picture in pictures:
             picture["width"] = "78%"
         return pictures
-
 
     def _source(self) -> str:
         """Where the code is: the repository's address, if it is set, and the commit."""
