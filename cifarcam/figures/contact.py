@@ -15,7 +15,7 @@ from cifarcam.figures.sheet import checked_pictures, place, sheet
 from cifarcam.figures.style import GREY, WIDTH, styled
 from cifarcam.figures.text import LINE, shortened
 
-COLUMNS = 17
+COLUMNS = 18
 GAP = 0.03  # inches between pictures
 
 
