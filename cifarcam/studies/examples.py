@@ -69,6 +69,64 @@ def swap_examples(
     return swap(images[chosen], labels[chosen], masks, of_class, host, count)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Where the evidence of a few maps lies.
+
+    Attributes
+    ----------
+    maps
+        Maps with positive evidence. The other counts are of these.
+    on_object
+        Maps whose energy lies on the estimated object by more than its share of the area.
+    peaks
+        Maps whose highest value lies on the estimated object.
+    sentence
+        The counts in words.
+    """
+
+    maps: int
+    on_object: int
+    peaks: int
+    sentence: str
+
+
+def seen(pictures: np.ndarray, heatmaps: np.ndarray) -> Seen:
+    """Compare a few maps with the estimated objects of their pictures.
+
+    Parameters
+    ----------
+    pictures
+        N x H x W x 3, uint8.
+    heatmaps
+        N x H x W, values >= 0.
+    """
+    if not heatmaps.any():
+        return Seen(0, 0, 0, "No map has positive evidence.")
+    masks = metrics.foreground(pictures).reshape(len(pictures), -1)
+    flat = heatmaps.reshape(len(pictures), masks.shape[1])
+    energy = flat.sum(axis=1)
+    has_evidence = energy > 0
+    share = (flat * masks).sum(axis=1)[has_evidence] / energy[has_evidence]
+    above = int((share > masks[has_evidence].mean(axis=1)).sum())
+    peaks = int(masks[has_evidence, flat[has_evidence].argmax(axis=1)].sum())
+    count = int(has_evidence.sum())
+    return Seen(
+        count,
+        above,
+        peaks,
+        f"The estimated object holds more of the energy than of the area in {_of(above, count)}, "
+        f"and the highest value lies on it in {_of(peaks, count)}.",
+    )
+
+
+def _of(part: int, whole: int) -> str:
+    """``"3 of 4 maps"``, ``"no map"`` or ``"all 4 maps"``."""
+    if part == whole:
+        return "the only map" if whole == 1 else f"all {whole} maps"
+    return f"{part} of {whole} maps" if part else "no map"
+
+
 def labels_without(labels: np.ndarray, doubtful: np.ndarray) -> np.ndarray:
     """Labels with -1, no class, in place of labels in doubt."""
     clear = labels.copy()
