@@ -127,7 +127,8 @@ def test_every_rule_is_listed_with_its_date_before_its_verdict(built):
     for entry in ledger:
         assert entry["rule"].split("`")[0][:60] in words.replace("’", "'"), entry["condition"]
         day = date.fromisoformat(entry["since"])
-        assert f"{day.day} {day:%B %Y}, {entry['timing']}" in words
+        timing = entry["timing"].removesuffix(" its result")
+        assert f"{day.day} {day:%b %Y}, {timing}" in words
 
 
 @pytest.mark.slow
@@ -187,7 +188,7 @@ def test_gallery_shows_what_the_networks_predict(built):
 def test_tables_are_captioned_and_have_header_cells(built):
     seen = 0
     for name, page in pages(built[0]).items():
-        for table in page.select("article table"):
+        for table in page.select("article table:not(.gallery-matrix)"):
             assert re.match(r"Table \d", table.find("caption").get_text()), name
             header = table.select("thead th")
             assert header, name

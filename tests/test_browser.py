@@ -226,7 +226,7 @@ def test_pages_and_site_are_small(html):
         text = path.read_text()
         own = {
             path,
-            *(path.parent / source for source in re.findall(r'src="([^"]*_images/[^"]*)"', text)),
+            *(path.parent / source for source in re.findall(r'src="([^"#]*_images/[^"#]*)', text)),
         }
         if name == "notebooks/gallery":
             own |= {

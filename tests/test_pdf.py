@@ -77,7 +77,7 @@ def test_chapters_are_in_order_between_contents_and_appendices(printed, text):
     assert set(NESTED) <= {re.sub(r"^[\d.]+ ", "", title) for title in sections}
     assert "What a convolutional network looks at" in text[0]
     assert "Abstract" in text[1]
-    assert text[2].startswith("Contents")
+    assert "Contents" in text[1]
 
 
 def test_document_is_short(printed):
@@ -108,17 +108,17 @@ def test_folded_tables_and_left_out_sections_are_on_the_pages_alone(built, text)
 
 
 def test_references_to_other_chapters_name_the_page(printed, text):
-    titles = {
-        str(entry.title): printed[0].get_destination_page_number(entry)
-        for entry in printed[0].outline
-        if not isinstance(entry, list)
+    reader = printed[0]
+    entries = [entry for entry in reader.outline if not isinstance(entry, list)]
+    places = {
+        re.sub(r"^(\d+|[A-Z]) ", "", str(entry.title)): reader.get_destination_page_number(entry)
+        for entry in entries
     }
-    first = titles["1 The question"]
+    first = places[CHAPTERS[0]]
     named = re.findall(r"Chapter (\d+)(?: \(|, )p\. (\d+)", " ".join(text))
     assert len(named) > 10
     for chapter, page in named:
-        (place,) = [n for title, n in titles.items() if title.startswith(f"{chapter} ")]
-        assert int(page) == place - first + 1
+        assert int(page) == places[CHAPTERS[int(chapter) - 1]] - first + 1
 
 
 def test_figures_and_captions_are_complete(built, printed, text):
@@ -137,8 +137,8 @@ def test_figures_and_captions_are_complete(built, printed, text):
         )
         # Figures are PDF files of their own, which a page includes as objects.
         assert printed[0].pages[place]["/Resources"].get("/XObject"), caption
-        # The list of figures names it as well, by its first sentence.
-        sentence = letters(caption.split(". ")[0])[:40]
+        # The list of figures names it as well, by its bold first sentence.
+        sentence = letters(re.match(r"\*\*(.*?)\*\*", caption)[1])[:40]
         assert any(sentence in page for page in pages[:lists]), caption
     tables = set(re.findall(r"Table ((?:\d+|C)\.\d+)\. ", " ".join(text)))
     assert len(tables) > 20

@@ -77,6 +77,13 @@ def test_table_in_markdown_has_the_cells_in_their_order(displayed):
     assert literal.astext() == "a|b"
 
 
+def test_table_shows_a_cell_that_begins_with_a_percent_sign(displayed):
+    report.table([["10.0", "% of the mistakes"]], header=["Effect", "Unit"], caption="c", name="n")
+    ((data, _),) = displayed
+    cells = [entry.astext() for entry in parsed(data["text/markdown"]).findall(nodes.entry)]
+    assert cells == ["Effect", "Unit", "10.0", "% of the mistakes"]
+
+
 def test_table_marks_the_cells_of_columns_without_letters_as_numbers(displayed):
     report.table([["a", 1, "2"], ["b", "3 ± 1", "x"]], header=HEADER, caption="c", name="n")
     document = parsed(displayed[0][0]["text/markdown"])

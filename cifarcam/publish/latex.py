@@ -20,10 +20,11 @@ from cifarcam.publish import screens
 
 ADDRESS = re.compile(r"(https?://[^\s)]+)")
 LONG_TABLE = 1400  # letters; a longer table may break over pages
-WIDEST = 90  # letters of a row; where it is wider, intervals have lines of their own
-GAP = 2  # letters between two columns
+LINE = 482  # points of a line of text
+LETTER = 4.7  # points of a letter in a table, about 0.585 em
+WORDS = 80  # points that a column of words needs, tabulary's tymin
+SEPARATION = 9  # points between two columns
 LONGEST = 70  # letters that a column of long texts counts for, so that it leaves room for others
-WORDS = 15  # letters that a column of words counts for
 INTERVAL = re.compile(r" (\[[^\]]+\])")
 NO_BREAK = "\u00a0"
 PROVENANCE = "computed-from"  # class of a chapter's last box; an appendix repeats all of them
@@ -279,8 +280,11 @@ def _set_columns(table: nodes.table) -> None:
         for column in columns
     ]
     widths = _widths(columns, longest)
-    wide = sum(width if number else WORDS for number, width in zip(is_number, widths, strict=True))
-    if wide + GAP * len(columns) > WIDEST:
+    wide = sum(
+        SEPARATION + (LETTER * width if number else WORDS)
+        for number, width in zip(is_number, widths, strict=True)
+    )
+    if wide > LINE:
         for text in list(table.findall(nodes.Text)):
             if INTERVAL.search(text):
                 text.parent.replace(text, nodes.Text(INTERVAL.sub(_on_two_lines, text)))
