@@ -18,7 +18,7 @@ from helpers import HEAD, ROOT, OpenPage, run, write_small_book
 from PIL import Image
 
 from cifarcam.errors import CifarcamError
-from cifarcam.publish import media
+from cifarcam.publish import screens
 from cifarcam.report import confusion_links, gallery
 from cifarcam.studies import gallery_images
 from cifarcam.studies.image_facts import ImageFacts
@@ -194,9 +194,9 @@ def test_pages_leave_out_what_only_print_shows():
     kept["classes"] += ["cell", "tag_hide-input"]
     left_out["classes"] += ["cell", "tag_hide-input", "tag_print-only"]
     document += [text, nodes.section("", left_out), kept]
-    media.WithoutPrintOnly(document).run()
+    screens.WithoutPrintOnly(document).run()
     assert list(document.findall(nodes.container)) == [kept]
-    assert media.WithoutPrintOnly.formats == ("html",)
+    assert screens.WithoutPrintOnly.formats == ("html",)
 
 
 class Network:

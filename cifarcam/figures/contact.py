@@ -64,20 +64,18 @@ def contact_sheet(
     figure, axes = sheet(len(rows) * band)
     for row, members in enumerate(rows):
         top = row * band + LINE + 0.05
-        column = 0
+        left = 0.0
         for label, group in groupby(members, key=lambda index: labels[index]):
             tiles = list(group)
-            x, end = column * step, (column + len(tiles)) * step - GAP
-            name = shortened(class_names[label], end - x, "bold")
-            axes.text(x, top - 0.05, name, va="baseline", weight="bold")
-            axes.plot([x, end], [top - 0.02] * 2, color=GREY, linewidth=0.6)
-            for index in tiles:
-                x = column * step
+            end = left + len(tiles) * step - GAP
+            name = shortened(class_names[label], end - left, "bold")
+            axes.text(left, top - 0.05, name, va="baseline", weight="bold")
+            axes.plot([left, end], [top - 0.02] * 2, color=GREY, linewidth=0.6)
+            for x, index in zip(left + step * np.arange(len(tiles)), tiles, strict=True):
                 overlay = overlaid(pictures[index], scaled_for_display(heatmaps[index]))
                 place(axes, overlay, x, top, width)
                 if predicted[index] != label:
                     mistake = shortened(class_names[predicted[index]], width)
-                    below = top + tile + 0.03
-                    axes.text(x + width / 2, below, mistake, ha="center", va="top")
-                column += 1
+                    axes.text(x + width / 2, top + tile + 0.03, mistake, ha="center", va="top")
+            left += len(tiles) * step
     return figure

@@ -130,17 +130,15 @@ def accuracy_by_severity(
         return nothing(NOTHING)
     figure = Figure(figsize=(WIDTH, 2.5), layout="constrained")
     axes = figure.add_subplot()
+    ends = []
     for (name, values), look in zip(accuracy.items(), _looks(len(accuracy)), strict=True):
         line = [clean[name], *values]
-        axes.plot(range(len(line)), line, linewidth=1.2, markersize=5, label=name, **look)
+        axes.plot(range(len(line)), line, linewidth=1.2, markersize=5, **look)
+        ends.append(End(name, len(values), values[-1], look["color"], look["marker"]))
     count = max(len(values) for values in accuracy.values())
     axes.set_xticks(range(count + 1), ["clean", *map(str, range(1, count + 1))])
     axes.set(xlabel="severity", ylabel="accuracy, mean over kinds (%)")
     _finish(axes, "x")
-    ends = [
-        End(name, len(values), values[-1], look["color"], look["marker"])
-        for (name, values), look in zip(accuracy.items(), _looks(len(accuracy)), strict=True)
-    ]
     label_ends(axes, ends)
     return figure
 

@@ -168,7 +168,7 @@ def _ends(seeds: Sequence[Mapping[str, np.ndarray]], measure: str) -> list[End]:
     epoch = max(history["epoch"][-1] for history in seeds)
     return [
         End(name, epoch, np.mean([history[f"{split}_{measure}"][-1] for history in seeds]), colour)
-        for split, name, colour in (LINES)
+        for split, name, colour in LINES
     ]
 
 

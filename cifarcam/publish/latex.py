@@ -16,7 +16,7 @@ from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx_jupyterbook_latex.nodes import RootHeader
 
-from cifarcam.publish import screens
+from cifarcam.publish.screens import BOX, FOLDED, containers
 
 ADDRESS = re.compile(r"(https?://[^\s)]+)")
 LONG_TABLE = 1400  # letters; a longer table may break over pages
@@ -27,7 +27,6 @@ SEPARATION = 9  # points between two columns
 LONGEST = 70  # letters that a column of long texts counts for, so that it leaves room for others
 INTERVAL = re.compile(r" (\[[^\]]+\])")
 NO_BREAK = "\u00a0"
-PROVENANCE = "computed-from"  # class of a chapter's last box; an appendix repeats all of them
 HERO = "fig-trust-hero"  # the figure that is on the title page too
 BIBLIOGRAPHY = "bibliography"
 APPENDICES = ("notebooks/literature", "notebooks/gallery", "glossary", "notebooks/provenance")
@@ -74,7 +73,7 @@ class WithoutReference(SphinxPostTransform):
             for section in self.document.findall(nodes.section)
             if any(label in section["ids"] for label in LEFT_OUT_SECTIONS)
         ]
-        for part in [*sections, *_containers(self.document, screens.FOLDED)]:
+        for part in [*sections, *containers(self.document, FOLDED)]:
             part.parent.remove(part)
             self.document.setdefault("left_out", []).extend(
                 identity for node in part.findall(nodes.Element) for identity in node["ids"]
@@ -144,12 +143,12 @@ class WithoutFoldedCode(SphinxPostTransform):
 
     def run(self, **kwargs: Any) -> None:
         """Change the document in place."""
-        for cell in _containers(self.document, "cell"):
+        for cell in containers(self.document, "cell"):
             kinds = ["cell_output"]
             if not any(name.startswith("tag_hide") for name in cell["classes"]):
                 kinds.insert(0, "cell_input")
             parts = [
-                node for kind in kinds for part in _containers(cell, kind) for node in part.children
+                node for kind in kinds for part in containers(cell, kind) for node in part.children
             ]
             cell.parent[cell.parent.index(cell) : cell.parent.index(cell) + 1] = parts
 
@@ -191,7 +190,7 @@ class Questions(SphinxPostTransform):
                 for box in section.children
                 if isinstance(box, nodes.admonition)
                 and "dropdown" in box["classes"]
-                and PROVENANCE not in box["classes"]
+                and BOX not in box["classes"]
             ]
             if not boxes:
                 continue
@@ -220,7 +219,7 @@ class Arrangement(SphinxPostTransform):
         for heading in list(front.findall(RootHeader)):
             heading.replace_self(_latex(rf"\frontheading{{{heading.astext()}}}"))
         front += _latex(r"\reportcontents")
-        closing = [n for n in document.findall(nodes.Admonition) if PROVENANCE in n["classes"]]
+        closing = [n for n in document.findall(nodes.Admonition) if BOX in n["classes"]]
         pages = {page["docname"]: page for page in document.findall(addnodes.start_of_file)}
         appendices = [pages[name] for name in APPENDICES if name in pages]
         cited = [pages[BIBLIOGRAPHY]] if BIBLIOGRAPHY in pages else []
@@ -249,10 +248,6 @@ class Arrangement(SphinxPostTransform):
         )
         commit = f"commit {described.stdout.strip()}" if described.returncode == 0 else ""
         return ", ".join(part for part in (address, commit) if part)
-
-
-def _containers(parent: nodes.Element, kind: str) -> list[nodes.container]:
-    return [node for node in parent.findall(nodes.container) if kind in node["classes"]]
 
 
 def _mark_rest(caption: nodes.Element) -> None:

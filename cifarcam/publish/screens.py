@@ -1,4 +1,8 @@
-"""Figures and tables on the pages: dark colours, sizes, sources, and tables as CSV files."""
+"""What the pages show otherwise than paper does.
+
+Figures have dark colours, sizes and sources, tables are CSV files too, some of them folded, and cells for
+print are left out.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 # A light colour becomes dark and a dark one light; the hue stays. In CSS, because every browser
 # knows this colour space.
@@ -22,16 +27,36 @@ PIXELS = 96 / 72  # of CSS in a point
 NARROW = 384  # pixels; figures below this width do not fill the column
 FIGURE = re.compile(r'(<figure[^>]*>\s*)(<img [^>]*src="([^"]+\.svg)"[^>]*>)')
 TABLES = "_static/tables"
-FOLDED = "tag_folded"  # class of a cell with this tag: a table that repeats a figure's numbers
+# Classes of cells with these tags: a table that repeats a figure's numbers, and what only paper shows.
+FOLDED = "tag_folded"
+PRINT_ONLY = "tag_print-only"
 OPENING = '<details class="folded-table"><summary>The numbers as a table</summary>'
 BOX = "computed-from"  # class of the box that lists what a page was computed from
 
 
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx."""
+    app.add_post_transform(WithoutPrintOnly)
     app.connect("doctree-resolved", _add_sources)
     app.connect("html-page-context", _adapt_figures)
     app.connect("build-finished", _darken_figures)
+
+
+class WithoutPrintOnly(SphinxPostTransform):
+    """Leaves cells with the tag `print-only` out of the HTML pages, with what they show."""
+
+    default_priority = 1
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Change the document in place."""
+        for cell in containers(self.document, PRINT_ONLY):
+            cell.parent.remove(cell)
+
+
+def containers(parent: nodes.Element, kind: str) -> list[nodes.container]:
+    """The containers of this class."""
+    return [node for node in parent.findall(nodes.container) if kind in node["classes"]]
 
 
 def darkened(svg: str) -> str:
@@ -77,7 +102,8 @@ def _adapt_figures(
 
     def shown(match: re.Match[str]) -> str:
         opening, picture, address = match.groups()
-        size = SIZE.search(sources[Path(address).name].read_text()[:2000])
+        with sources[Path(address).name].open() as file:
+            size = SIZE.search(file.read(2000))
         if size is None:
             return match[0]
         width, height = (round(float(length) * PIXELS) for length in size.groups())
@@ -105,30 +131,37 @@ def _add_sources(app: Sphinx, document: nodes.document, page: str) -> None:
     box["ids"].append(BOX)
     digest = next(box.findall(nodes.literal)).astext()
     data = f'<a href="#{BOX}">Data <code>{html.escape(digest[:8])}</code></a>'
-    up = "../" * page.count("/")
-    for cell in document.findall(nodes.container):
-        if "cell" not in cell["classes"]:
-            continue
+    for cell in containers(document, "cell"):
+        is_folded = FOLDED in cell["classes"]
         for shown in [*cell.findall(nodes.figure), *cell.findall(nodes.table)]:
             if not shown["ids"]:
                 continue
-            parts = [data]
+            links = [_code_link(cell, shown), _csv_link(app, page, shown), data]
+            line = f'<p class="figure-source">{" ".join(filter(None, links))}</p>'
             place = shown.parent.index(shown)
-            is_folded = FOLDED in cell["classes"]
-            if isinstance(shown, nodes.table):
-                name = f"{TABLES}/{shown['ids'][0]}.csv"
-                _write_csv(shown, Path(app.outdir) / name)
-                parts.insert(0, f'<a href="{up}{name}" download>CSV</a>')
-            if any("cell_input" in part["classes"] for part in cell.findall(nodes.container)):
-                identity = f"code-{shown['ids'][0]}"
-                cell["ids"].append(identity)
-                parts.insert(0, f'<a class="code-link" href="#{identity}">Code</a>')
-            line = f'<p class="figure-source">{" ".join(parts)}</p>'
             shown.parent[place : place + 1] = [
                 *([_html(OPENING)] if is_folded else []),
                 shown,
                 _html(line + ("</details>" if is_folded else "")),
             ]
+
+
+def _code_link(cell: nodes.container, shown: nodes.Element) -> str:
+    """A link to the cell's code, where the page has it."""
+    if not containers(cell, "cell_input"):
+        return ""
+    identity = f"code-{shown['ids'][0]}"
+    cell["ids"].append(identity)
+    return f'<a class="code-link" href="#{identity}">Code</a>'
+
+
+def _csv_link(app: Sphinx, page: str, shown: nodes.Element) -> str:
+    """A link to a table's CSV file, which this writes."""
+    if not isinstance(shown, nodes.table):
+        return ""
+    name = f"{TABLES}/{shown['ids'][0]}.csv"
+    _write_csv(shown, Path(app.outdir) / name)
+    return f'<a href="{"../" * page.count("/")}{name}" download>CSV</a>'
 
 
 def _html(text: str) -> nodes.raw:

@@ -24,7 +24,7 @@ from sphinx.util import logging
 
 from cifarcam import _store
 from cifarcam.errors import CifarcamError
-from cifarcam.publish import board, chapters, execution, latex, media, reference, screens
+from cifarcam.publish import board, chapters, execution, latex, reference, screens
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("build-finished", _leave_out_source_maps)
     app.connect("build-finished", _end_pages, priority=900)
     latex.setup(app)
-    media.setup(app)
     screens.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 

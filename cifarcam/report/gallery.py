@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,6 @@ from cifarcam.report import page
 from cifarcam.runs import Run
 from cifarcam.studies import calibration
 from cifarcam.studies.image_facts import ImageFacts
-from cifarcam.studies.networks import called
-from cifarcam.studies.wording import listed
 from cifarcam.training import prediction
 
 COLUMNS = 10  # pictures in a row of a sprite, an image of many pictures
@@ -76,11 +74,6 @@ class Tally:
     none_right: int
     maps: int
     blank: int
-
-
-def named(networks: Iterable[str]) -> str:
-    """The networks' display names as an English list."""
-    return listed([called(label) for label in networks])
 
 
 def tally(answers: Mapping[str, Answers], labels: np.ndarray) -> Tally:

@@ -173,9 +173,8 @@ def _list_table(
     for row in [header, *rows]:
         for index, cell in enumerate(row):
             text = str(cell).replace("\n", "\n    ")  # further lines stay in the cell
-            text = (
-                f"\\{text}" if text.startswith("%") else text
-            )  # else a comment, which is not shown
+            if text.startswith("%"):  # begins a comment, which is not shown
+                text = f"\\{text}"
             text = f"[{text}]{{.number}}" if is_number[index] and text else text
             lines.append(f"{'* -' if index == 0 else '  -'} {text}")
     return "\n".join([*lines, ":::"])

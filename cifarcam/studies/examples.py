@@ -103,14 +103,11 @@ def seen(pictures: np.ndarray, heatmaps: np.ndarray) -> Seen:
     """
     if not heatmaps.any():
         return Seen(0, 0, 0, "No map has positive evidence.")
-    masks = metrics.foreground(pictures).reshape(len(pictures), -1)
-    flat = heatmaps.reshape(len(pictures), masks.shape[1])
-    energy = flat.sum(axis=1)
-    has_evidence = energy > 0
-    share = (flat * masks).sum(axis=1)[has_evidence] / energy[has_evidence]
-    above = int((share > masks[has_evidence].mean(axis=1)).sum())
-    peaks = int(masks[has_evidence, flat[has_evidence].argmax(axis=1)].sum())
-    count = int(has_evidence.sum())
+    has_evidence = heatmaps.any(axis=(1, 2))
+    maps, masks = heatmaps[has_evidence], metrics.foreground(pictures[has_evidence])
+    above = int((metrics.energy_inside(maps, masks) > masks.mean(axis=(1, 2))).sum())
+    peaks = int((metrics.pointing_game(maps, masks) == 1).sum())
+    count = len(maps)
     return Seen(
         count,
         above,

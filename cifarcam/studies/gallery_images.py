@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import confusion_matrix
 
 from cifarcam import evaluation
 from cifarcam.data import Dataset
@@ -141,6 +142,6 @@ def count_cells(labels: np.ndarray, probabilities: np.ndarray, indices: np.ndarr
     indices
         The chosen images.
     """
-    counts = np.zeros((probabilities.shape[1],) * 2, np.int64)
-    np.add.at(counts, (labels[indices], probabilities[indices].argmax(axis=1)), 1)
-    return counts
+    classes = np.arange(probabilities.shape[1])
+    predicted = probabilities[indices].argmax(axis=1)
+    return np.asarray(confusion_matrix(labels[indices], predicted, labels=classes))

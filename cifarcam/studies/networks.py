@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from cifarcam.data import evidence
 from cifarcam.runs import Run
 from cifarcam.studies import inference
 from cifarcam.studies.inference import LEVEL, Effect
-from cifarcam.studies.wording import capital, number
+from cifarcam.studies.wording import capital, listed, number
 
 # Experiments by display name. All networks of `LONG` were trained on all training images with one
 # augmentation; optimiser, learning rate and batch size are each network's own.
@@ -46,6 +46,11 @@ def called(name: str) -> str:
     if name == "custom CNN, augmented":
         return "the augmented custom CNN"
     return name if name[:1].isupper() else f"the {name.replace(',', '')}"
+
+
+def all_called(names: Iterable[str]) -> str:
+    """Display names of networks as a sentence has them, as an English list."""
+    return listed([called(name) for name in names])
 
 
 @dataclass(frozen=True)

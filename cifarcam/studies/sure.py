@@ -14,8 +14,7 @@ from cifarcam.studies.agreement import GOOD_ACCURACY
 from cifarcam.studies.calibration import Scaled
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.mistakes import RIGHT, Evidence, Kind, kinds_of, share
-from cifarcam.studies.networks import called
-from cifarcam.studies.wording import listed
+from cifarcam.studies.networks import all_called, called
 
 SURE = 0.99  # a prediction above it, after the network's temperature, is sure
 NEARLY_ALL = 0.9  # share of the sure mistakes that the named networks make
@@ -205,7 +204,7 @@ def _makers(good: Sequence[SureMistakes], total: float) -> str:
     share = f"{100 * made / total:.0f}% of these mistakes"
     if len(names) == 1:
         return f"One network makes {share}: {called(names[0])}."
-    return f"Of the {len(good)} networks, {len(names)} make {share}: {listed(list(map(called, names)))}."
+    return f"Of the {len(good)} networks, {len(names)} make {share}: {all_called(names)}."
 
 
 def _never(names: Sequence[str], networks: int) -> str:
@@ -214,8 +213,7 @@ def _never(names: Sequence[str], networks: int) -> str:
     if len(names) == networks:
         return "Even after temperature scaling, none of these networks is ever more than 99% sure."
     verb = "is" if len(names) == 1 else "are"
-    subject = listed(list(map(called, names)))
-    return f"Even after temperature scaling, {subject} {verb} never more than 99% sure."
+    return f"Even after temperature scaling, {all_called(names)} {verb} never more than 99% sure."
 
 
 def _sentence(label: Effect, people: Effect, together: Effect, images: int) -> str:
