@@ -106,6 +106,67 @@ def train(name: str, seed: int | None, dataset: str | None, place: Path, again: 
     click.echo(_line(run))
 
 
+@main.command()
+@click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 1000),
+    help="Train each experiment with this many seeds, 0, 1, 2, ..., instead of its own.",
+)
+@click.option("--dataset", help="cifar10 or sample instead of the experiments' own dataset.")
+@click.option(
+    "--runs",
+    "place",
+    type=FilePath(),
+    default=Path("runs"),
+    show_default=True,
+    help="The directory of runs in which a run is looked up first and written.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    help="How many to train side by side on this machine; one if not given.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Train on the workers of the Dask scheduler at this address instead.",
+)
+def sweep(
+    names: tuple[str, ...],
+    seeds: int | None,
+    dataset: str | None,
+    place: Path,
+    jobs: int | None,
+    scheduler: str | None,
+) -> None:
+    """Train each EXPERIMENT, a name in experiments/ or a TOML file, with several seeds.
+
+    The runs are the same as those of `cifarcam train`, and existing ones are kept. After an
+    interruption the same command continues. The exit status is 1 if a training run failed.
+    """
+    if jobs is not None and scheduler is not None:
+        raise CifarcamError("--jobs is for this machine, --scheduler for a cluster; give one")
+    with quiet_tensorflow():
+        from cifarcam import runs, sweeps
+
+    planned = sweeps.plan(names, seeds=seeds, dataset=dataset, place=place)
+    try:
+        sweeps.obtain_data(planned)
+        workers = sweeps.Cluster(scheduler, place) if scheduler else sweeps.Local(jobs or 1)
+        outcomes = sweeps.sweep(planned, workers, sweeps.Display(planned))
+    except KeyboardInterrupt:
+        click.echo("interrupted; the same command continues after the last whole epochs", err=True)
+        sys.exit(130)
+    for outcome in outcomes:
+        if outcome.directory is not None:
+            click.echo(_line(runs.read(outcome.directory)))
+    failed = [outcome for outcome in outcomes if outcome.directory is None]
+    if failed:
+        sentences = "; ".join(f"{outcome.job.name}: {outcome.failure}" for outcome in failed)
+        raise CifarcamError(f"{len(failed)} of {len(outcomes)} training runs failed: {sentences}")
+
+
 @main.command("runs")
 @click.option(
     "--clean",

@@ -1,0 +1,238 @@
+"""Training runs on the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from cifarcam import _files
+from cifarcam.errors import CifarcamError, first_line, require
+from cifarcam.sweeps import _process
+from cifarcam.sweeps._process import End
+from cifarcam.sweeps.jobs import Job, is_locked
+from cifarcam.sweeps.running import Advance, Ended, Events
+
+TIMEOUT = "10s"  # in which a scheduler has to answer
+LOOK = 5.0  # seconds between two counts of the workers
+
+
+class Cluster:
+    """The workers that a Dask scheduler knows, now and later.
+
+    When a worker is lost, the scheduler gives its training run to another worker, where it goes on
+    from the checkpoint. Workers have to share the directory of runs and the user's cache, with
+    locks that all of them see, and to be of one kind: with equal versions, devices and threads, so
+    that the same bits come from each.
+
+    Parameters
+    ----------
+    address
+        The scheduler's address, such as ``"tcp://192.168.0.1:8786"``.
+    place
+        The directory of runs.
+
+    Raises
+    ------
+    CifarcamError
+        When there is no scheduler, or its workers do not suit.
+    """
+
+    def __init__(self, address: str, place: Path) -> None:
+        require("cluster", "distributed")
+        import distributed
+
+        try:
+            self._client = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise CifarcamError(
+                f"{address}: no Dask scheduler answers there ({first_line(error)}); start one by "
+                "`dask scheduler`, which prints its address"
+            ) from error
+        self._address = address
+        self._topic = f"cifarcam-{secrets.token_hex(8)}"
+        self._jobs: dict[str, Job] = {}  # by fingerprint
+        self._futures: dict[str, Any] = {}
+        self._slots, self._counted = 0, -LOOK
+        self._sign: _Sign | None = None
+        try:
+            self._sign = _Sign(self._topic, place.absolute())
+            self._kind = self._check(self._sign)
+        except BaseException:
+            self.close()
+            raise
+
+    def slots(self) -> int:
+        """How many training runs are made side by side: the threads of all workers."""
+        if time.monotonic() > self._counted + LOOK:
+            try:
+                self._slots = sum(self._client.nthreads().values())
+            except OSError as error:
+                raise self._lost() from error
+            self._counted = time.monotonic()
+        return self._slots
+
+    def has_room(self, running: int) -> bool:
+        """True: the scheduler keeps what waits."""
+        return True
+
+    def submit(self, job: Job, events: Events) -> None:
+        """Begin a training run, or let it wait for a worker."""
+        assert self._sign is not None
+        if not self._jobs:
+            self._client.subscribe_topic(
+                self._topic, lambda event: events.put(self._advance(*event[1]))
+            )
+        self._jobs[job.fingerprint] = job
+        arguments = job, self._sign.paths, self._topic, self._kind
+        key = f"{job.name}-{secrets.token_hex(8)}"
+        future = self._client.submit(_train, *arguments, key=key, pure=False)
+        self._futures[job.fingerprint] = future
+        future.add_done_callback(lambda future: events.put(Ended(job, self._end(future))))
+
+    def close(self) -> None:
+        """Stop what still runs, and leave the cluster as it was."""
+        if self._sign is not None:
+            self._sign.take_down()
+        if self._client.status == "running":
+            self._client.cancel(list(self._futures.values()))
+        self._client.close()
+
+    def _check(self, sign: _Sign) -> dict[str, Any]:
+        """The kind of all workers, when they suit."""
+        try:
+            found = self._client.run(_look_around, sign.paths)
+        except ImportError as error:
+            raise CifarcamError(
+                f"a worker of {self._address} cannot import cifarcam ({first_line(error)}); "
+                "install the same version there: pip install 'cifarcam[train,cluster]'"
+            ) from error
+        if not found:
+            raise CifarcamError(
+                f"{self._address}: the scheduler has no worker; start one on each machine by "
+                f"`dask worker {self._address} --nthreads 1`"
+            )
+        kinds: dict[str, Any] = {}
+        for address, end in sorted(found.items()):
+            if end.state != "described":
+                raise CifarcamError(f"worker {address}: {end.text}")
+            kinds[address] = json.loads(end.text)
+        first = min(kinds)
+        for address, kind in kinds.items():
+            if kind != kinds[first]:
+                raise CifarcamError(_difference(address, kind, kinds[first]))
+        return kinds[first]
+
+    def _advance(self, fingerprint: str, epochs_done: float, seconds_left: float) -> Advance:
+        return Advance(self._jobs[fingerprint], epochs_done, seconds_left)
+
+    def _end(self, future: Any) -> End:
+        """The end of a training run by its task's."""
+        if future.status == "finished":
+            end: End = future.result()
+            return end
+        if future.status == "cancelled":
+            return End("unusable", str(self._lost()))
+        return End("failed", first_line(future.exception()))
+
+    def _lost(self) -> CifarcamError:
+        return CifarcamError(
+            f"{self._address}: the Dask scheduler is gone; start it and its workers again, and the "
+            "same command goes on"
+        )
+
+
+class _Sign:
+    """Two locked files which say that a sweep goes on, also when its process is killed.
+
+    One stands in the directory of runs, one in the user's cache. A worker that does not see both,
+    or could lock one, does not share them.
+    """
+
+    def __init__(self, name: str, place: Path) -> None:
+        self._locks = []
+        for directory in (place, _files.cache_dir() / "checkpoints"):
+            with _files.writing_to(directory):
+                for old in directory.glob(".cifarcam-*.lock"):
+                    if not is_locked(old):
+                        old.unlink(missing_ok=True)
+                self._locks.append(FileLock(directory / f".{name}.lock", timeout=0))
+                self._locks[-1].acquire()
+        self.paths = tuple(str(lock.lock_file) for lock in self._locks)
+
+    def take_down(self) -> None:
+        """Unlock and remove the files."""
+        for lock in self._locks:
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+
+
+def _fault(paths: tuple[str, str]) -> str | None:
+    """What a worker lacks that should share the files of a sweep's sign; None if nothing."""
+    in_cache = _files.cache_dir() / "checkpoints" / Path(paths[1]).name
+    for path, what in ((Path(paths[0]), "directory of runs"), (in_cache, "cache")):
+        remedy = f"share {path.parent} with it"
+        if path == in_cache:
+            remedy += " (XDG_CACHE_HOME moves the cache)"
+        if not path.exists():
+            return f"it does not see the sweep's {what}; {remedy}"
+        if not is_locked(path):
+            return f"locks of other machines have no effect in {path.parent}; mount it with locks"
+    return None
+
+
+async def _look_around(paths: tuple[str, str]) -> End:
+    """On a worker, outside its threads for tasks: what it lacks, else its kind."""
+    fault = _fault(paths)
+    if fault is not None:
+        return End("unusable", fault)
+    return await asyncio.to_thread(_process.describe, _environment())
+
+
+def _train(job: Job, paths: tuple[str, str], topic: str, kind: dict[str, Any]) -> End:
+    """A task of Dask: make a run on this worker, as long as the sweep's sign is up."""
+    import distributed
+
+    worker = distributed.get_worker()
+    fault = _fault(paths)  # of a worker that has joined since
+    if fault is not None:
+        return End("unusable", f"worker {worker.address}: {fault}")
+    directory = job.find()
+    if directory is not None:
+        return End("found", str(directory))
+
+    def report(epochs_done: float, seconds_left: float) -> None:
+        worker.log_event(topic, (job.fingerprint, epochs_done, seconds_left))
+
+    end = _process.train(
+        job, report, lambda: _fault(paths) is None, kind=kind, environment=_environment()
+    )
+    if end.state == "unusable":
+        return End("unusable", _difference(worker.address, json.loads(end.text), kind))
+    return end
+
+
+def _difference(address: str, kind: dict[str, Any], usual: dict[str, Any]) -> str:
+    """The sentence about a worker that is not of the usual kind."""
+    parts = [f"{key} {kind.get(key)}, not {usual.get(key)}" for key in usual]
+    differing = [
+        part for key, part in zip(usual, parts, strict=True) if kind.get(key) != usual[key]
+    ]
+    return (
+        f"worker {address} is of another kind ({'; '.join(differing)}) and would give other bits; "
+        "sweep on workers of one kind"
+    )
+
+
+def _environment() -> dict[str, str]:
+    """The environment without the limits on threads that Dask sets for its own workers."""
+    import dask
+
+    limits = dask.config.get("distributed.nanny.pre-spawn-environ")
+    return {key: value for key, value in os.environ.items() if str(limits.get(key)) != value}

@@ -1,0 +1,53 @@
+"""Training runs side by side on this machine."""
+
+from __future__ import annotations
+
+import threading
+
+from cifarcam.sweeps import _process
+from cifarcam.sweeps._process import End
+from cifarcam.sweeps.jobs import Job
+from cifarcam.sweeps.running import Advance, Ended, Events
+
+
+class Local:
+    """Processes on this machine, at most `count` at a time.
+
+    Each may use all cores, as a single training run does: the number of threads decides the order
+    of sums and so the last bits of the weights.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._threads: list[threading.Thread] = []
+        self._closing = threading.Event()
+
+    def slots(self) -> int:
+        """How many training runs are made side by side."""
+        return self.count
+
+    def has_room(self, running: int) -> bool:
+        """Whether one more may be submitted while `running` are."""
+        return running < self.count
+
+    def submit(self, job: Job, events: Events) -> None:
+        """Begin a training run."""
+        thread = threading.Thread(target=self._train, args=(job, events))
+        thread.start()
+        self._threads.append(thread)
+
+    def close(self) -> None:
+        """Stop what still runs."""
+        self._closing.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _train(self, job: Job, events: Events) -> None:
+        def report(epochs_done: float, seconds_left: float) -> None:
+            events.put(Advance(job, epochs_done, seconds_left))
+
+        try:
+            end = _process.train(job, report, lambda: not self._closing.is_set())
+        except OSError as error:  # no process can be started
+            end = End("failed", f"no process could be started for it: {error.strerror}")
+        events.put(Ended(job, end))

@@ -1,0 +1,139 @@
+"""The progress of a sweep on the terminal: a bar for each training run, the time left for all."""
+
+from __future__ import annotations
+
+import heapq
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from cifarcam.sweeps.jobs import Job
+
+if TYPE_CHECKING:
+    from cifarcam.sweeps.running import Outcome
+
+BAR = "{desc:<32} {percentage:3.0f}% |{bar}| {postfix}"
+
+
+class Display:
+    """Bars in a terminal, and a line for each training run that begins or ends.
+
+    Parameters
+    ----------
+    jobs
+        The training runs of the sweep.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._left: dict[Job, float | None] = dict.fromkeys(jobs)  # unfinished: seconds left
+        self._done = dict.fromkeys(jobs, 0.0)  # epochs
+        self._paces: dict[str, float] = {}  # seconds an epoch, by experiment
+        self._slots = 1
+        self._bars: dict[Job, tqdm] = {}
+        self._count = len(jobs)
+        self._all = self._bar("all", sum(job.epochs for job in jobs))
+
+    def advance(self, job: Job, epochs_done: float, seconds_left: float) -> None:
+        """Show how far a training run is."""
+        if job not in self._bars:
+            self._bars[job] = self._bar(job.name, job.epochs)
+            at = f" goes on after epoch {int(epochs_done)}" if epochs_done >= 1 else " begins"
+            self._say(f"{job.name}{at}, at most {job.epochs} epochs, {duration(seconds_left)} left")
+        self._left[job], self._done[job] = seconds_left, epochs_done
+        if epochs_done < job.epochs:
+            self._paces[job.experiment] = seconds_left / (job.epochs - epochs_done)
+        bar = self._bars[job]
+        bar.n = epochs_done
+        epoch = min(int(epochs_done) + 1, job.epochs)
+        bar.set_postfix_str(f"epoch {epoch}/{job.epochs}, {duration(seconds_left)} left")
+
+    def end(self, outcome: Outcome) -> None:
+        """Show that a training run has ended."""
+        job = outcome.job
+        del self._left[job]
+        self._done[job] = job.epochs
+        if job in self._bars:
+            self._bars.pop(job).close()
+        said = f"failed: {outcome.failure}" if outcome.directory is None else "is at hand"
+        self._say(f"{job.name} {'is trained' if outcome.is_new else said}{self._summary()}")
+
+    def refresh(self, slots: int, elsewhere: int) -> None:
+        """Show the time left for all.
+
+        Parameters
+        ----------
+        slots
+            How many training runs are made side by side.
+        elsewhere
+            How many runs another process trains while this one has nothing to do.
+        """
+        self._slots = slots
+        self._all.n = sum(self._done.values())
+        if elsewhere:
+            said = f"waiting for {elsewhere} that another process trains"
+        elif not slots:
+            said = "waiting for a worker"
+        else:
+            said = self._summary().removeprefix(", ")
+        self._all.set_postfix_str(said)
+
+    def close(self) -> None:
+        """Take the bars away."""
+        for bar in (*self._bars.values(), self._all):
+            bar.close()
+
+    def _summary(self) -> str:
+        """How many runs are through and how long the others take, to follow a comma."""
+        ended = f"{self._count - len(self._left)} of {self._count}"
+        left = time_left(self._left, self._paces, max(self._slots, 1))
+        return f", {ended}" + (f", {duration(left)} left" if left else "")
+
+    def _say(self, line: str) -> None:
+        tqdm.write(line, file=sys.stderr)
+
+    def _bar(self, name: str, total: int) -> tqdm:
+        return tqdm(total=total, desc=name, disable=None, leave=False, bar_format=BAR)
+
+
+def time_left(
+    left: Mapping[Job, float | None], paces: Mapping[str, float], slots: int
+) -> float | None:
+    """Seconds until all training runs of a sweep are made.
+
+    A run that has not begun takes the next slot that is free, and as long an epoch as the others of
+    its experiment, or else as the experiments do on average.
+
+    Parameters
+    ----------
+    left
+        Seconds left of each run; None where it has not begun.
+    paces
+        Seconds an epoch, by experiment.
+    slots
+        How many are made side by side.
+
+    Returns
+    -------
+    float or None
+        None where nothing has begun.
+    """
+    if not paces:
+        return None
+    usual = statistics.mean(paces.values())
+    ends = [0.0] * slots
+    for job, seconds in sorted(left.items(), key=lambda item: item[1] is None):
+        needed = paces.get(job.experiment, usual) * job.epochs if seconds is None else seconds
+        heapq.heapreplace(ends, ends[0] + needed)
+    return max(ends)
+
+
+def duration(seconds: float) -> str:
+    """A duration in words: ``"40 s"``, ``"3 min 20 s"``, ``"2 h 05 min"``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

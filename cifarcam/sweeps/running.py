@@ -1,0 +1,148 @@
+"""A sweep from its beginning to its end, wherever its training runs are made."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from cifarcam.errors import CifarcamError
+from cifarcam.sweeps._process import GRACE, POLL, End
+from cifarcam.sweeps.jobs import Job, is_locked
+from cifarcam.sweeps.progress import Display
+
+
+class Advance(NamedTuple):
+    """A sign of life of a training run: epochs done, and seconds left."""
+
+    job: Job
+    epochs_done: float
+    seconds_left: float
+
+
+class Ended(NamedTuple):
+    """The end of a training run, as the process that made it says it."""
+
+    job: Job
+    end: End
+
+
+Events = queue.Queue[Advance | Ended]
+
+
+class Workers(Protocol):
+    """Where training runs are made: this machine, or a Dask cluster."""
+
+    def slots(self) -> int:
+        """How many training runs are made side by side, at present."""
+
+    def has_room(self, running: int) -> bool:
+        """Whether one more may be submitted while `running` are."""
+
+    def submit(self, job: Job, events: Events) -> None:
+        """Begin a training run, or let it wait for a worker; it ends in an `Ended`."""
+
+    def close(self) -> None:
+        """Stop what still runs; a stopped training run goes on from its last whole epoch."""
+
+
+class Outcome(NamedTuple):
+    """What became of a job: `directory` of its run, or the sentence why it failed."""
+
+    job: Job
+    directory: Path | None
+    failure: str
+    is_new: bool
+
+
+def sweep(jobs: Sequence[Job], workers: Workers, display: Display) -> list[Outcome]:
+    """Make the training runs that are not at hand.
+
+    A run that another process trains meanwhile, perhaps another sweep, waits and is not made again.
+    A run that fails does not hold up the others.
+
+    Parameters
+    ----------
+    jobs
+        The training runs, which `plan` returns.
+    workers
+        Where they are made. They are closed at the end, also after Ctrl-C.
+    display
+        Shows the progress.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of `jobs`.
+
+    Raises
+    ------
+    CifarcamError
+        When a worker does not suit, or the scheduler is gone.
+    """
+    outcomes: dict[Job, Outcome] = {}
+    waiting, running = list(jobs), set[Job]()
+    events: Events = queue.Queue()
+    try:
+        while waiting or running:
+            for job in list(waiting):
+                if not workers.has_room(len(running)):
+                    break
+                if is_locked(job.lock):
+                    continue
+                waiting.remove(job)
+                directory = job.find()
+                if directory is None:
+                    running.add(job)
+                    workers.submit(job, events)
+                else:
+                    outcomes[job] = Outcome(job, directory, "", is_new=False)
+                    display.end(outcomes[job])
+            display.refresh(workers.slots(), elsewhere=len(waiting) if not running else 0)
+            for event in _next(events):
+                if isinstance(event, Advance):
+                    display.advance(*event)
+                    continue
+                running.discard(event.job)
+                outcome = _outcome(*event)
+                if outcome is None:  # another process was faster
+                    waiting.append(event.job)
+                else:
+                    outcomes[event.job] = outcome
+                    display.end(outcome)
+    finally:
+        display.close()
+        workers.close()
+        _wait_until_free(running)
+    return [outcomes[job] for job in jobs]
+
+
+def _next(events: Events) -> list[Advance | Ended]:
+    """The events at hand; the first of them is waited for, not longer than `POLL`."""
+    found = []
+    try:
+        found.append(events.get(timeout=POLL))
+        while True:
+            found.append(events.get_nowait())
+    except queue.Empty:
+        return found
+
+
+def _outcome(job: Job, end: End) -> Outcome | None:
+    """What an end means for a sweep; None when the run has to wait for another process."""
+    if end.state == "busy":
+        return None
+    if end.state in ("finished", "found"):
+        return Outcome(job, Path(end.text), "", is_new=end.state == "finished")
+    if end.state == "unusable":
+        raise CifarcamError(end.text)
+    return Outcome(job, None, end.text or "it was stopped from outside", is_new=False)
+
+
+def _wait_until_free(stopped: set[Job]) -> None:
+    """Wait until the processes that made stopped runs have let go of them, but not for ever."""
+    until = time.monotonic() + GRACE
+    while time.monotonic() < until and any(is_locked(job.lock) for job in stopped):
+        time.sleep(POLL / 10)
