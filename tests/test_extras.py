@@ -31,6 +31,7 @@ PARTS = {
     "pretrained.resnet18": "train",
     "training": "train",
     "runs": "train",
+    "sweeps": "train",
     "studies.ablation": "train",
     "studies.records": "train",
     "studies.heatmaps": "train",

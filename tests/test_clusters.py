@@ -1,0 +1,157 @@
+"""A sweep on a real Dask cluster on this machine, one of whose two workers is killed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from helpers import TINY, left_in
+from test_sweeps import Shown, bits, one_after_another, wait_for_checkpoint
+
+from cifarcam import sweeps
+from cifarcam.errors import CifarcamError
+from cifarcam.sweeps import jobs
+
+distributed = pytest.importorskip("distributed")
+
+EPOCHS = 60
+
+
+class Started:
+    """A scheduler and its workers, each a process with a log."""
+
+    def __init__(self, folder):
+        self.folder, self.processes = folder, []
+        self.file = folder / "scheduler.json"
+        self.start("scheduler", "--scheduler-file", self.file, "--port", "0", "--no-show")
+        self.wait_for(self.file.is_file)
+        text = self.file.read_text()
+        self.address = re.search(r'"address": "([^"]+)"', text)[1]
+
+    def start(self, what, *options, before=(), environment=None):
+        log = (self.folder / f"{what}{len(self.processes)}.log").open("w")
+        command = [*before, sys.executable, "-m", f"distributed.cli.dask_{what}"]
+        self.processes.append(
+            subprocess.Popen(
+                [*command, "--host", "127.0.0.1", "--no-dashboard", *map(str, options)],
+                stdout=log,
+                stderr=log,
+                env=os.environ | (environment or {}),
+            )
+        )
+        return self.processes[-1]
+
+    def start_worker(self, count, **how):
+        """Start a worker without a nanny, so that it stays away when it is killed.
+
+        Return when the scheduler has `count` workers.
+        """
+        options = self.address, "--nthreads", "1", "--no-nanny"
+        process = self.start("worker", *options, **how)
+        with distributed.Client(self.address, set_as_default=False) as client:
+            self.wait_for(lambda: len(client.nthreads()) == count)
+        return process
+
+    def wait_for(self, condition):
+        until = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < until, (self.folder / "scheduler0.log").read_text()[-2000:]
+            time.sleep(0.1)
+
+    def stop(self):
+        for process in reversed(self.processes):
+            process.terminate()
+        for process in self.processes:
+            process.wait(60)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    text = TINY.replace("epochs = 3", f"epochs = {EPOCHS}").replace("[4, 4]", "[8, 16]")
+    (tmp_path / "experiments" / "long.toml").write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def started(home, tmp_path_factory):
+    cluster = Started(tmp_path_factory.mktemp("dask"))
+    yield cluster
+    cluster.stop()
+
+
+@pytest.mark.slow
+def test_killed_worker_costs_at_most_an_epoch_and_no_bit(home, started):
+    first = started.start_worker(1)
+    started.start_worker(2)
+    planned = sweeps.plan(["long"], seeds=3, place=Path("runs"))
+    shown = Shown()
+
+    def kill():
+        wait_for_checkpoint(planned[0])
+        wait_for_checkpoint(planned[1])
+        first.send_signal(signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    outcomes = sweeps.sweep(planned, sweeps.Cluster(started.address, Path("runs")), shown)
+    killer.join()
+    assert first.poll() == -signal.SIGKILL
+    assert [outcome.failure for outcome in outcomes] == ["", "", ""]
+    assert all(outcome.is_new for outcome in outcomes)
+    lost = []  # epochs, whenever a training went back
+    for job in planned:
+        done = [event[1] for event in shown.advances if event[0] == job]
+        lost += [a - b for a, b in zip(done, done[1:], strict=False) if b < a]
+        assert max(done) >= EPOCHS - 1
+    assert len(lost) <= 1 and max(lost, default=0) <= 1, lost
+    expected = one_after_another(planned, home / "one")
+    assert {job.name: bits(home / "runs" / job.name) for job in planned} == expected
+    assert left_in(home / "cache" / "cifarcam" / "checkpoints") == []
+    assert left_in(home / "runs") == sorted(expected)
+
+
+@pytest.mark.slow
+def test_interrupted_sweep_stops_the_workers_and_the_same_command_goes_on(home, started):
+    started.start_worker(1)
+    (job,) = sweeps.plan(["long"], seeds=1, place=Path("runs"))
+    command = [sys.executable, "-m", "cifarcam", "sweep", "long", "--seeds", "1"]
+    command += ["--scheduler", started.address]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, **pipes)
+    wait_for_checkpoint(job)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert not jobs.is_locked(job.lock)
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"long-sample goes on after epoch [1-9]", done.stderr), done.stderr
+    assert re.match(r"long-sample +test accuracy", done.stdout)
+
+
+@pytest.mark.slow
+def test_clusters_that_do_not_suit_are_refused_in_a_sentence(home, started):
+    with pytest.raises(CifarcamError, match="the scheduler has no worker; start one on each"):
+        sweeps.Cluster(started.address, Path("runs"))
+    apart = home / "apart"
+    worker = started.start_worker(1, environment={"XDG_CACHE_HOME": str(apart)})
+    with pytest.raises(CifarcamError, match=r"^worker tcp.*does not see the sweep's cache; share"):
+        sweeps.Cluster(started.address, Path("runs"))
+    assert left_in(home / "runs") == []
+    worker.terminate()
+    worker.wait(60)
+    started.start_worker(1)
+    started.start_worker(2, before=("taskset", "-c", "0"))  # with a thread fewer
+    with pytest.raises(CifarcamError, match=r"is of another kind \(threads \d+, not \d+\)"):
+        sweeps.Cluster(started.address, Path("runs"))
+    with pytest.raises(CifarcamError, match=r"127\.0\.0\.1:1: no Dask scheduler answers there"):
+        sweeps.Cluster("127.0.0.1:1", Path("runs"))
