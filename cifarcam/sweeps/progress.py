@@ -15,7 +15,7 @@ from cifarcam.sweeps.jobs import Job
 if TYPE_CHECKING:
     from cifarcam.sweeps.running import Outcome
 
-BAR = "{desc:<32} {percentage:3.0f}% |{bar}| {postfix}"
+BAR = "{desc:<32} |{bar:24}| {percentage:3.0f}%{postfix}"  # which begins with a comma
 
 
 class Display:
