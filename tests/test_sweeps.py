@@ -24,6 +24,11 @@ from cifarcam.sweeps.running import Advance, Ended
 from cifarcam.training import experiment as experiments
 
 LONG = TINY.replace("epochs = 3", "epochs = 400")
+# The command, which Ctrl-C interrupts even where the tests run in a shell's background.
+COMMAND = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from cifarcam.cli import main; main()"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +114,7 @@ def one_after_another(planned, place):
 def command(*arguments, **options):
     """A `cifarcam sweep` in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "cifarcam", "sweep", *arguments],
+        [sys.executable, "-c", COMMAND, "sweep", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
