@@ -36,7 +36,7 @@ def cluster(cores):
         command = [*dask, "scheduler", *options, "--scheduler-file", str(file)]
         processes = [subprocess.Popen(command, stderr=log)]
         try:
-            while not file.is_file():
+            while not (file.is_file() and file.read_text()):
                 time.sleep(0.1)
             address = json.loads(file.read_text())["address"]
             for core in cores:

@@ -1,6 +1,7 @@
 """A sweep on a real Dask cluster on this machine, one of whose two workers is killed."""
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -27,11 +28,12 @@ class Started:
 
     def __init__(self, folder):
         self.folder, self.processes = folder, []
-        self.file = folder / "scheduler.json"
-        self.start("scheduler", "--scheduler-file", self.file, "--port", "0", "--no-show")
-        self.wait_for(self.file.is_file)
-        text = self.file.read_text()
-        self.address = re.search(r'"address": "([^"]+)"', text)[1]
+
+    def start_scheduler(self):
+        file = self.folder / "scheduler.json"
+        self.start("scheduler", "--scheduler-file", file, "--port", "0", "--no-show")
+        self.wait_for(lambda: file.is_file() and file.read_text())
+        self.address = json.loads(file.read_text())["address"]
 
     def start(self, what, *options, before=(), environment=None):
         log = (self.folder / f"{what}{len(self.processes)}.log").open("w")
@@ -51,11 +53,14 @@ class Started:
 
         Return when the scheduler has `count` workers.
         """
-        options = self.address, "--nthreads", "1", "--no-nanny"
+        options = self.address, "--nthreads", "1", "--no-nanny", "--local-directory", self.folder
         process = self.start("worker", *options, **how)
+        self.wait_for_workers(count)
+        return process
+
+    def wait_for_workers(self, count):
         with distributed.Client(self.address, set_as_default=False) as client:
             self.wait_for(lambda: len(client.nthreads()) == count)
-        return process
 
     def wait_for(self, condition):
         until = time.monotonic() + 120
@@ -64,10 +69,10 @@ class Started:
             time.sleep(0.1)
 
     def stop(self):
+        # Dask's worker hangs when a signal and its scheduler's farewell meet.
         for process in reversed(self.processes):
-            process.terminate()
-        for process in self.processes:
-            process.wait(60)
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture
@@ -83,8 +88,11 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def started(home, tmp_path_factory):
     cluster = Started(tmp_path_factory.mktemp("dask"))
-    yield cluster
-    cluster.stop()
+    try:
+        cluster.start_scheduler()
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 class Killing(Shown):
@@ -151,8 +159,9 @@ def test_clusters_that_do_not_suit_are_refused_in_a_sentence(home, started):
     with pytest.raises(CifarcamError, match=r"^worker tcp.*does not see the sweep's cache; share"):
         sweeps.Cluster(started.address, Path("runs"))
     assert left_in(home / "runs") == []
-    worker.terminate()
-    worker.wait(60)
+    worker.kill()
+    worker.wait()
+    started.wait_for_workers(0)
     started.start_worker(1)
     started.start_worker(2, before=("taskset", "-c", "0"))  # with a thread fewer
     with pytest.raises(CifarcamError, match=r"is of another kind \(threads \d+, not \d+\)"):
