@@ -63,7 +63,7 @@ def sweep_seconds(name, workers):
         started = time.perf_counter()
         outcomes = sweeps.sweep(planned, made, sweeps.Display(planned))
         seconds = time.perf_counter() - started
-        trained = [runs.read(outcome.directory).provenance for outcome in outcomes]
+        trained = [runs.read(outcome.result).provenance for outcome in outcomes]
     return seconds, sum(provenance["training_seconds"] for provenance in trained)
 
 

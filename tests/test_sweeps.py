@@ -106,7 +106,7 @@ def one_after_another(planned, place):
     """The bits of the same runs by `runs.make`, by name."""
     dataset, found = data.load("sample"), {}
     for job in planned:
-        experiment = experiments.parse(job.settings, job.experiment, "test")
+        experiment = experiments.parse(job.settings, job.group, "test")
         found[job.name] = bits(runs.make(experiment, place / job.name, dataset=dataset).directory)
     return found
 
@@ -142,7 +142,7 @@ def test_plan_has_each_run_once_with_its_seed_and_place():
     seeds = [experiments.parse(job.settings, "tiny", "").training.seed for job in planned]
     assert seeds == [0, 1, 2]
     assert {job.place for job in planned} == {str(Path("runs").absolute())}
-    assert {job.epochs for job in planned} == {3}
+    assert {job.steps for job in planned} == {3}
 
 
 def test_plan_without_seeds_has_the_experiments_own():
@@ -163,7 +163,7 @@ def test_plan_refuses_two_experiments_of_one_name(tmp_path):
 
 
 def job(name, experiment, epochs):
-    return jobs.Job(name, experiment, "", name, "sample", epochs, "/runs")
+    return jobs.Training(name, experiment, epochs, name, "/runs", "", "sample")
 
 
 def test_time_left_fills_the_slots_in_order():
@@ -215,7 +215,7 @@ def test_failing_run_is_named_and_the_others_are_made(tmp_path):
     workers = Pretending(answers)
     outcomes = sweeps.sweep(planned_jobs, workers, Shown())
     assert [outcome.failure for outcome in outcomes] == ["", "it diverged", ""]
-    assert [outcome.directory for outcome in outcomes] == [tmp_path, None, tmp_path]
+    assert [outcome.result for outcome in outcomes] == [tmp_path, None, tmp_path]
     assert workers.submitted == [job.name for job in planned_jobs]
     assert workers.closed
 
@@ -227,7 +227,7 @@ def test_locked_run_waits_and_is_not_made_again(monkeypatch, tmp_path):
     lock = FileLock(first.lock, thread_local=False)  # a timer's thread releases it
     lock.acquire()
     made = []  # by the process that holds the lock
-    monkeypatch.setattr(jobs.Job, "find", lambda self: tmp_path if self in made else None)
+    monkeypatch.setattr(jobs.Training, "find", lambda self: tmp_path if self in made else None)
 
     def made_elsewhere():
         made.append(first)
@@ -386,11 +386,11 @@ def test_two_sweeps_at_once_share_the_work(home):
 def test_process_that_dies_is_a_failure_with_its_last_words(monkeypatch):
     (job,) = planned("tiny")
     broken = replace(job, settings="description = 3")
-    end = _process.train(broken, lambda *_: None, lambda: True)
+    end = _process.make(broken, lambda *_: None, lambda: True)
     assert end.state == "failed"
     assert "description" in end.text
     monkeypatch.setattr(sys, "path", [])
-    end = _process.train(job, lambda *_: None, lambda: True)
+    end = _process.make(job, lambda *_: None, lambda: True)
     assert end.state == "failed"
     assert end.text.startswith("its process ended with status 1: ModuleNotFoundError")
     assert "killed" in _process._crash(-9, None).text

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from cifarcam import __version__
-from cifarcam.cli._base import FilePath, Group, check_directory, quiet_tensorflow
+from cifarcam.cli._base import FilePath, Group, check_directory, quiet_tensorflow, run_line
 from cifarcam.cli._explain import explain
+from cifarcam.cli._sweeps import measure_command, sweep_command
 from cifarcam.errors import CifarcamError, printable
 
 
@@ -22,6 +22,8 @@ def main() -> None:
 
 
 main.add_command(explain)
+main.add_command(sweep_command)
+main.add_command(measure_command)
 
 
 @main.command("data")
@@ -103,68 +105,7 @@ def train(name: str, seed: int | None, dataset: str | None, place: Path, again: 
     except KeyboardInterrupt:
         click.echo("interrupted; the same command continues after the last whole epoch", err=True)
         sys.exit(130)
-    click.echo(_line(run))
-
-
-@main.command()
-@click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True)
-@click.option(
-    "--seeds",
-    type=click.IntRange(1, 1000),
-    help="Train each experiment with this many seeds, 0, 1, 2, ..., instead of its own.",
-)
-@click.option("--dataset", help="cifar10 or sample instead of the experiments' own dataset.")
-@click.option(
-    "--runs",
-    "place",
-    type=FilePath(),
-    default=Path("runs"),
-    show_default=True,
-    help="The directory of runs in which a run is looked up first and written.",
-)
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    help="How many to train side by side on this machine; one if not given.",
-)
-@click.option(
-    "--scheduler",
-    metavar="ADDRESS",
-    help="Train on the workers of the Dask scheduler at this address instead.",
-)
-def sweep(
-    names: tuple[str, ...],
-    seeds: int | None,
-    dataset: str | None,
-    place: Path,
-    jobs: int | None,
-    scheduler: str | None,
-) -> None:
-    """Train each EXPERIMENT, a name in experiments/ or a TOML file, with several seeds.
-
-    The runs are the same as those of `cifarcam train`, and existing ones are kept. After an
-    interruption the same command continues. The exit status is 1 if a training run failed.
-    """
-    if jobs is not None and scheduler is not None:
-        raise CifarcamError("--jobs is for this machine, --scheduler for a cluster; give one")
-    with quiet_tensorflow():
-        from cifarcam import runs, sweeps
-
-    planned = sweeps.plan(names, seeds=seeds, dataset=dataset, place=place)
-    try:
-        sweeps.obtain_data(planned)
-        workers = sweeps.Cluster(scheduler, place) if scheduler else sweeps.Local(jobs or 1)
-        outcomes = sweeps.sweep(planned, workers, sweeps.Display(planned))
-    except KeyboardInterrupt:
-        click.echo("interrupted; the same command continues after the last whole epochs", err=True)
-        sys.exit(130)
-    for outcome in outcomes:
-        if outcome.directory is not None:
-            click.echo(_line(runs.read(outcome.directory)))
-    failed = [outcome for outcome in outcomes if outcome.directory is None]
-    if failed:
-        sentences = "; ".join(f"{outcome.job.name}: {outcome.failure}" for outcome in failed)
-        raise CifarcamError(f"{len(failed)} of {len(outcomes)} training runs failed: {sentences}")
+    click.echo(run_line(run))
 
 
 @main.command("runs")
@@ -195,7 +136,7 @@ def runs_command(clean: bool, seal: Path | None, place: Path | None) -> None:
         raise CifarcamError("--runs is for the list of runs; leave it out with --clean and --seal")
     if seal is not None:
         _store.seal_run(seal)
-        click.echo(f"{_line(runs.read(seal))}  {seal}")
+        click.echo(f"{run_line(runs.read(seal))}  {seal}")
     elif clean:
         removed = runs.clean(Path("runs"))
         for path in removed:
@@ -204,21 +145,7 @@ def runs_command(clean: bool, seal: Path | None, place: Path | None) -> None:
             click.echo("nothing was left behind")
     else:
         for directory in _store.run_directories(place):
-            click.echo(f"{_line(runs.read(directory))}  {directory}")
-
-
-@main.command()
-@click.argument("name")
-def measure(name: str) -> None:
-    """Make the measurement NAME and write its record; `cifarcam measure list` names them all."""
-    with quiet_tensorflow():
-        from cifarcam.studies import measurements
-
-    if name == "list":
-        for label, measurement in measurements.MEASUREMENTS.items():
-            click.echo(f"{label}: {(measurement.__doc__ or '').splitlines()[0]}")
-        return
-    click.echo(f"wrote {measurements.measure(name, Path('runs'))}")
+            click.echo(f"{run_line(runs.read(directory))}  {directory}")
 
 
 @main.command("claims")
@@ -297,15 +224,3 @@ def colab_command(repository: str) -> None:
 
     changed = colab.set_repository(chapters.find_project(), repository)
     click.echo(f"wrote {', '.join(changed)}" if changed else "every notebook agrees already")
-
-
-def _line(run: Any) -> str:
-    """A run on one line: accuracy with its interval, epochs, parameters, duration."""
-    test = run.metrics["test"]
-    low, high = test["accuracy_interval"]
-    return (
-        f"{run.name:32s} test accuracy {test['accuracy']:.2%} ({low:.1%} to {high:.1%})  "
-        f"weights of epoch {run.provenance['kept_epoch']}/{run.provenance['epochs']}  "
-        f"{run.provenance['parameters']:,} parameters  "
-        f"{run.provenance['training_seconds'] / 60:.1f} min"
-    )

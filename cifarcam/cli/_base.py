@@ -80,3 +80,15 @@ def quiet_tensorflow() -> Iterator[None]:
         _devices.prepare()
         _devices.describe()
         yield
+
+
+def run_line(run: Any) -> str:
+    """A run on one line: accuracy with its interval, epochs, parameters, duration."""
+    test = run.metrics["test"]
+    low, high = test["accuracy_interval"]
+    return (
+        f"{run.name:32s} test accuracy {test['accuracy']:.2%} ({low:.1%} to {high:.1%})  "
+        f"weights of epoch {run.provenance['kept_epoch']}/{run.provenance['epochs']}  "
+        f"{run.provenance['parameters']:,} parameters  "
+        f"{run.provenance['training_seconds'] / 60:.1f} min"
+    )

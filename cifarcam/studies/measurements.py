@@ -65,12 +65,17 @@ def measure(name: str, place: Path) -> Path:
     CifarcamError
         When there is no measurement of that name.
     """
-    if name not in MEASUREMENTS:
-        raise CifarcamError(f"measurement {name!r} is not one of {', '.join(MEASUREMENTS)}")
+    check_name(name)
     results = MEASUREMENTS[name]()
     for content in [results] if isinstance(results, dict) else results:
         path = write(name, content | {"versions": _devices.versions()}, place)
     return path
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is not one of `MEASUREMENTS`."""
+    if name not in MEASUREMENTS:
+        raise CifarcamError(f"measurement {name!r} is not one of {', '.join(MEASUREMENTS)}")
 
 
 def write(name: str, content: Mapping[str, Any], place: Path) -> Path:

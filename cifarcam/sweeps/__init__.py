@@ -1,4 +1,4 @@
-"""Sweeps: many training runs side by side, on this machine or on a Dask cluster.
+"""Sweeps: many training runs, or parts of a measurement, side by side, here or on a Dask cluster.
 
 Each training run has a process of its own and gets the same bits as `cifarcam train` on the same kind
 of machine. It holds a lock beside its checkpoint, so that no other process trains it meanwhile, and
@@ -49,10 +49,10 @@ from cifarcam.errors import require
 require("train", "filelock", "tqdm")  # before the imports that need them
 
 from cifarcam.sweeps.cluster import Cluster
-from cifarcam.sweeps.jobs import Job, obtain_data, plan
+from cifarcam.sweeps.jobs import Job, Part, Training, obtain_data, plan, plan_parts
 from cifarcam.sweeps.local import Local
 from cifarcam.sweeps.progress import Display, time_left
-from cifarcam.sweeps.running import Outcome, Workers, sweep
+from cifarcam.sweeps.running import Outcome, Workers, finish, sweep
 
 __all__ = [
     "Cluster",
@@ -60,9 +60,13 @@ __all__ = [
     "Job",
     "Local",
     "Outcome",
+    "Part",
+    "Training",
     "Workers",
+    "finish",
     "obtain_data",
     "plan",
+    "plan_parts",
     "sweep",
     "time_left",
 ]

@@ -1,4 +1,4 @@
-"""The process that makes one training run of a sweep; `_process` starts it.
+"""The process that makes one job of a sweep; `_process` starts it.
 
 Its argument is JSON: a job and perhaps the kind of machine that it is meant for, or nothing, which
 asks for this machine's own kind. It answers in lines of JSON on standard output, and stops when its
@@ -19,7 +19,7 @@ from typing import Any
 
 from cifarcam.errors import CifarcamError
 from cifarcam.sweeps._process import GRACE
-from cifarcam.sweeps.jobs import Job
+from cifarcam.sweeps.jobs import Part, Training
 
 PAUSE = 0.5  # seconds between two messages of one epoch
 
@@ -43,7 +43,7 @@ def main() -> None:
         elif kind != asked["kind"]:
             answer(end="unusable", text=json.dumps(kind))
         else:
-            answer(**_train(Job(**asked["job"]), answer))
+            answer(**MAKERS[asked["type"]](asked["job"], answer))
     except CifarcamError as error:
         answer(end="failed", text=str(error))
     except KeyboardInterrupt:
@@ -67,7 +67,7 @@ def _kind() -> dict[str, Any]:
     return {**_devices.versions(), **_devices.describe(), "code": code[:12]}
 
 
-def _train(job: Job, answer: Callable[..., None]) -> dict[str, str]:
+def _train(fields: dict[str, Any], answer: Callable[..., None]) -> dict[str, str]:
     """Make a run, unless it exists or is being made; return how it ended."""
     from filelock import Timeout
 
@@ -76,7 +76,8 @@ def _train(job: Job, answer: Callable[..., None]) -> dict[str, str]:
     from cifarcam.training import Progress
     from cifarcam.training import experiment as experiments
 
-    experiment = experiments.parse(job.settings, job.experiment, job.experiment)
+    job = Training(**fields)
+    experiment = experiments.parse(job.settings, job.group, job.group)
     if experiment.fingerprint(data.DIGESTS[experiment.data.dataset]) != job.fingerprint:
         raise CifarcamError(
             f"{job.name}: this machine's cifarcam reads the experiment differently; install the "
@@ -88,11 +89,11 @@ def _train(job: Job, answer: Callable[..., None]) -> dict[str, str]:
         nonlocal last
         if last[0] < 0 and progress.share == 0:  # an epoch of one step is first heard of at its end
             whole = progress.history[-1].seconds
-            answer(epochs_done=progress.epoch - 2, seconds_left=progress.seconds_left + whole)
+            answer(steps_done=progress.epoch - 2, seconds_left=progress.seconds_left + whole)
         now = len(progress.history), time.monotonic()
         if now[0] > last[0] or now[1] > last[1] + PAUSE:
             last = now
-            answer(epochs_done=progress.epochs_done, seconds_left=progress.seconds_left)
+            answer(steps_done=progress.epochs_done, seconds_left=progress.seconds_left)
 
     try:
         with making.training_lock(experiment, job.fingerprint, wait=False):
@@ -105,3 +106,32 @@ def _train(job: Job, answer: Callable[..., None]) -> dict[str, str]:
             return {"end": "busy", "text": str(error)}
         raise
     return {"end": "finished", "text": str(run.directory)}
+
+
+def _measure(fields: dict[str, Any], answer: Callable[..., None]) -> dict[str, str]:
+    """Measure a part, unless that is done or is being done; return how it ended."""
+    from filelock import FileLock, Timeout
+
+    from cifarcam import _files
+    from cifarcam.studies import parts
+
+    job = Part(**fields)
+    os.chdir(Path(job.place).parent)  # where runs are looked up
+    if parts.key(job.group, job.title) != job.fingerprint:
+        raise CifarcamError(
+            f"{job.name}: this machine's device, versions or runs are not those of the machine that "
+            "asks; measure on machines of its kind, with the same runs"
+        )
+    try:
+        with _files.writing_to(job.file.parent), FileLock(job.lock, timeout=0):
+            if job.find() is not None:  # made by another process in the meantime
+                return {"end": "found", "text": str(job.file)}
+            answer(steps_done=0, seconds_left=None)
+            content = parts.compute(job.group, job.title)
+            _files.write_json(job.file, content)
+    except Timeout:
+        return {"end": "busy", "text": ""}
+    return {"end": "finished", "text": str(job.file)}
+
+
+MAKERS = {Training.__name__: _train, Part.__name__: _measure}

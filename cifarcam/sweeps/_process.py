@@ -1,6 +1,6 @@
-"""A process for each training run: started, followed and stopped.
+"""A process for each job: started, followed and stopped.
 
-Each run has a fresh process, so that it computes the same bits as `cifarcam train`, its memory is
+A training run has a fresh process, so that it computes the same bits as `cifarcam train`, its memory is
 given back, and a crash is that run's alone.
 """
 
@@ -21,45 +21,46 @@ from typing import IO, Any, NamedTuple
 from cifarcam.sweeps.jobs import Job
 
 GRACE = 10.0  # seconds in which a process that is stopped clears up
-POLL = 1.0  # seconds between two looks whether a run is still wanted
+POLL = 1.0  # seconds between two looks whether a job is still wanted
 
 
 class End(NamedTuple):
     """How a process ended.
 
-    `state` is ``"finished"``, ``"found"`` (the run was there), ``"busy"`` (another process trains
+    `state` is ``"finished"``, ``"found"`` (the result was there), ``"busy"`` (another process makes
     it), ``"failed"``, ``"stopped"``, ``"unusable"`` (the machine does not suit, the text is its
-    kind as JSON) or ``"described"`` (the same). Else `text` is the run's directory or the reason.
+    kind as JSON) or ``"described"`` (the same). Else `text` is where the result is, or the reason.
     """
 
     state: str
     text: str
 
 
-def train(
+def make(
     job: Job,
-    report: Callable[[float, float], None],
+    report: Callable[[float, float | None], None],
     is_wanted: Callable[[], bool],
     *,
     kind: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> End:
-    """Make a run in a process of its own, and wait for it.
+    """Make a job in a process of its own, and wait for it.
 
     Parameters
     ----------
     job
-        The run.
+        The training run, or the part of a measurement.
     report
-        Called with the epochs done and the seconds left.
+        Called with the steps done, and with the seconds left where they are known.
     is_wanted
         Asked about once a second; the process is stopped when it says no.
     kind
-        The kind of machine that the run has to be made on, as `describe` returns it.
+        The kind of machine that the job has to be made on, as `describe` returns it.
     environment
         The environment variables of the process; by default those of this process.
     """
-    return _follow({"job": asdict(job), "kind": kind}, report, is_wanted, environment)
+    asked = {"type": type(job).__name__, "job": asdict(job), "kind": kind}
+    return _follow(asked, report, is_wanted, environment)
 
 
 def describe(environment: Mapping[str, str] | None = None) -> End:
@@ -69,7 +70,7 @@ def describe(environment: Mapping[str, str] | None = None) -> End:
 
 def _follow(
     asked: dict[str, Any],
-    report: Callable[[float, float], None],
+    report: Callable[[float, float | None], None],
     is_wanted: Callable[[], bool],
     environment: Mapping[str, str] | None,
 ) -> End:
@@ -97,7 +98,7 @@ def _follow(
 
 def _read(
     child: subprocess.Popen[str],
-    report: Callable[[float, float], None],
+    report: Callable[[float, float | None], None],
     is_wanted: Callable[[], bool],
 ) -> End | None:
     """Follow a process to its end; None when it did not say how it ended."""
@@ -115,7 +116,7 @@ def _read(
         if line:
             message = json.loads(line)
             if "end" not in message:
-                report(message["epochs_done"], message["seconds_left"])
+                report(message["steps_done"], message["seconds_left"])
             elif end is None or message["end"] == "finished":  # perhaps while it was stopped
                 end = End(message["end"], message["text"])
         if end is None and not is_wanted():
@@ -140,8 +141,7 @@ def _crash(code: int, notes: IO[bytes]) -> End:
     if code == -signal.SIGKILL:
         return End(
             "failed",
-            "its process was killed, as a system does that is short of memory; train fewer runs "
-            "at once",
+            "its process was killed, as a system does that is short of memory; make fewer at once",
         )
     notes.seek(0)
     said = notes.read().decode(errors="replace").strip().splitlines()

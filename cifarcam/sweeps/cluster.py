@@ -1,4 +1,4 @@
-"""Training runs on the workers of a Dask cluster."""
+"""Jobs on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOOK = 5.0  # seconds between two counts of the workers
 class Cluster:
     """The workers that a Dask scheduler knows, now and later.
 
-    When a worker is lost, the scheduler gives its training run to another worker, where it goes on
+    When a worker is lost, the scheduler gives its job to another worker, where a training run goes on
     from the checkpoint. Workers have to share the directory of runs and the user's cache, with
     locks that all of them see, and to be of one kind: with equal versions, devices and threads, so
     that the same bits come from each.
@@ -69,7 +69,7 @@ class Cluster:
             raise
 
     def slots(self) -> int:
-        """How many training runs are made side by side: the threads of all workers."""
+        """How many jobs are made side by side: the threads of all workers."""
         if time.monotonic() > self._counted + LOOK:
             try:
                 self._slots = sum(self._client.nthreads().values())
@@ -83,7 +83,7 @@ class Cluster:
         return True
 
     def submit(self, job: Job, events: Events) -> None:
-        """Begin a training run, or let it wait for a worker."""
+        """Begin a job, or let it wait for a worker."""
         assert self._sign is not None
         if not self._jobs:
             self._client.subscribe_topic(
@@ -92,7 +92,7 @@ class Cluster:
         self._jobs[job.fingerprint] = job
         arguments = job, self._sign.paths, self._topic, self._kind
         key = f"{job.name}-{secrets.token_hex(8)}"
-        future = self._client.submit(_train, *arguments, key=key, pure=False)
+        future = self._client.submit(_make, *arguments, key=key, pure=False)
         self._futures[job.fingerprint] = future
         future.add_done_callback(lambda future: events.put(Ended(job, self._end(future))))
 
@@ -129,11 +129,11 @@ class Cluster:
                 raise CifarcamError(_difference(address, kind, kinds[first]))
         return kinds[first]
 
-    def _advance(self, fingerprint: str, epochs_done: float, seconds_left: float) -> Advance:
-        return Advance(self._jobs[fingerprint], epochs_done, seconds_left)
+    def _advance(self, fingerprint: str, steps_done: float, seconds_left: float | None) -> Advance:
+        return Advance(self._jobs[fingerprint], steps_done, seconds_left)
 
     def _end(self, future: Any) -> End:
-        """The end of a training run by its task's."""
+        """The end of a job by its task's."""
         if future.status == "finished":
             end: End = future.result()
             return end
@@ -195,22 +195,22 @@ async def _look_around(paths: tuple[str, str]) -> End:
     return await asyncio.to_thread(_process.describe, _environment())
 
 
-def _train(job: Job, paths: tuple[str, str], topic: str, kind: dict[str, Any]) -> End:
-    """A task of Dask: make a run on this worker, as long as the sweep's sign is up."""
+def _make(job: Job, paths: tuple[str, str], topic: str, kind: dict[str, Any]) -> End:
+    """A task of Dask: make a job on this worker, as long as the sweep's sign is up."""
     import distributed
 
     worker = distributed.get_worker()
     fault = _fault(paths)  # of a worker that has joined since
     if fault is not None:
         return End("unusable", f"worker {worker.address}: {fault}")
-    directory = job.find()
-    if directory is not None:
-        return End("found", str(directory))
+    result = job.find()
+    if result is not None:
+        return End("found", str(result))
 
-    def report(epochs_done: float, seconds_left: float) -> None:
-        worker.log_event(topic, (job.fingerprint, epochs_done, seconds_left))
+    def report(steps_done: float, seconds_left: float | None) -> None:
+        worker.log_event(topic, (job.fingerprint, steps_done, seconds_left))
 
-    end = _process.train(
+    end = _process.make(
         job, report, lambda: _fault(paths) is None, kind=kind, environment=_environment()
     )
     if end.state == "unusable":

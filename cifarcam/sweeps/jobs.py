@@ -1,10 +1,11 @@
-"""The training runs of a sweep, in a form that any process on any machine can read."""
+"""The jobs of a sweep, in a form that any process on any machine can read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from filelock import FileLock, Timeout
 
@@ -14,33 +15,54 @@ from cifarcam.errors import CifarcamError
 
 @dataclass(frozen=True)
 class Job:
-    """A training run of a sweep.
+    """What a sweep makes in a process of its own: a training run, or a part of a measurement.
 
     Attributes
     ----------
     name
-        The name of the run.
-    experiment
-        The name of its experiment.
-    settings
-        The experiment as TOML, with the run's seed and dataset.
+        Its name, unique in the sweep.
+    group
+        Jobs of one group need about equally long for a step.
+    steps
+        The largest number of its steps.
     fingerprint
-        The experiment's fingerprint.
-    dataset
-        The name of its dataset.
-    epochs
-        The largest number of its epochs.
+        A digest of everything that decides its result.
     place
-        The absolute path of the directory of runs that the run is written to.
+        The absolute path of the directory of runs.
     """
 
     name: str
-    experiment: str
-    settings: str
+    group: str
+    steps: int
     fingerprint: str
-    dataset: str
-    epochs: int
     place: str
+    done: ClassVar[str]  # what is said of it at its end
+
+    @property
+    def lock(self) -> Path:
+        """The lock that whoever makes this job holds."""
+        raise NotImplementedError
+
+    def find(self) -> Path | None:
+        """The result of a job that is done, or None."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Training(Job):
+    """A training run. Its group is its experiment, its steps are epochs, its result a directory.
+
+    Attributes
+    ----------
+    settings
+        The experiment as TOML, with the run's seed and dataset.
+    dataset
+        The name of its dataset.
+    """
+
+    settings: str
+    dataset: str
+    done = "is trained"
 
     @property
     def lock(self) -> Path:
@@ -58,9 +80,37 @@ class Job:
         return _store.find_run(self.fingerprint, Path(self.place))
 
 
+@dataclass(frozen=True)
+class Part(Job):
+    """A part of a measurement. Its group is the measurement, its result a file in the cache.
+
+    Attributes
+    ----------
+    title
+        Its name among the parts, one of `cifarcam.studies.parts.titles`.
+    """
+
+    title: str
+    done = "is measured"
+
+    @property
+    def lock(self) -> Path:
+        """The lock that whoever measures this part holds, beside its file."""
+        return self.file.with_suffix(".lock")
+
+    @property
+    def file(self) -> Path:
+        """Where its content is written to."""
+        return _files.cache_dir() / "measurements" / "parts" / f"{self.fingerprint}.json"
+
+    def find(self) -> Path | None:
+        """The file with its content, or None."""
+        return self.file if self.file.is_file() else None
+
+
 def plan(
     names: Sequence[str], *, seeds: int | None = None, dataset: str | None = None, place: Path
-) -> list[Job]:
+) -> list[Training]:
     """The training runs of experiments, each of them once.
 
     Parameters
@@ -82,22 +132,22 @@ def plan(
     from cifarcam import data  # with TensorFlow, which the process of a Dask worker does without
     from cifarcam.training import experiment as experiments
 
-    jobs: dict[str, Job] = {}
+    jobs: dict[str, Training] = {}
     for name in names:
         for seed in (None,) if seeds is None else range(seeds):
             experiment = experiments.find(name).with_changes(seed=seed, dataset=dataset)
             fingerprint = experiment.fingerprint(data.DIGESTS[experiment.data.dataset])
-            job = Job(
+            job = Training(
                 experiment.run_name,
                 experiment.name,
-                experiments.serialize(experiment),
-                fingerprint,
-                experiment.data.dataset,
                 experiment.training.epochs,
+                fingerprint,
                 str(place.absolute()),
+                experiments.serialize(experiment),
+                experiment.data.dataset,
             )
             jobs.setdefault(fingerprint, job)
-    by_name: dict[str, Job] = {}
+    by_name: dict[str, Training] = {}
     for job in jobs.values():
         if by_name.setdefault(job.name, job) is not job:
             raise CifarcamError(
@@ -107,7 +157,30 @@ def plan(
     return list(jobs.values())
 
 
-def obtain_data(jobs: Sequence[Job]) -> None:
+def plan_parts(measurement: str, place: Path) -> list[Part]:
+    """The parts of a measurement, in the order in which they are joined.
+
+    Raises
+    ------
+    CifarcamError
+        When there is no such measurement, or it has no parts.
+    """
+    from cifarcam.studies import parts
+
+    return [
+        Part(
+            f"{measurement}: {title}",
+            measurement,
+            1,
+            parts.key(measurement, title),
+            str(place.absolute()),
+            title,
+        )
+        for title in parts.titles(measurement)
+    ]
+
+
+def obtain_data(jobs: Sequence[Training]) -> None:
     """Download the datasets that are not in the cache, so that no training run has to.
 
     Raises

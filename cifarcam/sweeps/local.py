@@ -1,4 +1,4 @@
-"""Training runs side by side on this machine."""
+"""Jobs side by side on this machine."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cifarcam.sweeps.running import Advance, Ended, Events
 class Local:
     """Processes on this machine, at most `count` at a time.
 
-    Each may use all cores, as a single training run does: the number of threads decides the order
-    of sums and so the last bits of the weights.
+    Each may use all cores, as a single job does: the number of threads decides the order of
+    sums and so the last bits of the weights.
     """
 
     def __init__(self, count: int) -> None:
@@ -23,7 +23,7 @@ class Local:
         self._closing = threading.Event()
 
     def slots(self) -> int:
-        """How many training runs are made side by side."""
+        """How many jobs are made side by side."""
         return self.count
 
     def has_room(self, running: int) -> bool:
@@ -31,8 +31,8 @@ class Local:
         return running < self.count
 
     def submit(self, job: Job, events: Events) -> None:
-        """Begin a training run."""
-        thread = threading.Thread(target=self._train, args=(job, events))
+        """Begin a job."""
+        thread = threading.Thread(target=self._make, args=(job, events))
         thread.start()
         self._threads.append(thread)
 
@@ -42,12 +42,12 @@ class Local:
         for thread in self._threads:
             thread.join()
 
-    def _train(self, job: Job, events: Events) -> None:
-        def report(epochs_done: float, seconds_left: float) -> None:
-            events.put(Advance(job, epochs_done, seconds_left))
+    def _make(self, job: Job, events: Events) -> None:
+        def report(steps_done: float, seconds_left: float | None) -> None:
+            events.put(Advance(job, steps_done, seconds_left))
 
         try:
-            end = _process.train(job, report, lambda: not self._closing.is_set())
+            end = _process.make(job, report, lambda: not self._closing.is_set())
         except OSError as error:  # no process can be started
             end = End("failed", f"no process could be started for it: {error.strerror}")
         events.put(Ended(job, end))

@@ -1,4 +1,4 @@
-"""The progress of a sweep on the terminal: a bar for each training run, the time left for all."""
+"""The progress of a sweep on the terminal: a bar for each job, the time left for all."""
 
 from __future__ import annotations
 
@@ -19,46 +19,51 @@ BAR = "{desc:<32} |{bar:24}| {percentage:3.0f}%{postfix}"  # which begins with a
 
 
 class Display:
-    """Bars in a terminal, and a line for each training run that begins or ends.
+    """Bars in a terminal, and a line for each job that begins or ends.
 
     Parameters
     ----------
     jobs
-        The training runs of the sweep.
+        The jobs of the sweep.
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._left: dict[Job, float | None] = dict.fromkeys(jobs)  # unfinished: seconds left
-        self._done = dict.fromkeys(jobs, 0.0)  # epochs
-        self._paces: dict[str, float] = {}  # seconds an epoch, by experiment
+        self._done = dict.fromkeys(jobs, 0.0)  # steps
+        self._paces: dict[str, float] = {}  # seconds a step, by group
         self._slots = 1
         self._bars: dict[Job, tqdm] = {}
         self._count = len(jobs)
-        self._all = self._bar("all", sum(job.epochs for job in jobs))
+        self._all = self._bar("all", sum(job.steps for job in jobs))
 
-    def advance(self, job: Job, epochs_done: float, seconds_left: float) -> None:
-        """Show how far a training run is."""
-        if job not in self._bars:
-            self._bars[job] = self._bar(job.name, job.epochs)
-            at = f" goes on after epoch {int(epochs_done)}" if epochs_done >= 1 else " begins"
-            self._say(f"{job.name}{at}, at most {job.epochs} epochs, {duration(seconds_left)} left")
-        self._left[job], self._done[job] = seconds_left, epochs_done
-        if epochs_done < job.epochs:
-            self._paces[job.experiment] = seconds_left / (job.epochs - epochs_done)
+    def advance(self, job: Job, steps_done: float, seconds_left: float | None) -> None:
+        """Show how far a job is; how long it will take is not known of a part of a measurement."""
+        is_new = job not in self._bars
+        if is_new:
+            self._bars[job] = self._bar(job.name, job.steps)
+        self._left[job], self._done[job] = seconds_left, steps_done
+        if seconds_left is None:
+            self._say(f"{job.name} begins")
+            return
+        left = f"{duration(seconds_left)} left"
+        if is_new:
+            at = f" goes on after epoch {int(steps_done)}" if steps_done >= 1 else " begins"
+            self._say(f"{job.name}{at}, at most {job.steps} epochs, {left}")
+        if steps_done < job.steps:
+            self._paces[job.group] = seconds_left / (job.steps - steps_done)
         bar = self._bars[job]
-        bar.n = epochs_done
-        epoch = min(int(epochs_done) + 1, job.epochs)
-        bar.set_postfix_str(f"epoch {epoch}/{job.epochs}, {duration(seconds_left)} left")
+        bar.n = steps_done
+        bar.set_postfix_str(f"epoch {min(int(steps_done) + 1, job.steps)}/{job.steps}, {left}")
 
     def end(self, outcome: Outcome) -> None:
-        """Show that a training run has ended."""
+        """Show that a job has ended."""
         job = outcome.job
         del self._left[job]
-        self._done[job] = job.epochs
+        self._done[job] = job.steps
         if job in self._bars:
             self._bars.pop(job).close()
-        said = f"failed: {outcome.failure}" if outcome.directory is None else "is at hand"
-        self._say(f"{job.name} {'is trained' if outcome.is_new else said}{self._summary()}")
+        said = f"failed: {outcome.failure}" if outcome.result is None else "is at hand"
+        self._say(f"{job.name} {job.done if outcome.is_new else said}{self._summary()}")
 
     def refresh(self, slots: int, elsewhere: int) -> None:
         """Show the time left for all.
@@ -66,14 +71,14 @@ class Display:
         Parameters
         ----------
         slots
-            How many training runs are made side by side.
+            How many jobs are made side by side.
         elsewhere
-            How many runs another process trains while this one has nothing to do.
+            How many jobs another process makes while this one has nothing to do.
         """
         self._slots = slots
         self._all.n = sum(self._done.values())
         if elsewhere:
-            said = f"waiting for {elsewhere} that another process trains"
+            said = f"waiting for {elsewhere} that another process makes"
         elif not slots:
             said = "waiting for a worker"
         else:
@@ -86,7 +91,7 @@ class Display:
             bar.close()
 
     def _summary(self) -> str:
-        """How many runs are through and how long the others take, to follow a comma."""
+        """How many jobs are through and how long the others take, to follow a comma."""
         ended = f"{self._count - len(self._left)} of {self._count}"
         left = time_left(self._left, self._paces, max(self._slots, 1))
         return f", {ended}" + (f", {duration(left)} left" if left else "")
@@ -101,17 +106,17 @@ class Display:
 def time_left(
     left: Mapping[Job, float | None], paces: Mapping[str, float], slots: int
 ) -> float | None:
-    """Seconds until all training runs of a sweep are made.
+    """Seconds until all jobs of a sweep are made.
 
-    A run that has not begun takes the next slot that is free, and as long an epoch as the others of
-    its experiment, or else as the experiments do on average.
+    A job that has not begun takes the next slot that is free, and as long a step as the others of
+    its group, or else as the groups do on average.
 
     Parameters
     ----------
     left
-        Seconds left of each run; None where it has not begun.
+        Seconds left of each job; None where it has not begun.
     paces
-        Seconds an epoch, by experiment.
+        Seconds a step, by group.
     slots
         How many are made side by side.
 
@@ -125,7 +130,7 @@ def time_left(
     usual = statistics.mean(paces.values())
     ends = [0.0] * slots
     for job, seconds in sorted(left.items(), key=lambda item: item[1] is None):
-        needed = paces.get(job.experiment, usual) * job.epochs if seconds is None else seconds
+        needed = paces.get(job.group, usual) * job.steps if seconds is None else seconds
         heapq.heapreplace(ends, ends[0] + needed)
     return max(ends)
 

@@ -1,4 +1,4 @@
-"""A sweep from its beginning to its end, wherever its training runs are made."""
+"""A sweep from its beginning to its end, wherever its jobs are made."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from cifarcam import _files
 from cifarcam.errors import CifarcamError
 from cifarcam.sweeps._process import GRACE, POLL, End
 from cifarcam.sweeps.jobs import Job, is_locked
@@ -15,15 +16,15 @@ from cifarcam.sweeps.progress import Display
 
 
 class Advance(NamedTuple):
-    """A sign of life of a training run: epochs done, and seconds left."""
+    """A sign of life of a job: steps done, and seconds left where they are known."""
 
     job: Job
-    epochs_done: float
-    seconds_left: float
+    steps_done: float
+    seconds_left: float | None
 
 
 class Ended(NamedTuple):
-    """The end of a training run, as the process that made it says it."""
+    """The end of a job, as the process that made it says it."""
 
     job: Job
     end: End
@@ -33,40 +34,40 @@ Events = queue.Queue[Advance | Ended]
 
 
 class Workers(Protocol):
-    """Where training runs are made: this machine, or a Dask cluster."""
+    """Where jobs are made: this machine, or a Dask cluster."""
 
     def slots(self) -> int:
-        """How many training runs are made side by side, at present."""
+        """How many jobs are made side by side, at present."""
 
     def has_room(self, running: int) -> bool:
         """Whether one more may be submitted while `running` are."""
 
     def submit(self, job: Job, events: Events) -> None:
-        """Begin a training run, or let it wait for a worker; it ends in an `Ended`."""
+        """Begin a job, or let it wait for a worker; it ends in an `Ended`."""
 
     def close(self) -> None:
         """Stop what still runs; a stopped training run goes on from its last whole epoch."""
 
 
 class Outcome(NamedTuple):
-    """What became of a job: `directory` of its run, or the sentence why it failed."""
+    """What became of a job: where its result is, or the sentence why it failed."""
 
     job: Job
-    directory: Path | None
+    result: Path | None
     failure: str
     is_new: bool
 
 
 def sweep(jobs: Sequence[Job], workers: Workers, display: Display) -> list[Outcome]:
-    """Make the training runs that are not at hand.
+    """Make the training runs, or parts of a measurement, that are not at hand.
 
-    A run that another process trains meanwhile, perhaps another sweep, waits and is not made again.
-    A run that fails does not hold up the others.
+    A job that another process makes meanwhile, perhaps another sweep, waits and is not made again.
+    A job that fails does not hold up the others.
 
     Parameters
     ----------
     jobs
-        The training runs, which `plan` returns.
+        What `plan` or `plan_parts` returns.
     workers
         Where they are made. They are closed at the end, also after Ctrl-C.
     display
@@ -93,12 +94,12 @@ def sweep(jobs: Sequence[Job], workers: Workers, display: Display) -> list[Outco
                 if is_locked(job.lock):
                     continue
                 waiting.remove(job)
-                directory = job.find()
-                if directory is None:
+                result = job.find()
+                if result is None:
                     running.add(job)
                     workers.submit(job, events)
                 else:
-                    outcomes[job] = Outcome(job, directory, "", is_new=False)
+                    outcomes[job] = Outcome(job, result, "", is_new=False)
                     display.end(outcomes[job])
             display.refresh(workers.slots(), elsewhere=len(waiting) if not running else 0)
             for event in _next(events):
@@ -119,6 +120,33 @@ def sweep(jobs: Sequence[Job], workers: Workers, display: Display) -> list[Outco
     return [outcomes[job] for job in jobs]
 
 
+def finish(measurement: str, outcomes: Sequence[Outcome], place: Path) -> Path:
+    """Write the record of a measurement whose parts have succeeded; return its file.
+
+    Parameters
+    ----------
+    measurement
+        Its name.
+    outcomes
+        What `sweep` returned for the jobs of `plan_parts`.
+    place
+        The directory of runs.
+
+    Raises
+    ------
+    CifarcamError
+        When the file of a part is damaged.
+    """
+    from cifarcam.studies import parts
+
+    files = [outcome.result for outcome in outcomes if outcome.result is not None]
+    contents = [_files.read_json(file, "delete it to measure it again") for file in files]
+    record = parts.finish(measurement, contents, place)
+    for file in files:
+        file.unlink()
+    return record
+
+
 def _next(events: Events) -> list[Advance | Ended]:
     """The events at hand; the first of them is waited for, not longer than `POLL`."""
     found = []
@@ -131,7 +159,7 @@ def _next(events: Events) -> list[Advance | Ended]:
 
 
 def _outcome(job: Job, end: End) -> Outcome | None:
-    """What an end means for a sweep; None when the run has to wait for another process."""
+    """What an end means for a sweep; None when the job has to wait for another process."""
     if end.state == "busy":
         return None
     if end.state in ("finished", "found"):
@@ -142,7 +170,7 @@ def _outcome(job: Job, end: End) -> Outcome | None:
 
 
 def _wait_until_free(stopped: set[Job]) -> None:
-    """Wait until the processes that made stopped runs have let go of them, but not for ever."""
+    """Wait until the processes that made stopped jobs have let go of them, but not for ever."""
     until = time.monotonic() + GRACE
     while time.monotonic() < until and any(is_locked(job.lock) for job in stopped):
         time.sleep(POLL / 10)
