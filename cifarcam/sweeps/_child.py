@@ -122,15 +122,19 @@ def _measure(fields: dict[str, Any], answer: Callable[..., None]) -> dict[str, s
             f"{job.name}: this machine's device, versions or runs are not those of the machine that "
             "asks; measure on machines of its kind, with the same runs"
         )
-    try:
-        with _files.writing_to(job.file.parent), FileLock(job.lock, timeout=0):
+    with _files.writing_to(job.file.parent):
+        lock = FileLock(job.lock)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return {"end": "busy", "text": ""}
+        try:
             if job.find() is not None:  # made by another process in the meantime
                 return {"end": "found", "text": str(job.file)}
             answer(steps_done=0, seconds_left=None)
-            content = parts.compute(job.group, job.title)
-            _files.write_json(job.file, content)
-    except Timeout:
-        return {"end": "busy", "text": ""}
+            _files.write_json(job.file, parts.compute(job.group, job.title))
+        finally:
+            lock.release()
     return {"end": "finished", "text": str(job.file)}
 
 
