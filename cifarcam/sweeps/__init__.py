@@ -6,6 +6,9 @@ it writes a checkpoint after each epoch. A worker of Dask starts and follows suc
 nothing itself. When the worker is lost, its training process ends as well, the scheduler gives the run
 to another worker, and the run goes on after its last whole epoch.
 
+A part of a long measurement (`cifarcam.studies.parts`) is made in the same way. It has no checkpoint, so
+that a lost part is measured again; the parts that are measured stay in the cache until all of them are.
+
 ## On a cluster
 
 Workers share two folders: the directory of runs, and the user's cache with data, checkpoints and locks
