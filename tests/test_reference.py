@@ -8,7 +8,7 @@ import griffe
 import pytest
 from helpers import ROOT
 
-from cifarcam import explain, runs, training
+from cifarcam import explain, export, runs, training
 from cifarcam.errors import CifarcamError
 from cifarcam.explain import metrics
 from cifarcam.publish import reference
@@ -51,7 +51,9 @@ def test_page_of_a_method_has_source_cost_equation_signature_and_example(pages, 
     assert re.search(r"\((\d{4})\)", method.reference)[1] in entry[1]
 
 
-@pytest.mark.parametrize("part", [explain, metrics, runs, training], ids=lambda part: part.__name__)
+@pytest.mark.parametrize(
+    "part", [explain, metrics, runs, export, training], ids=lambda part: part.__name__
+)
 def test_modules_describe_every_public_name(pages, part):
     text = "\n".join(pages.values())
     for name in part.__all__:

@@ -11,6 +11,7 @@ import click
 from cifarcam import __version__
 from cifarcam.cli._base import FilePath, Group, check_directory, quiet_tensorflow, run_line
 from cifarcam.cli._explain import explain
+from cifarcam.cli._export import export_command
 from cifarcam.cli._sweeps import measure_command, sweep_command
 from cifarcam.errors import CifarcamError, printable
 
@@ -22,6 +23,7 @@ def main() -> None:
 
 
 main.add_command(explain)
+main.add_command(export_command)
 main.add_command(sweep_command)
 main.add_command(measure_command)
 

@@ -25,7 +25,7 @@ MODULES = (
     *("errors", "data", "data.corruptions", "data.duplicates", "data.evidence", "data.others"),
     *("data.people", "data.quality", "models", "models.*", "pretrained"),
     *("explain", "explain.metrics", "explain.metrics.*"),
-    *("evaluation", "training", "runs", "sweeps", "figures", "studies.*", "report"),
+    *("evaluation", "training", "runs", "export", "sweeps", "figures", "studies.*", "report"),
 )
 # The name of each explanation method in text, and its paper's key in ``book/references.bib``.
 METHODS = {

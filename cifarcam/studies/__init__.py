@@ -25,6 +25,8 @@ __all__ = [
     "corruptions",
     "depth",
     "duplicates",
+    "export_findings",
+    "exports",
     "faithfulness",
     "gallery_images",
     "hardest",
