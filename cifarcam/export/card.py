@@ -108,10 +108,9 @@ def _text(path: Path, is_folder: bool) -> str:
             return archive.read(NAME).decode()
     require("export", "onnx")
     import onnx
-    from google.protobuf.message import DecodeError
 
     try:
         network = onnx.load(path, load_external_data=False)
-    except DecodeError as error:
+    except Exception as error:  # of protobuf
         raise ValueError(first_line(error)) from error
     return {entry.key: entry.value for entry in network.metadata_props}[KEY]
