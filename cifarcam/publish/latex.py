@@ -236,7 +236,6 @@ class Arrangement(SphinxPostTransform):
             picture["width"] = "78%"
         return pictures
 
-
     def _source(self) -> str:
         """Where the code is: the repository's address, if it is set, and the commit."""
         address = self.config.html_theme_options.get("repository_url", "")
