@@ -133,7 +133,8 @@ def test_float16_litert_file_holds_the_kernel_in_half_precision(written, tiny, s
 
 
 @pytest.mark.slow
-def test_int8_of_one_convolution_can_be_computed_by_hand(tmp_path):
+@pytest.mark.parametrize(("form", "half"), [("litert", -64), ("onnx", -63)])
+def test_int8_of_one_convolution_can_be_computed_by_hand(form, half, tmp_path):
     """A channel's step is its largest weight / 127; pixels are whole numbers, and their step is 1."""
     image = keras.Input((32, 32, 3), name="image")
     x = keras.layers.Conv2D(2, 1, use_bias=False, name="conv")(image)
@@ -144,75 +145,97 @@ def test_int8_of_one_convolution_can_be_computed_by_hand(tmp_path):
     kernel[0, 0, :, 1] = -0.004, 0.002, 0.001
     model.set_weights([kernel])
     images = np.stack([np.full((32, 32, 3), level, np.uint8) for level in (0, 255)])
-    path = tmp_path / "one.tflite"
-    writing.WRITERS["litert"](model, "int8", images, path)
-    interpreter, details = lite(path)
-    (stored,) = (one for one in details if list(one["shape"]) == [2, 1, 1, 3])
-    # -0.01 is -63.5 steps of 0.02 / 127, and 0.0052 is 33.02.
-    values = interpreter.get_tensor(stored["index"]).reshape(2, 3)
-    assert values[0].tolist() in ([127, -64, 33], [127, -63, 33])
-    assert values[1].tolist() in ([-127, 64, 32], [-127, 63, 32])
-    scales = stored["quantization_parameters"]["scales"]
-    np.testing.assert_allclose(scales, [0.02 / 127, 0.004 / 127], rtol=1e-6)
-    steps, size = int8.quantised(kernel)
-    assert np.abs(steps[0, 0].T - values).max() <= 1  # halves may be rounded either way
-    np.testing.assert_allclose(size, scales, rtol=1e-6)
-    (pixels,) = (
-        one for one in details if list(one["shape"]) == [1, 32, 32, 3] and one["dtype"] == np.int8
-    )
-    scale, zero = pixels["quantization"]
-    assert scale == pytest.approx(1) and zero == -128  # 0 is stored as -128, and 255 as 127
-    interpreter.set_tensor(
-        interpreter.get_input_details()[0]["index"],
-        np.full((1, 32, 32, 3), (100, 200, 50), np.float32),
-    )
-    interpreter.invoke()
-    scores = scales * (values @ [100, 200, 50])
+    path = tmp_path / f"one{export.ENDINGS[form]}"
+    writing.WRITERS[form](model, "int8", images, path)
+    ((values, steps),) = stored_kernels(path)
+    # -0.01 is half of 0.02, -63.5 steps: LiteRT rounds it away from zero. ONNX Runtime divides by
+    # 0.02 / 127 in float32, which is a little more than in real numbers, and gets -63.49999.
+    assert values.tolist() == [[127, half, 33], [-127, 64, 32]]
+    np.testing.assert_array_equal(steps, np.float32([0.02, 0.004]) / np.float32(127))
+    if form == "litert":
+        whole, size = int8.quantised(kernel)
+        np.testing.assert_array_equal(whole[0, 0].T, values)
+        np.testing.assert_array_equal(size, steps)
+    pixels = (100, 200, 50)
+    answer = _worker.OPENERS[form]()(str(path))(np.full((1, 32, 32, 3), pixels, np.float32))[0]
+    # Calibration saw scores from -0.001 x 255 to 0.0152 x 255, and there are 255 steps.
+    score_step = 0.001 + 0.0152
+    scores = np.rint(steps * (values @ pixels) / score_step) * score_step
+    assert np.rint(scores / score_step).tolist() == [15 if form == "litert" else 17, 3]
     expected = np.exp(scores) / np.exp(scores).sum()
-    answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
-    # Scores lie between -0.26 and 3.88 in 255 steps; two of half a step each change at most 1/4
-    # of that in a probability, which is itself a multiple of 1/256.
-    np.testing.assert_allclose(answer, expected, atol=2 * 4.2 / 255 / 4 + 1 / 256)
-    np.testing.assert_array_equal(answer * 256, np.rint(answer * 256))
+    if form == "litert":  # its softmax gives multiples of 1/256
+        expected = np.rint(expected * 256) / 256
+    np.testing.assert_allclose(answer, expected, rtol=1e-6)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least"), [("custom_cnn", 4), ("transformer", 8)])
-def test_int8_kernels_in_the_file_are_those_of_dequantised(name, least, sample, tmp_path):
+@pytest.mark.parametrize("form", ["litert", "onnx"])
+@pytest.mark.parametrize(("name", "count"), [("custom_cnn", 4), ("transformer", 9)])
+def test_int8_kernels_in_the_file_are_those_of_dequantised(form, name, count, sample, tmp_path):
     keras.utils.set_random_seed(1)
     model = network_of(name)
-    for layer in model.layers:  # scales of both signs, which the converter folds into kernels
+    factors = {}  # by which a batch normalisation multiplies a channel, of both signs and zero
+    for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.gamma.assign(np.linspace(-1, 2, layer.gamma.shape[0]))
-    path = tmp_path / "tiny.tflite"
-    writing.WRITERS["litert"](model, "int8", export.calibration_images(sample, 0)[:20], path)
-    interpreter, details = lite(path)
-    stored = [
-        magnitudes(interpreter.get_tensor(one["index"]))
-        for one in details
-        if one["dtype"] == np.int8 and len(one["quantization_parameters"]["scales"]) > 1
-    ]
+            factor = layer.gamma.numpy() / np.sqrt(1 + layer.epsilon)
+            factors[layer.name.replace("bn", "conv")] = factor
+    # What LiteRT folds in as well: the scaling of pixels, and of attention's 12 values a head.
+    also = {"conv1": 1 / 255} if name == "custom_cnn" else {"query": 12**-0.5}
+    path = tmp_path / f"tiny{export.ENDINGS[form]}"
+    writing.WRITERS[form](model, "int8", export.calibration_images(sample, 0)[:20], path)
+    stored = stored_kernels(path)
     after = {one.path: one.numpy() for one in export.dequantised(model).weights}
-    count = 0
+    found = 0
     for variable in model.weights:
-        value = variable.numpy()
+        value, layer = variable.numpy(), variable.path.split("/")[-2]
         if variable.name != "kernel":
             np.testing.assert_array_equal(after[variable.path], value)
             continue
-        outputs = 2 if variable.path.split("/")[-2] in int8.PROJECTIONS else 1
-        steps, size = int8.quantised(value, outputs)
-        np.testing.assert_allclose(after[variable.path], steps * size, rtol=1e-6)
-        assert np.abs(after[variable.path] - value).max() <= size.max() / 2 * 1.0001
-        if size.size > 1:  # one scale is no channel's
-            same = [one for one in stored if len(one) == steps.size]
-            # A product with a folded factor may round a half the other way.
-            assert min(np.abs(one - magnitudes(steps)).sum() for one in same) <= 2, variable.path
-            count += 1
-    assert count >= least
+        whole, size = int8.quantised(value, 2 if layer in int8.PROJECTIONS else 1)
+        np.testing.assert_array_equal(after[variable.path], whole * size)
+        # Half a step, and two roundings to float32 of at most 127 steps.
+        assert (np.abs(after[variable.path] - value) <= size * (0.5 + 2 * 127 * 2**-24)).all()
+        if size.size == 1:  # one scale is no channel's
+            continue
+        factor = factors.get(layer, np.ones(size.size))
+        # A folded factor changes signs and steps, and no whole number but to zero.
+        expected = (whole.reshape(-1, size.size) * np.sign(factor)).T
+        (steps,) = (steps for values, steps in stored if np.array_equal(values, expected))
+        kept = factor != 0
+        exact = size.ravel() * np.abs(factor) * (also.get(layer, 1) if form == "litert" else 1)
+        np.testing.assert_allclose(steps[kept], exact[kept], rtol=1e-6)
+        found += 1
+    assert found == count == len(stored)
 
 
-def magnitudes(steps):
-    return np.sort(np.abs(steps.astype(int)).ravel())
+def stored_kernels(path):
+    """Kernels of an int8 export that have a step for each output.
+
+    Whole numbers, outputs x inputs (those of a convolution in the order height, width, channel),
+    and the steps.
+    """
+    if path.suffix == ".tflite":
+        interpreter, details = lite(path)
+        return [
+            (interpreter.get_tensor(one["index"]).reshape(len(steps), -1), steps)
+            for one in details
+            if len(steps := one["quantization_parameters"]["scales"]) > 1
+            and one["dtype"] == np.int8
+        ]
+    import onnx
+
+    graph = onnx.load(path).graph
+    arrays = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+    kernels = []
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in arrays:
+            values, steps = arrays[node.input[0]], arrays[node.input[1]]
+            if steps.size > 1 and values.dtype == np.int8:
+                if values.ndim == 4:  # outputs, inputs, height, width
+                    values = values.transpose(2, 3, 1, 0)
+                kernels.append((values.reshape(-1, steps.size).T, steps))
+    return kernels
 
 
 def test_quantised_keeps_a_channel_of_zeros():
