@@ -1,6 +1,7 @@
 """Exports: what is written, for which runtimes, and whether it answers as the run does."""
 
-import os
+import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -11,12 +12,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
 from helpers import ROOT, TINY, left_in
 
 from cifarcam import cli, data, export, runs
-from cifarcam.errors import CifarcamError
+from cifarcam.errors import CifarcamError, MissingExtra
 from cifarcam.export import _worker, comparison, int8, network, writing
+from cifarcam.export.calibration import calibration_images
+from cifarcam.export.card import ENDINGS
 from cifarcam.models import build, read_options
 from cifarcam.training import experiment, prediction
 
@@ -67,9 +71,8 @@ def written(tiny, sample, tmp_path_factory):
     """The run in every format and precision, in one folder."""
     folder = tmp_path_factory.mktemp("exports")
     for form, precision in WRITABLE:
-        export.write(
-            tiny, sample, form, path_of(folder, tiny, form, precision), precision=precision
-        )
+        path = path_of(folder, tiny, form, precision)
+        export.write(tiny, form, path, precision=precision, dataset=sample)
     return folder
 
 
@@ -145,7 +148,7 @@ def test_int8_of_one_convolution_can_be_computed_by_hand(form, half, tmp_path):
     kernel[0, 0, :, 1] = -0.004, 0.002, 0.001
     model.set_weights([kernel])
     images = np.stack([np.full((32, 32, 3), level, np.uint8) for level in (0, 255)])
-    path = tmp_path / f"one{export.ENDINGS[form]}"
+    path = tmp_path / f"one{ENDINGS[form]}"
     writing.WRITERS[form](model, "int8", images, path)
     ((values, steps),) = stored_kernels(path)
     # -0.01 is half of 0.02, -63.5 steps: LiteRT rounds it away from zero. ONNX Runtime divides by
@@ -182,8 +185,8 @@ def test_int8_kernels_in_the_file_are_those_of_dequantised(form, name, count, sa
             factors[layer.name.replace("bn", "conv")] = factor
     # What LiteRT folds in as well: the scaling of pixels, and of attention's 12 values a head.
     also = {"conv1": 1 / 255} if name == "custom_cnn" else {"query": 12**-0.5}
-    path = tmp_path / f"tiny{export.ENDINGS[form]}"
-    writing.WRITERS[form](model, "int8", export.calibration_images(sample, 0)[:20], path)
+    path = tmp_path / f"tiny{ENDINGS[form]}"
+    writing.WRITERS[form](model, "int8", calibration_images(sample, 0)[:20], path)
     stored = stored_kernels(path)
     after = {one.path: one.numpy() for one in export.dequantised(model).weights}
     found = 0
@@ -255,14 +258,14 @@ def test_int8_export_is_small_and_near_the_run(written, tiny, sample, form):
 
 @pytest.mark.slow
 def test_calibration_seed_draws_the_images_and_same_seed_gives_same_bytes(tiny, sample, tmp_path):
-    first = export.calibration_images(sample, 0)
+    first = calibration_images(sample, 0)
     assert len(first) == min(export.IMAGES, len(sample.train)) == len(np.unique(first, axis=0))
-    np.testing.assert_array_equal(first, export.calibration_images(sample, 0))
-    assert (first != export.calibration_images(sample, 1)).any()
+    np.testing.assert_array_equal(first, calibration_images(sample, 0))
+    assert (first != calibration_images(sample, 1)).any()
     contents = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         path = tmp_path / f"{name}.tflite"
-        export.write(tiny, sample, "litert", path, precision="int8", seed=seed)
+        export.write(tiny, "litert", path, precision="int8", dataset=sample, seed=seed)
         contents.append(path.read_bytes())
         calibration = {"dataset": sample.digest, "images": len(first), "seed": seed}
         assert export.read_card(path).calibration == calibration
@@ -277,7 +280,10 @@ def test_card_names_run_use_and_versions(written, tiny, form, precision):
     assert card.weights == tiny.provenance["files"]["weights.safetensors"]
     assert card.classes[3] == "cat"
     assert card.input.startswith("pixels 0-255, float32") and "probabilities" in card.output
-    assert card.versions["tensorflow"] and (card.calibration is None) == (precision != "int8")
+    assert card.versions["keras"] == keras.__version__ and ("tf2onnx" in card.versions) == (
+        form == "onnx"
+    )
+    assert (card.calibration is None) == (precision != "int8")
 
 
 @pytest.mark.slow
@@ -310,9 +316,9 @@ def test_plain_layers_compute_the_same_and_are_keras_own(name, sample):
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_keras_refuses_a_layer_that_keras_lacks(precision):
     model = network_of("transformer")
-    reason = export.refusal(model, "keras", precision)
+    reason = writing.refusal(model, "keras", precision)
     assert reason.startswith("keras: the layer positions is a PositionEmbedding, which Keras does")
-    assert export.refusal(model, "onnx", "int8") is None
+    assert writing.refusal(model, "onnx", "int8") is None
 
 
 @pytest.mark.slow
@@ -320,7 +326,7 @@ def test_keras_refuses_a_layer_that_keras_lacks(precision):
 def test_int8_is_refused_where_no_runtime_computes_in_it(form, tiny, sample, tmp_path):
     path = path_of(tmp_path, tiny, form, "int8")
     with pytest.raises(export.Unrepresentable, match=rf"to {form} with int8: .*; export to litert"):
-        export.write(tiny, sample, form, path, precision="int8")
+        export.write(tiny, form, path, precision="int8", dataset=sample)
     assert left_in(tmp_path) == []
 
 
@@ -334,7 +340,61 @@ def test_converter_that_fails_is_one_sentence_and_leaves_nothing(
 
     monkeypatch.setitem(writing.WRITERS, "litert", fail)
     with pytest.raises(export.Unrepresentable, match="the converter says 'no such operation'; ch"):
-        export.write(tiny, sample, "litert", tmp_path / "a.tflite")
+        export.write(tiny, "litert", tmp_path / "a.tflite")
+    assert left_in(tmp_path) == []
+
+
+class Digamma(keras.layers.Layer):
+    """What neither LiteRT nor ONNX has."""
+
+    def call(self, x):
+        return tf.math.digamma(x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        ("litert", r"in float32: the converter says \"'tf\.Digamma' op is neither a custom op"),
+        ("onnx", r"in float32: the converter says 'No Op registered for Digamma"),
+        ("keras", r": the layer digamma is a Digamma, which Keras does not have; export to"),
+    ],
+)
+def test_network_that_a_format_cannot_represent_is_refused(
+    form, reason, tiny, tmp_path, monkeypatch, capfd
+):
+    image = keras.Input((32, 32, 3), name="image")
+    x = keras.layers.GlobalAveragePooling2D()(Digamma(name="digamma")(image))
+    model = keras.Model(image, keras.layers.Softmax(name="softmax")(x))
+    monkeypatch.setattr(runs.Run, "model", lambda run: model)
+    with pytest.raises(export.Unrepresentable) as caught:
+        export.write(tiny, form, path_of(tmp_path, tiny, form, "float32"))
+    message = str(caught.value)
+    start = f"{tiny.name} cannot be exported to {form}"
+    assert message.startswith(start) and re.match(f" ?{reason}", message.removeprefix(start))
+    assert "\n" not in message and capfd.readouterr().err == ""
+    assert left_in(tmp_path) == []
+
+
+def test_int8_needs_a_dataset(tiny, tmp_path):
+    with pytest.raises(CifarcamError, match="int8 is calibrated on training images; give a data"):
+        export.write(tiny, "litert", tmp_path / "a.tflite", precision="int8")
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_missing_packages_name_the_extra(tiny, tmp_path, monkeypatch, written, sample):
+    usual = importlib.util.find_spec
+    missing = ("ai_edge_litert", "onnxruntime")
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in missing else usual(name)
+    )
+    say = r"this needs {}, not installed here; pip install 'cifarcam\[export\]'"
+    with pytest.raises(MissingExtra, match=say.format("onnxruntime")):
+        export.write(tiny, "onnx", tmp_path / "a.onnx")
+    for form, name in (("litert", "ai_edge_litert"), ("onnx", "onnxruntime")):
+        with pytest.raises(MissingExtra, match=say.format(name)):
+            export.check(tiny, sample, path_of(written, tiny, form, "float32"))
     assert left_in(tmp_path) == []
 
 
@@ -344,19 +404,36 @@ def test_interrupted_writing_leaves_the_old_export(
     written, tiny, sample, tmp_path, monkeypatch, form
 ):
     path = copied(path_of(written, tiny, form, "float32"), tmp_path)
-    monkeypatch.setitem(writing.WRITERS, form, lambda *_: os.kill(os.getpid(), 2))
+
+    def interrupted(model, precision, images, target):
+        if form == "saved-model":
+            target.mkdir()
+            target /= "saved_model.pb"
+        target.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(writing.WRITERS, form, interrupted)
     with pytest.raises(KeyboardInterrupt):
-        export.write(tiny, sample, form, path)
+        export.write(tiny, form, path, precision="float16")
     assert export.read_card(path).precision == "float32"
     assert left_in(tmp_path) == [path.name]
+
+
+def test_old_folder_comes_back_when_the_new_one_cannot_take_its_name(tmp_path):
+    path = tmp_path / "net"
+    path.mkdir()
+    (path / "old").touch()
+    with pytest.raises(FileNotFoundError), writing._whole(path):
+        pass  # and nothing is written
+    assert left_in(tmp_path) == ["net"] and left_in(path) == ["old"]
 
 
 @pytest.mark.slow
 def test_own_export_is_replaced_and_a_foreign_file_or_folder_is_not(tiny, sample, tmp_path):
     for form in ("onnx", "saved-model"):
-        path = tmp_path / f"mine{export.ENDINGS[form]}"
-        export.write(tiny, sample, form, path)
-        export.write(tiny, sample, form, path, precision="float16")
+        path = tmp_path / f"mine{ENDINGS[form]}"
+        export.write(tiny, form, path)
+        export.write(tiny, form, path, precision="float16")
         assert export.read_card(path).precision == "float16"
     foreign = tmp_path / "theirs"
     foreign.mkdir()
@@ -364,7 +441,7 @@ def test_own_export_is_replaced_and_a_foreign_file_or_folder_is_not(tiny, sample
     (tmp_path / "theirs.onnx").write_bytes(b"theirs")
     for form in ("saved-model", "onnx"):
         with pytest.raises(CifarcamError, match="exists and is not an export of cifarcam; give an"):
-            export.write(tiny, sample, form, tmp_path / f"theirs{export.ENDINGS[form]}")
+            export.write(tiny, form, tmp_path / f"theirs{ENDINGS[form]}")
     assert (foreign / "thesis.txt").read_text() == "years of work"
     assert (tmp_path / "theirs.onnx").read_bytes() == b"theirs"
 
@@ -380,7 +457,7 @@ def test_own_export_is_replaced_and_a_foreign_file_or_folder_is_not(tiny, sample
 )
 def test_names_that_do_not_fit_are_refused_before_any_work(form, name, message, tmp_path, sample):
     with pytest.raises(CifarcamError, match=message):
-        export.write(None, sample, form, tmp_path / name)
+        export.write(None, form, tmp_path / name)
 
 
 @pytest.mark.slow
@@ -443,6 +520,25 @@ def test_memory_of_a_process_begins_anew():
     command = [sys.executable, "-c", f"{code}; print(_worker.peak_memory())"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert held[-1] == 1 and int(done.stdout) < 200 * 2**20
+
+
+@pytest.mark.slow
+def test_interrupted_comparison_ends_the_runtime(written, tiny, sample, monkeypatch):
+    started = []
+
+    class Process(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    def interrupted(bar, count):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comparison.subprocess, "Popen", Process)
+    monkeypatch.setattr(comparison.tqdm, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export.check(tiny, sample, path_of(written, tiny, "litert", "float32"))
+    assert [one.returncode for one in started] == [-9]
 
 
 COMPARISON = export.Comparison(
@@ -532,6 +628,7 @@ def test_check_of_an_export_that_differs_ends_with_status_1(home):
         (["tiny", "--to", "onnx", "--check", "a"], "--to is for writing an export; leave it out"),
         (["tiny", "--check", "a", "-o", "b"], "--output is for writing an export; leave it out"),
         (["tiny", "--to", "onnx", "--seed", "1"], "--seed calibrates int8; give --precision int8"),
+        (["tiny", "--to", "onnx", "--dataset", "sample"], "--dataset calibrates int8; give --pr"),
         (["tiny", "--to", "onnx", "--runs", "none"], "none: no such directory; give a directory"),
     ],
 )
@@ -546,6 +643,6 @@ def test_options_that_do_not_go_together_are_refused(words, message):
 def test_baseline_of_the_checkout_is_carried_to_every_format(form, sample, tmp_path):
     run = runs.read(ROOT / "runs" / "baseline")
     path = path_of(tmp_path, run, form, "float32")
-    export.write(run, sample, form, path)
+    export.write(run, form, path)
     assert export.check(run, sample, path).is_equal
     assert export.read_card(path).run == "baseline"

@@ -49,7 +49,7 @@ from cifarcam.errors import CifarcamError, printable
 )
 @click.option(
     "--dataset",
-    help="cifar10 or sample for calibration and comparison.  [default: the run's own]",
+    help="cifar10 or sample, for int8 and --check.  [default: the run's own]",
 )
 @click.option(
     "--runs", "place", type=FilePath(), help="A directory in which the run is looked up first."
@@ -69,33 +69,43 @@ def export_command(
     An export takes pixels from 0 to 255 as float32, N x 32 x 32 x 3 in the order red, green, blue,
     and gives class probabilities; a LiteRT file takes one image at a time.
     """
-    options = {"--to": form, "--precision": precision, "--seed": seed, "--output": output}
-    _check_options(options, files)
+    _check_options(
+        {"--to": form, "--precision": precision, "--seed": seed, "--output": output}, dataset, files
+    )
     check_directory(place)
     with quiet_tensorflow():
         from cifarcam import data, export, runs
 
     run = runs.load(name, place=place)
-    images = data.load(dataset or run.experiment.data.dataset, seed=run.experiment.data.split_seed)
+    images = None
+    if files or precision == "int8":
+        images = data.load(
+            dataset or run.experiment.data.dataset, seed=run.experiment.data.split_seed
+        )
     if files:
         _check(run, images, files)
         return
     assert form is not None
     precision = precision or "float32"
     path = output or Path(export.default_name(run, form, precision))
-    export.write(run, images, form, path, precision=precision, seed=seed or 0)
+    export.write(run, form, path, precision=precision, dataset=images, seed=seed or 0)
     click.echo(f"wrote {printable(str(path))}")
 
 
-def _check_options(options: Mapping[str, object], files: tuple[Path, ...]) -> None:
+def _check_options(
+    writing: Mapping[str, object], dataset: str | None, files: tuple[Path, ...]
+) -> None:
     """Refuse options that do not go together."""
-    used = [option for option, value in options.items() if value is not None]
+    used = [option for option, value in writing.items() if value is not None]
     if files and used:
         raise CifarcamError(f"{used[0]} is for writing an export; leave it out with --check")
-    if not files and options["--to"] is None:
+    if files:
+        return
+    if writing["--to"] is None:
         raise CifarcamError("give --to FORMAT to write an export, or --check FILE to compare one")
-    if options["--seed"] is not None and options["--precision"] != "int8":
-        raise CifarcamError("--seed calibrates int8; give --precision int8, or leave it out")
+    for option, value in (("--seed", writing["--seed"]), ("--dataset", dataset)):
+        if value is not None and writing["--precision"] != "int8":
+            raise CifarcamError(f"{option} calibrates int8; give --precision int8, or leave it out")
 
 
 def _check(run: Any, images: Any, files: tuple[Path, ...]) -> None:

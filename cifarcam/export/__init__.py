@@ -12,7 +12,7 @@ from cifarcam.errors import require
 
 require("train", "safetensors", "tqdm")  # before the imports that need them
 
-from cifarcam.export.calibration import IMAGES, calibration_images
+from cifarcam.export.calibration import IMAGES
 from cifarcam.export.card import Card, read_card
 from cifarcam.export.comparison import (
     CALLS,
@@ -25,18 +25,15 @@ from cifarcam.export.comparison import (
 )
 from cifarcam.export.int8 import dequantised
 from cifarcam.export.writing import (
-    ENDINGS,
     FORMATS,
     PRECISIONS,
     Unrepresentable,
     default_name,
-    refusal,
     write,
 )
 
 __all__ = [
     "CALLS",
-    "ENDINGS",
     "FORMATS",
     "IMAGES",
     "PRECISIONS",
@@ -44,13 +41,11 @@ __all__ = [
     "Comparison",
     "Unrepresentable",
     "busy",
-    "calibration_images",
     "check",
     "check_origin",
     "default_name",
     "dequantised",
     "read_card",
-    "refusal",
     "table",
     "verdict",
     "write",

@@ -19,7 +19,7 @@ from cifarcam.errors import CifarcamError, file_mode, first_line, require
 NAME = "cifarcam.json"
 KEY = "cifarcam"  # of ONNX's metadata
 FOLDER = "assets.extra"  # of a SavedModel
-INPUT = "pixels 0-255, float32, N x 32 x 32 x 3, red, green, blue"
+INPUT = "pixels 0-255, float32, N x 32 x 32 x 3 (LiteRT: N = 1), red, green, blue"
 OUTPUT = "class probabilities, float32, N x 10"
 LITERT, ONNX, KERAS, SAVED_MODEL = "litert", "onnx", "keras", "saved-model"
 ENDINGS = {LITERT: ".tflite", ONNX: ".onnx", KERAS: ".keras", SAVED_MODEL: ""}

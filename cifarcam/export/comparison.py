@@ -235,11 +235,15 @@ def _run(card: Card, path: Path, images: np.ndarray) -> tuple[np.ndarray, dict[s
         ):
             assert process.stdout is not None
             last = ""
-            for line in process.stdout:
-                last = line
-                if line.strip().isdigit():
-                    bar.update(int(line) - bar.n)
-            status = process.wait()
+            try:
+                for line in process.stdout:
+                    last = line
+                    if line.strip().isdigit():
+                        bar.update(int(line) - bar.n)
+                status = process.wait()
+            except BaseException:  # such as Ctrl-C, after which nobody waits for the answers
+                process.kill()
+                raise
             notes.seek(0)
             said = notes.read().strip().splitlines()
         if status != 0:

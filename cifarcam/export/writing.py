@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import keras
 import numpy as np
 
 from cifarcam import _devices, _files, _store
-from cifarcam.data import Dataset
+from cifarcam.data import CLASS_NAMES, Dataset
 from cifarcam.errors import CifarcamError, file_mode, first_line, require
 from cifarcam.export import network as networks
 from cifarcam.export.calibration import calibration_images
@@ -64,7 +65,13 @@ def refusal(model: keras.Model, form: str, precision: str) -> str | None:
 
 
 def write(
-    run: Run, dataset: Dataset, form: str, path: Path, *, precision: str = "float32", seed: int = 0
+    run: Run,
+    form: str,
+    path: Path,
+    *,
+    precision: str = "float32",
+    dataset: Dataset | None = None,
+    seed: int = 0,
 ) -> None:
     """Write a run's network for another runtime, with a card that names the run.
 
@@ -75,16 +82,16 @@ def write(
     ----------
     run
         A run with weights.
-    dataset
-        Its training images calibrate int8.
     form
         One of `FORMATS`.
     path
         The file, or the folder of a SavedModel. An earlier export may be replaced.
     precision
         One of `PRECISIONS`.
+    dataset
+        Its training images calibrate int8, which needs it.
     seed
-        Draws the training images that calibrate int8.
+        Draws these images.
 
     Raises
     ------
@@ -95,34 +102,39 @@ def write(
         written.
     """
     _check_output(path, form)
-    require("export", *NEEDS.get(form, ()))
+    needed = NEEDS.get(form, ())
+    require("export", *needed)
     model = run.model()
     if (reason := refusal(model, form, precision)) is not None:
         raise Unrepresentable(f"{run.name} cannot be exported to {reason}")
-    images = calibration_images(dataset, seed) if precision == "int8" else None
+    images, calibration = None, None
+    if precision == "int8":
+        if dataset is None:
+            raise CifarcamError("int8 is calibrated on training images; give a dataset")
+        images = calibration_images(dataset, seed)
+        calibration = {"dataset": dataset.digest, "images": len(images), "seed": seed}
     card = Card(
         run.name,
         run.fingerprint,
         run.provenance["files"][_store.WEIGHTS],
         form,
         precision,
-        tuple(dataset.class_names),
-        None
-        if images is None
-        else {"dataset": dataset.digest, "images": len(images), "seed": seed},
-        _devices.versions(),
+        CLASS_NAMES,
+        calibration,
+        _devices.versions() | {name: import_module(name).__version__ for name in needed},
     )
     with _files.writing_to(path.absolute().parent), _whole(path) as target:
-        try:
-            with _files.stderr_aside():
+        with _files.stderr_aside():
+            try:
                 WRITERS[form](model, precision, images, target)
-        except (OSError, CifarcamError):
-            raise
-        except Exception as error:  # converters raise what they like
-            raise Unrepresentable(
-                f"{run.name} cannot be exported to {form} in {precision}: the converter says "
-                f"{first_line(error)!r}; choose another --to or --precision"
-            ) from error
+            except (OSError, CifarcamError):
+                raise
+            except Exception as error:  # converters raise what they like
+                reason = first_line(error).rpartition("error: ")[2]  # without TensorFlow's place
+                raise Unrepresentable(
+                    f"{run.name} cannot be exported to {form} in {precision}: the converter says "
+                    f"{reason!r}; choose another --to or --precision"
+                ) from error
         add_card(card, target)
 
 
@@ -151,12 +163,15 @@ def _check_output(path: Path, form: str) -> None:
 def _whole(path: Path) -> Iterator[Path]:
     """Yield a name in a folder beside `path` that becomes `path` when the block has no error."""
     folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name}."))
+    aside = folder / f"{path.name}.old"
     try:
         yield folder / path.name
         if path.is_dir():  # a folder cannot be replaced in one step
-            path.replace(folder / f"{path.name}.old")
+            path.replace(aside)
         (folder / path.name).replace(path)
     finally:
+        if aside.exists() and not path.exists():
+            aside.replace(path)
         shutil.rmtree(folder)
 
 

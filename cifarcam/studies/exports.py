@@ -6,6 +6,7 @@ Beside these, how much of a heatmap int8 changes, and how much another seed does
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ METHODS = (  # of `explain.METHODS`; those that need a gradient or two for each 
     "integrated-gradients",
     "smoothgrad",
 )
+PACKAGES = ("ai-edge-litert", "onnx", "onnxruntime", "tf2onnx")  # that convert and run exports
 SEEDS = 4  # runs of an experiment, at most, whose heatmaps are compared
 
 
@@ -54,6 +56,7 @@ def measure() -> Iterator[dict[str, Any]]:
     used: list[Run] = []
     results: dict[str, Any] = {
         **_devices.describe(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "images": len(dataset.test),
         "calls": export.CALLS,
         "calibration": {"images": export.IMAGES, "seed": CALIBRATION_SEED},
@@ -111,7 +114,7 @@ def _exported(
     """One export, written, run and compared; a sentence where the format refuses the network."""
     path = folder / export.default_name(run, form, precision)
     try:
-        export.write(run, dataset, form, path, precision=precision, seed=CALIBRATION_SEED)
+        export.write(run, form, path, precision=precision, dataset=dataset, seed=CALIBRATION_SEED)
     except export.Unrepresentable as error:
         return {"format": form, "precision": precision, "refused": str(error)}
     return asdict(export.check(run, dataset, path, expected=expected))
