@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +17,9 @@ from cifarcam.cli._explain import explain
 from cifarcam.cli._export import export_command
 from cifarcam.cli._sweeps import measure_command, sweep_command
 from cifarcam.errors import CifarcamError, printable
+
+if TYPE_CHECKING:
+    from cifarcam import training
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -91,7 +97,7 @@ def train(name: str, seed: int | None, dataset: str | None, place: Path, again: 
     After an interruption the same command continues and ends with the same weights.
     """
     with quiet_tensorflow():
-        from cifarcam import _store, data, runs
+        from cifarcam import _devices, _energy, _store, data, runs
         from cifarcam.training import experiment as experiments
 
     experiment = experiments.find(name).with_changes(seed=seed, dataset=dataset)
@@ -100,14 +106,37 @@ def train(name: str, seed: int | None, dataset: str | None, place: Path, again: 
     if existing is not None and not again:
         click.echo(f"{existing} is this run; --again trains it once more")
         return
+    device = _devices.describe()
+    click.echo(
+        f"{experiment.run_name}: trains on {device['device']} ({_threads(device)}) in "
+        f"{_devices.resolve_precision(experiment.training.precision)}",
+        err=True,
+    )
+    meter, show = _energy.Meter(), runs.show_progress(experiment)
+
+    def report(progress: training.Progress) -> None:
+        meter.update()
+        show(progress)
+
+    began = time.monotonic()
     try:
-        run = runs.make(
-            experiment, place / experiment.run_name, report=runs.show_progress(experiment)
-        )
+        run = runs.make(experiment, place / experiment.run_name, report=report)
     except KeyboardInterrupt:
         click.echo("interrupted; the same command continues after the last whole epoch", err=True)
         sys.exit(130)
     click.echo(run_line(run))
+    energy = _energy.spent(time.monotonic() - began, device, meter.update())
+    if energy is not None:
+        click.echo(
+            f"energy of this command: {energy.joules / 1000:.1f} kJ, {energy.source}", err=True
+        )
+
+
+def _threads(device: Mapping[str, Any]) -> str:
+    """How much of a device computes."""
+    if device["kind"] == "GPU":
+        return "GPU"
+    return "1 thread" if device["threads"] == 1 else f"{device['threads']} threads"
 
 
 @main.command("runs")
