@@ -15,6 +15,7 @@ from cifarcam.figures.corruptions import (
     corruption_sheet,
 )
 from cifarcam.figures.explanations import MOST_ROWS, explanations
+from cifarcam.figures.exports import accuracy_by_price
 from cifarcam.figures.heatmaps import (
     heatmaps,
     mean_heatmaps,
@@ -48,6 +49,7 @@ __all__ = [
     "ablation",
     "accuracy_by_cost",
     "accuracy_by_kind",
+    "accuracy_by_price",
     "accuracy_by_seed",
     "accuracy_by_severity",
     "architecture",

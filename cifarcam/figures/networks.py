@@ -70,7 +70,7 @@ def accuracy_by_cost(
             legend=False,
             ax=axes,
         )
-        _logarithmic(axes)
+        logarithmic(axes)
         axes.set_xlabel(label)
         axes.margins(x=0.12, y=0.08)
         axes.grid()
@@ -111,7 +111,7 @@ def learning_curves(histories: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
             legend=False,
             ax=axes,
         )
-        _logarithmic(axes)
+        logarithmic(axes)
         axes.set(title=title, xlabel="minutes of training")
         axes.grid()
     panels[0].set_ylabel("accuracy (%)")
@@ -185,7 +185,7 @@ def _ends(looks: Mapping[str, Any], points: Mapping[str, tuple[float, float]]) -
     ]
 
 
-def _logarithmic(axes: Axes) -> None:
+def logarithmic(axes: Axes) -> None:
     """A logarithmic horizontal axis with ticks at 1 and 3 times each power of ten."""
     axes.set_xscale("log")
     log_ticks(axes.xaxis, (1, 3))
