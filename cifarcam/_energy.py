@@ -113,4 +113,5 @@ def spent(seconds: float, device: Mapping[str, Any], joules: float | None = None
     power = stated_power(device)
     if power is None:
         return None
-    return Energy(seconds * power[0], f"estimated from {seconds:,.0f} s at a stated {power[1]}")
+    time = f"{seconds:,.0f} s" if seconds >= 10 else f"{1000 * seconds:.3g} ms"
+    return Energy(seconds * power[0], f"estimated from {time} at a stated {power[1]}")
