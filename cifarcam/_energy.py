@@ -11,6 +11,7 @@ POWERCAP = Path("/sys/class/powercap")
 # Of a processor that is not told by name: what Green Algorithms takes (Lannelongue et al. 2021,
 # its table of processors, where they lie between 4 and 24 W a core).
 WATTS_A_CORE = 12.0
+CORE: Mapping[str, Any] = {"kind": "CPU", "device": "a core", "threads": 1}  # of any processor
 WATTS = {"NVIDIA H200": 700.0}  # of GPUs, by their makers' data sheets: at most
 
 

@@ -15,13 +15,16 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 from helpers import ROOT, TINY, left_in
+from scipy import stats
 
-from cifarcam import cli, data, export, runs
+from cifarcam import cli, data, explain, export, runs
 from cifarcam.errors import CifarcamError, MissingExtra
 from cifarcam.export import _worker, comparison, int8, network, writing
 from cifarcam.export.calibration import calibration_images
 from cifarcam.export.card import ENDINGS
 from cifarcam.models import build, read_options
+from cifarcam.studies import exports
+from cifarcam.studies.packing import unpacked
 from cifarcam.training import experiment, prediction
 
 WRITABLE = [
@@ -543,7 +546,7 @@ def test_interrupted_comparison_ends_the_runtime(written, tiny, sample, monkeypa
 
 COMPARISON = export.Comparison(
     *("net-int8.onnx", "onnx", "int8", 10_000, 0.7121, 0.7254, 0.9832, 0.23, 248_616, 0.12, 0.11),
-    *(64 * 2**20, 60 * 2**20),
+    *(64 * 2**20, 60 * 2**20, 40, 53, None),
 )
 
 
@@ -563,7 +566,7 @@ def test_table_has_a_line_for_each_export():
     assert len(lines) == 3 and lines[0].split()[:3] == ["export", "format", "precision"]
     assert lines[1].split() == [
         *("net-int8.onnx", "onnx", "int8", "71.21%", "98.32%", "2.3e-01", "248,616", "0.12"),
-        *("64", "MiB"),
+        *("1.32", "64", "MiB"),  # 0.11 ms of processor time at 12 W
     ]
     assert lines[0].index("bytes") + len("bytes") == lines[1].index("248,616") + len("248,616")
 
@@ -646,3 +649,54 @@ def test_baseline_of_the_checkout_is_carried_to_every_format(form, sample, tmp_p
     export.write(run, form, path)
     assert export.check(run, sample, path).is_equal
     assert export.read_card(path).run == "baseline"
+
+
+@pytest.mark.slow
+def test_measurement_holds_each_export_and_how_heatmaps_change(tiny, sample, monkeypatch):
+    monkeypatch.setattr(exports, "HEATMAP_IMAGES", 6)
+    monkeypatch.setattr(exports, "METHODS", ("grad-cam", "saliency"))
+    part = exports.measure_network(tiny, [tiny], sample, heatmaps=True)
+    expected = prediction.predict(tiny.model(), sample.test.images)
+    right = expected.argmax(axis=1) == sample.test.labels
+    assert part["accuracy"] == right.mean()
+    assert part["training"]["training_seconds"] == tiny.provenance["training_seconds"]
+    assert [(one["format"], one["precision"]) for one in part["exports"]] == [
+        (form, precision) for form in export.FORMATS for precision in export.PRECISIONS
+    ]
+    for one in part["exports"]:
+        if (one["format"], one["precision"]) not in WRITABLE:
+            assert "refused" in one
+            continue
+        assert one["images"] == 60
+        assert (one["gained"] - one["lost"]) / 60 == pytest.approx(one["accuracy"] - right.mean())
+        assert one["gained"] + one["lost"] <= 60 * (1 - one["agreement"]) + 1e-9
+        if one["precision"] == "float32":
+            assert one["largest_difference"] < 1e-5 and one["gained"] == one["lost"] == 0
+    model = tiny.model()
+    images = sample.test.images[:6]
+    classes = model.predict(images.astype("float32"), verbose=0).argmax(axis=1)
+    for name, one in part["heatmaps"].items():
+        maps, rounded = (
+            explain.METHODS[name](explain.Classifier(each))(images, classes)
+            for each in (model, export.dequantised(model))
+        )
+        # From ranks, one by one.
+        correlations = [
+            stats.spearmanr(a.ravel(), b.ravel()).statistic if np.ptp(a) and np.ptp(b) else np.nan
+            for a, b in zip(maps, rounded, strict=True)
+        ]
+        np.testing.assert_allclose(unpacked(one["int8"]), correlations, atol=2e-3)
+        same = unpacked(one["seeds"][0])
+        np.testing.assert_allclose(same[~np.isnan(same)], 1, atol=2e-3)  # the network itself
+    without = exports.measure_network(tiny, [], sample, heatmaps=False)
+    assert without["heatmaps"] == {}
+
+
+def test_other_seeds_are_runs_that_differ_in_nothing_else():
+    dataset = data.load("sample")
+    committed = runs.read(ROOT / "runs" / "baseline")
+    digest = committed.provenance["dataset_digest"]
+    found = exports._of_other_seeds(committed, replace(dataset, digest=digest))
+    names = [one.name for one in found]
+    assert len(names) == exports.SEEDS - 1
+    assert all(name.startswith("baseline-seed") for name in names)

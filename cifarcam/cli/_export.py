@@ -122,6 +122,7 @@ def _check(run: Any, images: Any, files: tuple[Path, ...]) -> None:
         f"{run.name} itself: accuracy {first.run_accuracy:.2%} on {first.images:,} test images"
     )
     click.echo(export.table(comparisons))
+    click.echo(f"energy of an image in {printable(first.file)}: {first.energy.source}")
     for one in comparisons:
         click.echo(printable(export.verdict(one)))
     if (note := export.busy(comparisons)) is not None:

@@ -1,12 +1,13 @@
 """Run an export in its own runtime: started by its path, in a process of its own.
 
-It imports nothing of the package, so that the memory is that of the runtime and the network. It
-computes with one thread, and the timed calls on one core.
+It imports nothing of the package that needs memory, so that the memory is that of the runtime and the
+network. It computes with one thread, and the timed calls on one core.
 
 Arguments: format, export, images (.npy, uint8, N x 32 x 32 x 3), where the answers go (.npy), number
 of timed calls. Prints the number of images done to standard output as it goes on, and last a line of
 JSON: ``milliseconds`` and ``cpu_milliseconds`` of each timed call, on the clock and of processor
-time; ``runtime`` and ``peak``, bytes of memory at most before the network was read, and until the
+time; ``joules`` of a timed call, where the processor shows its counters, else null;
+``runtime`` and ``peak``, bytes of memory at most before the network was read, and until the
 timed calls were done.
 """
 
@@ -21,6 +22,8 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+
+from cifarcam._energy import Meter
 
 BATCH = 50
 WARM_UP = 10  # calls before the timed ones
@@ -127,11 +130,14 @@ def main(form: str, export: str, images_file: str, answers_file: str, calls: int
     milliseconds, cpu_milliseconds = [], []
     for number in range(-WARM_UP, calls):
         image = pixels[[number % len(pixels)]].astype(np.float32)
+        if number == 0:
+            meter = Meter()
         began, cpu_began = time.perf_counter(), time.process_time()
         network(image)
         if number >= 0:
             milliseconds.append(1000 * (time.perf_counter() - began))
             cpu_milliseconds.append(1000 * (time.process_time() - cpu_began))
+    joules = meter.update()
     peak = peak_memory()
     if is_linux:
         os.sched_setaffinity(0, cores)
@@ -140,8 +146,14 @@ def main(form: str, export: str, images_file: str, answers_file: str, calls: int
         answers.append(network(pixels[start : start + BATCH].astype(np.float32)))
         print(min(start + BATCH, len(pixels)), flush=True)
     np.save(answers_file, np.concatenate(answers))
-    times = {"milliseconds": milliseconds, "cpu_milliseconds": cpu_milliseconds}
-    print(json.dumps({**times, "runtime": runtime, "peak": peak}), flush=True)
+    measured = {
+        "milliseconds": milliseconds,
+        "cpu_milliseconds": cpu_milliseconds,
+        "joules": None if joules is None else joules / calls,
+        "runtime": runtime,
+        "peak": peak,
+    }
+    print(json.dumps(measured), flush=True)
 
 
 if __name__ == "__main__":

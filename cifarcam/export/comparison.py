@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cifarcam import _store
+from cifarcam import _energy, _store
+from cifarcam._energy import Energy
 from cifarcam.data import Dataset
 from cifarcam.errors import CifarcamError, printable, require
 from cifarcam.export import _worker
@@ -54,6 +55,12 @@ class Comparison:
         processor alone. The first is longer where others use the core.
     peak, runtime
         Bytes of memory of the process at most, and before it read the network.
+    gained, lost
+        Number of images that the export classifies rightly and the run does not, and the other way
+        round.
+    joules
+        Of a call, by the processor's counters, which hold what else the machine did; None where they
+        cannot be read.
     """
 
     file: str
@@ -69,6 +76,16 @@ class Comparison:
     cpu_milliseconds: float
     peak: int
     runtime: int
+    gained: int
+    lost: int
+    joules: float | None
+
+    @property
+    def energy(self) -> Energy:
+        """Of a call: as read, or estimated from the processor's time."""
+        energy = _energy.spent(self.cpu_milliseconds / 1000, _energy.CORE, self.joules)
+        assert energy is not None  # the power of a core is stated
+        return energy
 
     @property
     def is_equal(self) -> bool:
@@ -109,20 +126,24 @@ def check(
             f"{expected.shape[-1]}; export it again"
         )
     difference = np.abs(answers - expected)
+    theirs, ours = answers.argmax(axis=1), expected.argmax(axis=1)
     return Comparison(
         path.name,
         card.format,
         card.precision,
         len(labels),
-        float((answers.argmax(axis=1) == labels).mean()),
-        float((expected.argmax(axis=1) == labels).mean()),
-        float((answers.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+        float((theirs == labels).mean()),
+        float((ours == labels).mean()),
+        float((theirs == ours).mean()),
         float(np.inf if np.isnan(difference).any() else difference.max()),
         size(path),
         float(np.median(numbers["milliseconds"])),
         float(np.median(numbers["cpu_milliseconds"])),
         numbers["peak"],
         numbers["runtime"],
+        int(((theirs == labels) & (ours != labels)).sum()),
+        int(((theirs != labels) & (ours == labels)).sum()),
+        numbers["joules"],
     )
 
 
@@ -177,7 +198,7 @@ def table(comparisons: Sequence[Comparison]) -> str:
     rows = [
         (
             *("export", "format", "precision", "accuracy", "same class", "largest difference"),
-            *("bytes", "ms an image", "peak memory"),
+            *("bytes", "ms an image", "mJ an image", "peak memory"),
         ),
         *(
             (
@@ -189,6 +210,7 @@ def table(comparisons: Sequence[Comparison]) -> str:
                 f"{one.largest_difference:.1e}",
                 f"{one.size:,}",
                 f"{one.milliseconds:.2f}",
+                f"{1000 * one.energy.joules:.2f}",
                 f"{one.peak / 2**20:.0f} MiB",
             )
             for one in comparisons

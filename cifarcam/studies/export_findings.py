@@ -34,7 +34,6 @@ TITLES = {
     "keras": "Keras",
     "saved-model": "SavedModel",
 }
-A_CORE: Mapping[str, Any] = {"kind": "CPU", "device": "one core", "threads": 1}
 PENDING = "These exports have not been measured yet."
 
 
@@ -90,7 +89,7 @@ def prices(record: Mapping[str, Any] | None) -> list[Price]:
 
 
 def _price(network: str, one: Mapping[str, Any]) -> Price:
-    energy = _energy.spent(one["cpu_milliseconds"] / 1000, A_CORE, one["joules"])
+    energy = _energy.spent(one["cpu_milliseconds"] / 1000, _energy.CORE, one["joules"])
     assert energy is not None  # the power of a core is stated
     return Price(
         network,

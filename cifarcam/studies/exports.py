@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +44,42 @@ PACKAGES = ("ai-edge-litert", "onnx", "onnxruntime", "tf2onnx")  # that convert 
 SEEDS = 4  # runs of an experiment, at most, whose heatmaps are compared
 
 
-def measure() -> Iterator[dict[str, Any]]:
-    """Export every network that has weights, and run each export on all test images (hours).
+@dataclass(frozen=True)
+class Network:
+    """A network to export.
 
-    Of runs that differ in their seed alone, the run of seed 0 is exported. The results are yielded
-    after each network, and kept in the cache, so that a repeated call goes on after them.
+    Attributes
+    ----------
+    experiment
+        Its run with seed 0.
+    heatmaps
+        Whether its heatmaps are compared, which takes thousands of passes.
+    """
+
+    experiment: str
+    heatmaps: bool = False
+
+
+# From quick to slow. Runs of AlexNet and VGG-19 come without weights.
+NETWORKS = (
+    Network("baseline", heatmaps=True),
+    Network("custom-cnn-augmented-long", heatmaps=True),
+    Network("custom-cnn-attention-long"),
+    Network("transformer-long"),
+    Network("densenet-bc"),
+    Network("speedrun"),
+    Network("resnet18-long"),
+)
+
+
+def measure() -> Iterator[dict[str, Any]]:
+    """Export networks of every family, and run each export on all test images (hours).
+
+    The results are yielded after each network, and kept in the cache, so that a repeated call goes
+    on after them.
     """
     dataset = data.load()
     code = _closure.code_digest(__name__)
-    available = [run for run in runs.every(dataset) if run.has_weights]
     used: list[Run] = []
     results: dict[str, Any] = {
         **_devices.describe(),
@@ -64,32 +91,45 @@ def measure() -> Iterator[dict[str, Any]]:
         "networks": {},
     }
     partial_files = []
-    for run in available:
-        if run.experiment.training.seed != 0:
-            continue
-        others = [one for one in available if _is_another_seed(one, run)][: SEEDS - 1]
+    for network in NETWORKS:
+        run = runs.load(network.experiment, seed=0, dataset=dataset)
+        others = _of_other_seeds(run, dataset) if network.heatmaps else []
         path = _partial([run, *others], dataset, code)
         if not path.is_file():
-            entry = measure_network(run, others, dataset)
+            entry = measure_network(run, others, dataset, heatmaps=network.heatmaps)
             with _files.writing_to(path.parent):
                 _files.write_json(path, entry)
         partial_files.append(path)
         used += [run, *others]
-        results["networks"][run.name] = _files.read_json(path, "remove it")
+        results["networks"][network.experiment] = _files.read_json(path, "remove it")
         yield results | {"inputs": records.inputs(dataset, runs=used)}
     for path in partial_files:
         path.unlink(missing_ok=True)
 
 
-def measure_network(run: Run, others: Sequence[Run], dataset: Dataset) -> dict[str, Any]:
+def measure_network(
+    run: Run, others: Sequence[Run], dataset: Dataset, *, heatmaps: bool
+) -> dict[str, Any]:
     """The part of the record for one network.
+
+    Parameters
+    ----------
+    run
+        Its run.
+    others
+        Runs that differ in their seed alone, for the heatmaps.
+    dataset
+        Its test images are classified.
+    heatmaps
+        Whether to compare heatmaps.
 
     Returns
     -------
     dict
-        ``accuracy`` and ``parameters`` of the run; ``exports``, a dictionary for each format and
-        precision with the fields of `cifarcam.export.Comparison`, or with ``refused``, a sentence;
-        ``heatmaps``, see `heatmap_changes`.
+        ``accuracy`` and ``parameters`` of the run; ``training``, the seconds of its training and the
+        device; ``exports``, a dictionary for each format and precision with the fields of
+        `cifarcam.export.Comparison`, or with ``refused``, a sentence; ``heatmaps``, see
+        `heatmap_changes`.
     """
     expected = prediction.predict(run.model(), dataset.test.images)
     exports = []
@@ -98,13 +138,17 @@ def measure_network(run: Run, others: Sequence[Run], dataset: Dataset) -> dict[s
             for precision in export.PRECISIONS:
                 exports.append(_exported(run, dataset, form, precision, Path(folder), expected))
                 log(f"{run.name}: {form}, {precision}")
+    images = dataset.test.images[:HEATMAP_IMAGES] if heatmaps else None
     return {
         "accuracy": float((expected.argmax(axis=1) == dataset.test.labels).mean()),
         "parameters": int(run.provenance["parameters"]),
+        "training": {
+            name: run.provenance[name] for name in ("training_seconds", "device", "kind", "threads")
+        },
         "exports": exports,
-        "heatmaps": heatmap_changes(
-            run.model(), [one.model() for one in others], dataset.test.images[:HEATMAP_IMAGES]
-        ),
+        "heatmaps": {}
+        if images is None
+        else heatmap_changes(run.model(), [one.model() for one in others], images),
     }
 
 
@@ -164,15 +208,19 @@ def record() -> Mapping[str, Any] | None:
     return records.load(RECORD) if records.is_at_hand(RECORD) else None
 
 
-def _is_another_seed(one: Run, run: Run) -> bool:
-    """Whether two runs differ in their seed alone."""
-    seed = run.experiment.training.seed
-    return (
-        one.experiment.training.seed != seed
+def _of_other_seeds(run: Run, dataset: Dataset) -> list[Run]:
+    """At most `SEEDS` - 1 runs with weights that differ from a run in their seed alone."""
+    return [
+        one
+        for one in runs.every(dataset)
+        if one.has_weights
+        and one.experiment.training.seed != run.experiment.training.seed
         and one.experiment.name == run.experiment.name
-        and one.experiment.with_changes(seed=seed).fingerprint(one.provenance["dataset_digest"])
+        and one.experiment.with_changes(seed=run.experiment.training.seed).fingerprint(
+            dataset.digest
+        )
         == run.fingerprint
-    )
+    ][: SEEDS - 1]
 
 
 def _partial(used: Sequence[Run], dataset: Dataset, code: str) -> Path:

@@ -26,6 +26,7 @@ from cifarcam.training.experiment import Experiment
 LISTS: Mapping[str, str] = {
     "corrupted-maps": "NETWORKS",
     "corruptions": "NETWORKS",
+    "export": "NETWORKS",
     "faithfulness": "NETWORKS",
 }
 
