@@ -169,17 +169,17 @@ def test_part_that_another_process_measures_is_left_to_it(three, sample):
 
 
 def test_part_is_another_of_other_versions_and_other_runs(three, monkeypatch):
-    before = parts.key("corruptions", "a")
-    assert before != parts.key("corruptions", "b")
+    before = parts.keys("corruptions")["a"]
+    assert before != parts.keys("corruptions")["b"]
     with monkeypatch.context() as patch:
         patch.setattr(_devices, "versions", lambda: {"keras": "another"})
-        assert parts.key("corruptions", "a") != before
+        assert parts.keys("corruptions")["a"] != before
     run = runs.read(Path(__file__).parents[1] / "runs" / "baseline")
     changed = replace(run, provenance={"files": {"weights.safetensors": "0" * 64}})
     keys = set()
     for every in ([], [run], [changed]):
         monkeypatch.setattr(runs, "every", lambda dataset, every=every: every)
-        keys.add(parts.key("corruptions", "a"))
+        keys.add(parts.keys("corruptions")["a"])
     assert len(keys) == 3 and before in keys
 
 

@@ -50,15 +50,18 @@ def titles(measurement: str) -> list[str]:
     )
 
 
-def key(measurement: str, title: str) -> str:
-    """A digest of everything that decides a part: code, runs, versions and device."""
-    dataset = data.load()
+def keys(measurement: str) -> dict[str, str]:
+    """A digest of everything that decides a part, by its name: code, runs, versions and device."""
+    names, dataset = titles(measurement), data.load()
     decides = [
-        *(measurement, title, dataset.digest, _devices.versions(), _devices.describe()),
-        *(_closure.code_digest(measurements.MEASUREMENTS[measurement].__module__),),
+        *(measurement, dataset.digest, _devices.versions(), _devices.describe()),
+        _closure.code_digest(measurements.MEASUREMENTS[measurement].__module__),
         {run.name: run.provenance["files"].get(_store.WEIGHTS) for run in runs.every(dataset)},
     ]
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    return {
+        name: hashlib.sha256(json.dumps([*decides, name], sort_keys=True).encode()).hexdigest()
+        for name in names
+    }
 
 
 def compute(measurement: str, title: str) -> dict[str, Any]:

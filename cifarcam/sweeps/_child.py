@@ -117,7 +117,7 @@ def _measure(fields: dict[str, Any], answer: Callable[..., None]) -> dict[str, s
 
     job = Part(**fields)
     os.chdir(Path(job.place).parent)  # where runs are looked up
-    if parts.key(job.group, job.title) != job.fingerprint:
+    if parts.keys(job.group).get(job.title) != job.fingerprint:
         raise CifarcamError(
             f"{job.name}: this machine's device, versions or runs are not those of the machine that "
             "asks; measure on machines of its kind, with the same runs"

@@ -172,11 +172,11 @@ def plan_parts(measurement: str, place: Path) -> list[Part]:
             f"{measurement}: {title}",
             measurement,
             1,
-            parts.key(measurement, title),
+            key,
             str(place.absolute()),
             title,
         )
-        for title in parts.titles(measurement)
+        for title, key in parts.keys(measurement).items()
     ]
 
 
