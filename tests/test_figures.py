@@ -73,6 +73,19 @@ def draw():
                     for label in ("parameters, million", "operations, million", "minutes")
                 },
             ),
+            "accuracy_by_price": figures.accuracy_by_price(
+                {
+                    f"network {index}": dict.fromkeys(("float32", "float16", "int8"), 70.0 + index)
+                    for index in range(7)
+                },
+                {
+                    label: {
+                        f"network {index}": {"float32": 4.0**index, "float16": 3.0, "int8": 2.0}
+                        for index in range(7)
+                    }
+                    for label in ("size of the file (MB)", "processor time of an image (ms)")
+                },
+            ),
             "accuracy_by_seed": figures.accuracy_by_seed(
                 {"a long name of a network": [94.5, 95.0, 95.1], "single": [88.0]},
                 {"a long name of a network": (94.1, 95.6), "single": (np.nan, np.nan)},
@@ -149,6 +162,7 @@ def texts(figure):
 FIGURES = [
     "ablation",
     "accuracy_by_cost",
+    "accuracy_by_price",
     "accuracy_by_seed",
     "architecture",
     "class_histogram",
@@ -380,6 +394,25 @@ def test_accuracy_by_cost_puts_networks_where_their_numbers_are():
     assert axes.collections[0].get_offsets().tolist() == [[2e5, 72.0], [1e7, 94.5]]
     with pytest.raises(CifarcamError, match="large has no minutes above 0"):
         figures.accuracy_by_cost(accuracy, {"minutes": {"small": 1.0, "large": 0.0}})
+
+
+def test_accuracy_by_price_joins_the_precisions_of_a_network():
+    accuracy = {"small": {"float32": 72.0, "int8": 71.0}, "large": {"float32": 94.0}}
+    price = {"small": {"float32": 4.0, "int8": 1.0}, "large": {"float32": 40.0}}
+    (axes,) = figures.accuracy_by_price(accuracy, {"MB": price}).axes
+    lines = [line.get_xydata().tolist() for line in axes.lines]
+    assert [[4, 72], [1, 71]] in lines and [[40, 94]] in lines
+    marks = {
+        tuple(line.get_xydata()[0]): line.get_marker()
+        for line in axes.lines
+        if line.get_marker() != "None" and len(line.get_xydata()) == 1
+    }
+    assert marks[4, 72] == marks[40, 94] != marks[1, 71]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["float32", "int8"]
+    price["small"]["int8"] = 0.0
+    with pytest.raises(CifarcamError, match="small in int8 has no MB above 0; give one for each"):
+        figures.accuracy_by_price(accuracy, {"MB": price})
+    figures.accuracy_by_price({}, {"MB": {}})  # nothing is measured yet
 
 
 def test_learning_curves_run_over_the_training_time():

@@ -64,6 +64,8 @@ def accuracy_by_price(
         axes.margins(x=0.12, y=0.08)
         axes.grid()
     panels[0].set_ylabel("test accuracy (%)")
+    if not accuracy:  # nothing is measured yet
+        return figure
     for precision, mark in marks.items():
         panels[0].plot([], [], mark, color=GREY, markersize=6.5, markeredgewidth=0, label=precision)
     panels[0].legend(loc="lower right")
