@@ -64,7 +64,7 @@ def heatmap_rows(survived: Sequence[Survival]) -> list[list[Any]]:
     """Rows under `HEATMAP_HEADER`, or one row of dashes where nothing is measured yet."""
     return [
         [
-            title(one.method),
+            capital(title(one.method)),
             interval(one.int8, 2, signed=False),
             NO_EFFECT if one.seeds is None else interval(one.seeds, 2, signed=False),
             NO_EFFECT if one.closer is None else interval(one.closer, 2),
