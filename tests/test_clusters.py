@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers import TINY, left_in
@@ -16,7 +17,7 @@ from test_sweeps import Shown, bits, command, one_after_another, wait_for_checkp
 
 from cifarcam import sweeps
 from cifarcam.errors import CifarcamError
-from cifarcam.sweeps import jobs
+from cifarcam.sweeps import cluster, jobs
 
 distributed = pytest.importorskip("distributed")
 
@@ -87,12 +88,12 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def started(home, tmp_path_factory):
-    cluster = Started(tmp_path_factory.mktemp("dask"))
+    processes = Started(tmp_path_factory.mktemp("dask"))
     try:
-        cluster.start_scheduler()
-        yield cluster
+        processes.start_scheduler()
+        yield processes
     finally:
-        cluster.stop()
+        processes.stop()
 
 
 class Killing(Shown):
@@ -166,5 +167,43 @@ def test_clusters_that_do_not_suit_are_refused_in_a_sentence(home, started):
     started.start_worker(2, before=("taskset", "-c", "0"))  # with a thread fewer
     with pytest.raises(CifarcamError, match=r"is of another kind \(threads \d+, not \d+\)"):
         sweeps.Cluster(started.address, Path("runs"))
-    with pytest.raises(CifarcamError, match=r"127\.0\.0\.1:1: no Dask scheduler answers there"):
-        sweeps.Cluster("127.0.0.1:1", Path("runs"))
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("", "missing port number"),
+        ("localhost", "missing port number"),
+        ("http://127.0.0.1:1", "unknown address scheme 'http'"),
+        ("tls://127.0.0.1:1", "TLS"),
+        ("127.0.0.1:1", "Timed out"),
+    ],
+)
+def test_address_of_no_scheduler_is_refused_in_a_sentence(home, monkeypatch, address, reason):
+    monkeypatch.setattr(cluster, "TIMEOUT", "1s")
+    with pytest.raises(
+        CifarcamError, match=f"^no Dask scheduler answers at '{address}' .*{reason}"
+    ):
+        sweeps.Cluster(address, Path("runs"))
+
+
+def test_run_that_loses_one_worker_after_another_fails_in_a_sentence():
+    error = distributed.KilledWorker("tiny-0", None, 3)
+    future = SimpleNamespace(status="error", exception=lambda: error)
+    end = cluster.Cluster._end(None, future)
+    assert end.state == "failed"
+    assert end.text.startswith("4 workers were lost while they made it; the same command goes on")
+
+
+@pytest.mark.slow
+def test_lost_scheduler_ends_the_sweep_in_a_sentence_and_the_training(home, started):
+    started.start_worker(1)
+    (job,) = sweeps.plan(["long"], seeds=1, place=Path("runs"))
+    process = command("long", "--seeds", "1", "--scheduler", started.address)
+    wait_for_checkpoint(job)
+    started.processes[0].kill()
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 1, said
+    assert re.search(r"^Error: .*the Dask scheduler is gone; start it", said, re.M), said
+    assert "Traceback" not in said
+    assert not jobs.is_locked(job.lock)

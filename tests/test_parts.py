@@ -15,7 +15,7 @@ from cifarcam.errors import CifarcamError
 from cifarcam.studies import ablation, corruptions, leave_one_out, measurements, parts
 from cifarcam.sweeps import _child
 from cifarcam.sweeps._process import End
-from cifarcam.sweeps.running import Advance, Ended
+from cifarcam.sweeps.running import Begun, Ended
 from cifarcam.training import experiment as experiments
 
 
@@ -32,11 +32,9 @@ class Inline:
         return running < 1
 
     def submit(self, job, events):
-        def answer(**message):
-            events.put(Advance(job, message["steps_done"], message["seconds_left"]))
-
+        events.put(Begun(job))
         try:
-            end = _child.MAKERS[type(job).__name__](asdict(job), answer)
+            end = _child.MAKERS[type(job).__name__](asdict(job), None)
         except CifarcamError as error:
             end = {"end": "failed", "text": str(error)}
         self.made.append(job.title)
@@ -162,9 +160,9 @@ def test_part_that_another_process_measures_is_left_to_it(three, sample):
     first, *_ = sweeps.plan_parts("corruptions", Path("runs"))
     first.lock.parent.mkdir(parents=True)
     with FileLock(first.lock):
-        assert _child._measure(asdict(first), lambda **message: None)["end"] == "busy"
+        assert _child._measure(asdict(first), None)["end"] == "busy"
     assert first.find() is None
-    assert _child._measure(asdict(first), lambda **message: None)["end"] == "finished"
+    assert _child._measure(asdict(first), None)["end"] == "finished"
     assert _child._measure(asdict(first), None)["end"] == "found"
 
 

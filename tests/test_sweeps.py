@@ -20,7 +20,7 @@ from cifarcam import cli, data, runs, sweeps
 from cifarcam.errors import CifarcamError
 from cifarcam.sweeps import _process, cluster, jobs, progress, running
 from cifarcam.sweeps._process import End
-from cifarcam.sweeps.running import Advance, Ended
+from cifarcam.sweeps.running import Advance, Begun, Ended
 from cifarcam.training import experiment as experiments
 
 LONG = TINY.replace("epochs = 3", "epochs = 400")
@@ -55,9 +55,16 @@ class Shown:
     """What a sweep shows."""
 
     def __init__(self):
-        self.advances, self.outcomes, self.elsewhere = [], [], set()
+        self.bars, self.advances, self.outcomes, self.elsewhere = set(), [], [], set()
+
+    def begin(self, job):
+        self.bars.add(job)
+
+    def put_back(self, job):
+        self.bars.remove(job)
 
     def advance(self, *event):
+        assert event[0] in self.bars
         self.advances.append(event)
 
     def end(self, outcome):
@@ -87,8 +94,10 @@ class Pretending:
         answer = self.answers[job.name]
         if callable(answer):
             answer = answer()
+        events.put(Begun(job))
         events.put(Advance(job, 1.0, 2.0))
         events.put(Ended(job, answer))
+        events.put(Advance(job, 3.0, 0.0))  # which comes late
 
     def close(self):
         self.closed = True
@@ -169,15 +178,15 @@ def job(name, experiment, epochs):
 def test_time_left_fills_the_slots_in_order():
     left = {job("a", "x", 10): 30.0, job("b", "x", 10): 10.0, job("c", "x", 10): None}
     # x needs 3 s an epoch, and c, 30 s, begins when b ends.
-    assert sweeps.time_left(left, {"x": 3.0}, 2) == 40.0
-    assert sweeps.time_left(left, {"x": 3.0}, 3) == 30.0
-    assert sweeps.time_left(left, {"x": 3.0}, 1) == 70.0
+    assert progress.time_left(left, {"x": 3.0}, 2) == 40.0
+    assert progress.time_left(left, {"x": 3.0}, 3) == 30.0
+    assert progress.time_left(left, {"x": 3.0}, 1) == 70.0
 
 
 def test_time_left_of_an_unknown_experiment_is_the_mean_of_the_others():
     left = {job("a", "unknown", 10): None}
-    assert sweeps.time_left(left, {"x": 3.0, "y": 5.0}, 1) == 40.0
-    assert sweeps.time_left(left, {}, 1) is None
+    assert progress.time_left(left, {"x": 3.0, "y": 5.0}, 1) == 40.0
+    assert progress.time_left(left, {}, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -189,19 +198,30 @@ def test_durations_in_words(seconds, words):
 
 
 def test_display_says_what_begins_goes_on_and_ends(capsys):
-    first, second = job("a", "x", 10), job("b", "x", 10)
-    display = sweeps.Display([first, second])
+    first, second, third = (job(name, "x", 10) for name in "abc")
+    display = sweeps.Display([first, second, third])
     display.refresh(1, 0)
+    display.begin(first)
     display.advance(first, 0.5, 19.0)  # 2 s an epoch
+    display.begin(second)
     display.advance(second, 7.25, 5.5)
+    display.advance(second, 7.5, 5.0)
+    display.begin(second)
+    display.advance(second, 7.25, 5.5)
+    display.begin(third)
+    display.put_back(third)
     display.end(sweeps.Outcome(first, Path("runs/a"), "", True))
     display.end(sweeps.Outcome(second, None, "it has no legs", False))
+    display.end(sweeps.Outcome(third, Path("runs/c"), "", False))
     display.close()
     assert capsys.readouterr().err.splitlines() == [
         "a begins, at most 10 epochs, 19 s left",
         "b goes on after epoch 7, at most 10 epochs, 6 s left",
-        "a is trained, 1 of 2, 6 s left",
-        "b failed: it has no legs, 2 of 2",
+        "b has lost its worker and goes on elsewhere",
+        "b goes on after epoch 7, at most 10 epochs, 6 s left",
+        "a is trained, 1 of 3, 26 s left",
+        "b failed: it has no legs, 2 of 3, 20 s left",
+        "c is at hand, 3 of 3",
     ]
 
 
@@ -245,9 +265,10 @@ def test_run_that_another_process_took_first_is_tried_again(monkeypatch, tmp_pat
     monkeypatch.setattr(running, "POLL", 0.01)
     (only,) = planned("tiny")
     answers = iter([End("busy", ""), End("finished", str(tmp_path))])
-    workers = Pretending({only.name: lambda: next(answers)})
-    assert sweeps.sweep([only], workers, Shown())[0].is_new
+    workers, shown = Pretending({only.name: lambda: next(answers)}), Shown()
+    assert sweeps.sweep([only], workers, shown)[0].is_new
     assert workers.submitted == [only.name] * 2
+    assert [event[1:] for event in shown.advances] == [(1.0, 2.0)] * 2
 
 
 def test_machine_of_another_kind_ends_the_sweep_and_closes_the_workers():

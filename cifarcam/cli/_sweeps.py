@@ -66,7 +66,6 @@ def sweep_command(
         from cifarcam import runs, sweeps
 
     planned = sweeps.plan(names, seeds=seeds, dataset=dataset, place=place)
-    sweeps.obtain_data(planned)
     outcomes = _make(planned, place, jobs, scheduler, "after the last whole epochs")
     for outcome in outcomes:
         if outcome.result is not None:
@@ -114,7 +113,12 @@ def _make(
     from cifarcam import sweeps
 
     try:
-        workers = sweeps.Cluster(scheduler, place) if scheduler else sweeps.Local(jobs or 1)
+        sweeps.obtain_data(planned)
+        if scheduler is not None:
+            click.echo(f"looking at the workers of {scheduler}", err=True)
+            workers: sweeps.Workers = sweeps.Cluster(scheduler, place)
+        else:
+            workers = sweeps.Local(jobs or 1)
         return sweeps.sweep(planned, workers, sweeps.Display(planned))
     except KeyboardInterrupt:
         click.echo(f"interrupted; the same command continues {goes_on}", err=True)

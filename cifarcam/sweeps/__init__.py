@@ -54,7 +54,7 @@ require("train", "filelock", "tqdm")  # before the imports that need them
 from cifarcam.sweeps.cluster import Cluster
 from cifarcam.sweeps.jobs import Job, Part, Training, obtain_data, plan, plan_parts
 from cifarcam.sweeps.local import Local
-from cifarcam.sweeps.progress import Display, time_left
+from cifarcam.sweeps.progress import Display
 from cifarcam.sweeps.running import Outcome, Workers, finish, sweep
 
 __all__ = [
@@ -71,5 +71,4 @@ __all__ = [
     "plan",
     "plan_parts",
     "sweep",
-    "time_left",
 ]

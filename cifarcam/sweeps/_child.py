@@ -35,15 +35,14 @@ def main() -> None:
         answers.flush()
 
     threading.Thread(target=_stop_with_stdin, daemon=True).start()
-    asked = json.loads(sys.argv[1])
+    request = json.loads(sys.argv[1])
     try:
-        kind = _kind() if "job" not in asked or asked["kind"] is not None else None
-        if "job" not in asked:
-            answer(end="described", text=json.dumps(kind))
-        elif kind != asked["kind"]:
+        if "job" not in request:
+            answer(end="described", text=json.dumps(_kind()))
+        elif request["kind"] is not None and (kind := _kind()) != request["kind"]:
             answer(end="unusable", text=json.dumps(kind))
         else:
-            answer(**MAKERS[asked["type"]](asked["job"], answer))
+            answer(**MAKERS[request["type"]](request["job"], answer))
     except CifarcamError as error:
         answer(end="failed", text=str(error))
     except KeyboardInterrupt:
@@ -83,7 +82,7 @@ def _train(fields: dict[str, Any], answer: Callable[..., None]) -> dict[str, str
             f"{job.name}: this machine's cifarcam reads the experiment differently; install the "
             "same version everywhere"
         )
-    last = (-1, 0.0)  # epochs finished, and when it was said
+    last = (-1, 0.0)  # epochs finished, and when that was reported
 
     def report(progress: Progress) -> None:
         nonlocal last
@@ -97,9 +96,9 @@ def _train(fields: dict[str, Any], answer: Callable[..., None]) -> dict[str, str
 
     try:
         with making.training_lock(experiment, job.fingerprint, wait=False):
-            found = job.find()  # made by another process in the meantime
-            if found is not None:
-                return {"end": "found", "text": str(found)}
+            directory = job.find()  # made by another process in the meantime
+            if directory is not None:
+                return {"end": "found", "text": str(directory)}
             run = runs.make(experiment, Path(job.place) / experiment.run_name, report=report)
     except CifarcamError as error:
         if isinstance(error.__cause__, Timeout):
@@ -131,7 +130,6 @@ def _measure(fields: dict[str, Any], answer: Callable[..., None]) -> dict[str, s
         try:
             if job.find() is not None:  # made by another process in the meantime
                 return {"end": "found", "text": str(job.file)}
-            answer(steps_done=0, seconds_left=None)
             _files.write_json(job.file, parts.compute(job.group, job.title))
         finally:
             lock.release()

@@ -38,7 +38,7 @@ class End(NamedTuple):
 
 def make(
     job: Job,
-    report: Callable[[float, float | None], None],
+    report: Callable[[float, float], None],
     is_wanted: Callable[[], bool],
     *,
     kind: Mapping[str, Any] | None = None,
@@ -51,7 +51,7 @@ def make(
     job
         The training run, or the part of a measurement.
     report
-        Called with the steps done, and with the seconds left where they are known.
+        Called with the steps done and the seconds left, by a training run alone.
     is_wanted
         Asked about once a second; the process is stopped when it says no.
     kind
@@ -59,8 +59,8 @@ def make(
     environment
         The environment variables of the process; by default those of this process.
     """
-    asked = {"type": type(job).__name__, "job": asdict(job), "kind": kind}
-    return _follow(asked, report, is_wanted, environment)
+    request = {"type": type(job).__name__, "job": asdict(job), "kind": kind}
+    return _follow(request, report, is_wanted, environment)
 
 
 def describe(environment: Mapping[str, str] | None = None) -> End:
@@ -69,8 +69,8 @@ def describe(environment: Mapping[str, str] | None = None) -> End:
 
 
 def _follow(
-    asked: dict[str, Any],
-    report: Callable[[float, float | None], None],
+    request: dict[str, Any],
+    report: Callable[[float, float], None],
     is_wanted: Callable[[], bool],
     environment: Mapping[str, str] | None,
 ) -> End:
@@ -79,7 +79,7 @@ def _follow(
     with (
         tempfile.TemporaryFile() as notes,
         subprocess.Popen(
-            [sys.executable, "-c", code + "_child.main()", json.dumps(asked)],
+            [sys.executable, "-c", code + "_child.main()", json.dumps(request)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=notes,
@@ -98,7 +98,7 @@ def _follow(
 
 def _read(
     child: subprocess.Popen[str],
-    report: Callable[[float, float | None], None],
+    report: Callable[[float, float], None],
     is_wanted: Callable[[], bool],
 ) -> End | None:
     """Follow a process to its end; None when it did not say how it ended."""
@@ -144,5 +144,6 @@ def _crash(code: int, notes: IO[bytes]) -> End:
             "its process was killed, as a system does that is short of memory; make fewer at once",
         )
     notes.seek(0)
-    said = notes.read().decode(errors="replace").strip().splitlines()
-    return End("failed", f"its process ended with status {code}: {said[-1] if said else 'silent'}")
+    lines = notes.read().decode(errors="replace").strip().splitlines()
+    last = f": {lines[-1]}" if lines else ""
+    return End("failed", f"its process ended with status {code}{last}")

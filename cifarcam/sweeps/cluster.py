@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
 import os
 import secrets
 import time
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from cifarcam import _files
 from cifarcam.errors import CifarcamError, first_line, require
 from cifarcam.sweeps import _process
 from cifarcam.sweeps._process import End
 from cifarcam.sweeps.jobs import Job, is_locked
-from cifarcam.sweeps.running import Advance, Ended, Events
+from cifarcam.sweeps.running import Advance, Begun, Ended, Events
 
 TIMEOUT = "10s"  # in which a scheduler has to answer
 LOOK = 5.0  # seconds between two counts of the workers
@@ -29,7 +31,7 @@ class Cluster:
     When a worker is lost, the scheduler gives its job to another worker, where a training run goes on
     from the checkpoint. Workers have to share the directory of runs and the user's cache, with
     locks that all of them see, and to be of one kind: with equal versions, devices and threads, so
-    that the same bits come from each.
+    that the same bits come from each. Dask's own messages in this process are turned off.
 
     Parameters
     ----------
@@ -47,12 +49,16 @@ class Cluster:
     def __init__(self, address: str, place: Path) -> None:
         require("cluster", "distributed")
         import distributed
+        from distributed.comm import get_address_host_port
 
+        for name in ("distributed", "distributed.client"):  # their tracebacks are sentences here
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
+            get_address_host_port(address)  # a client of a malformed address would hang at its end
             self._client = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise CifarcamError(
-                f"{address}: no Dask scheduler answers there ({first_line(error)}); start one by "
+                f"no Dask scheduler answers at {address!r} ({first_line(error)}); start one by "
                 "`dask scheduler`, which prints its address"
             ) from error
         self._address = address
@@ -60,10 +66,13 @@ class Cluster:
         self._jobs: dict[str, Job] = {}  # by fingerprint
         self._futures: dict[str, Any] = {}
         self._slots, self._counted = 0, -LOOK
-        self._sign: _Sign | None = None
         try:
             self._sign = _Sign(self._topic, place.absolute())
-            self._kind = self._check(self._sign)
+        except BaseException:
+            self._client.close()
+            raise
+        try:
+            self._kind = self._check()
         except BaseException:
             self.close()
             raise
@@ -84,10 +93,9 @@ class Cluster:
 
     def submit(self, job: Job, events: Events) -> None:
         """Begin a job, or let it wait for a worker."""
-        assert self._sign is not None
         if not self._jobs:
             self._client.subscribe_topic(
-                self._topic, lambda event: events.put(self._advance(*event[1]))
+                self._topic, lambda event: events.put(self._event(*event[1]))
             )
         self._jobs[job.fingerprint] = job
         arguments = job, self._sign.paths, self._topic, self._kind
@@ -98,28 +106,32 @@ class Cluster:
 
     def close(self) -> None:
         """Stop what still runs, and leave the cluster as it was."""
-        if self._sign is not None:
-            self._sign.take_down()
+        self._sign.take_down()
         if self._client.status == "running":
             self._client.cancel(list(self._futures.values()))
         self._client.close()
 
-    def _check(self, sign: _Sign) -> dict[str, Any]:
+    def _check(self) -> dict[str, Any]:
         """The kind of all workers, when they suit."""
         try:
-            found = self._client.run(_look_around, sign.paths)
+            ends = self._client.run(_look_around, self._sign.paths)
         except ImportError as error:
             raise CifarcamError(
                 f"a worker of {self._address} cannot import cifarcam ({first_line(error)}); "
                 "install the same version there: pip install 'cifarcam[train,cluster]'"
             ) from error
-        if not found:
+        except OSError as error:
+            raise CifarcamError(
+                f"{self._address}: a worker was lost while it was asked for its kind; the same "
+                "command asks again"
+            ) from error
+        if not ends:
             raise CifarcamError(
                 f"{self._address}: the scheduler has no worker; start one on each machine by "
                 f"`dask worker {self._address} --nthreads 1`"
             )
         kinds: dict[str, Any] = {}
-        for address, end in sorted(found.items()):
+        for address, end in sorted(ends.items()):
             if end.state != "described":
                 raise CifarcamError(f"worker {address}: {end.text}")
             kinds[address] = json.loads(end.text)
@@ -129,17 +141,28 @@ class Cluster:
                 raise CifarcamError(_difference(address, kind, kinds[first]))
         return kinds[first]
 
-    def _advance(self, fingerprint: str, steps_done: float, seconds_left: float | None) -> Advance:
-        return Advance(self._jobs[fingerprint], steps_done, seconds_left)
+    def _event(self, fingerprint: str, *advance: float) -> Begun | Advance:
+        """What a worker says of a job: how far it is, or nothing more than that it begins."""
+        job = self._jobs[fingerprint]
+        return Advance(job, *advance) if advance else Begun(job)
 
     def _end(self, future: Any) -> End:
         """The end of a job by its task's."""
+        import distributed
+
         if future.status == "finished":
             end: End = future.result()
             return end
         if future.status == "cancelled":
             return End("unusable", str(self._lost()))
-        return End("failed", first_line(future.exception()))
+        error = future.exception()
+        if isinstance(error, distributed.KilledWorker):
+            return End(
+                "failed",
+                f"{error.allowed_failures + 1} workers were lost while they made it; the same "
+                "command goes on",
+            )
+        return End("failed", first_line(error))
 
     def _lost(self) -> CifarcamError:
         return CifarcamError(
@@ -156,15 +179,23 @@ class _Sign:
     """
 
     def __init__(self, name: str, place: Path) -> None:
-        self._locks = []
-        for directory in (place, _files.cache_dir() / "checkpoints"):
-            with _files.writing_to(directory):
-                for old in directory.glob(".cifarcam-*.lock"):
-                    if not is_locked(old):
-                        old.unlink(missing_ok=True)
-                self._locks.append(FileLock(directory / f".{name}.lock", timeout=0))
-                self._locks[-1].acquire()
+        self._locks: list[FileLock] = []
+        try:
+            for directory in (place, _files.cache_dir() / "checkpoints"):
+                with _files.writing_to(directory):
+                    self._put_up(directory, name)
+        except BaseException:
+            self.take_down()
+            raise
         self.paths = tuple(str(lock.lock_file) for lock in self._locks)
+
+    def _put_up(self, directory: Path, name: str) -> None:
+        for old in directory.glob(".cifarcam-*.lock"):  # of a sweep that was killed
+            with contextlib.suppress(Timeout), FileLock(old, timeout=0):
+                old.unlink(missing_ok=True)
+        # Another sweep that looks for old files may hold this one for a moment.
+        self._locks.append(FileLock(directory / f".{name}.lock", timeout=_process.GRACE))
+        self._locks[-1].acquire()
 
     def take_down(self) -> None:
         """Unlock and remove the files."""
@@ -207,9 +238,10 @@ def _make(job: Job, paths: tuple[str, str], topic: str, kind: dict[str, Any]) ->
     if result is not None:
         return End("found", str(result))
 
-    def report(steps_done: float, seconds_left: float | None) -> None:
-        worker.log_event(topic, (job.fingerprint, steps_done, seconds_left))
+    def report(*advance: float) -> None:
+        worker.log_event(topic, (job.fingerprint, *advance))
 
+    report()
     end = _process.make(
         job, report, lambda: _fault(paths) is None, kind=kind, environment=_environment()
     )

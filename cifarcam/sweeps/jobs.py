@@ -180,7 +180,7 @@ def plan_parts(measurement: str, place: Path) -> list[Part]:
     ]
 
 
-def obtain_data(jobs: Sequence[Training]) -> None:
+def obtain_data(jobs: Sequence[Job]) -> None:
     """Download the datasets that are not in the cache, so that no training run has to.
 
     Raises
@@ -190,7 +190,8 @@ def obtain_data(jobs: Sequence[Training]) -> None:
     """
     from cifarcam import data
 
-    for name in sorted({job.dataset for job in jobs if job.find() is None}):
+    trainings = [job for job in jobs if isinstance(job, Training) and job.find() is None]
+    for name in sorted({job.dataset for job in trainings}):
         data.load(name)
 
 

@@ -7,7 +7,7 @@ import threading
 from cifarcam.sweeps import _process
 from cifarcam.sweeps._process import End
 from cifarcam.sweeps.jobs import Job
-from cifarcam.sweeps.running import Advance, Ended, Events
+from cifarcam.sweeps.running import Advance, Begun, Ended, Events
 
 
 class Local:
@@ -43,9 +43,10 @@ class Local:
             thread.join()
 
     def _make(self, job: Job, events: Events) -> None:
-        def report(steps_done: float, seconds_left: float | None) -> None:
+        def report(steps_done: float, seconds_left: float) -> None:
             events.put(Advance(job, steps_done, seconds_left))
 
+        events.put(Begun(job))
         try:
             end = _process.make(job, report, lambda: not self._closing.is_set())
         except OSError as error:  # no process can be started

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from cifarcam.sweeps.jobs import Job
+from cifarcam.sweeps.jobs import Job, Part, Training
 
 if TYPE_CHECKING:
     from cifarcam.sweeps.running import Outcome
 
-BAR = "{desc:<32} |{bar:24}| {percentage:3.0f}%{postfix}"  # which begins with a comma
+BAR = "{desc} |{bar:10}| {percentage:3.0f}%{postfix}"  # which begins with a comma
 
 
 class Display:
@@ -34,36 +34,54 @@ class Display:
         self._slots = 1
         self._bars: dict[Job, tqdm] = {}
         self._count = len(jobs)
+        self._width = max((len(job.name) for job in jobs), default=0)
         self._all = self._bar("all", sum(job.steps for job in jobs))
 
-    def advance(self, job: Job, steps_done: float, seconds_left: float | None) -> None:
-        """Show how far a job is; how long it will take is not known of a part of a measurement."""
-        is_new = job not in self._bars
-        if is_new:
+    def begin(self, job: Job) -> None:
+        """Show that a process starts to make a job."""
+        if job in self._bars:
+            self._say(f"{job.name} has lost its worker and goes on elsewhere")
+        else:
             self._bars[job] = self._bar(job.name, job.steps)
-        self._left[job], self._done[job] = seconds_left, steps_done
-        if seconds_left is None:
-            self._say(f"{job.name} begins")
-            return
+            if isinstance(job, Part):  # which does not say how far it is
+                self._say(f"{job.name} begins")
+        self._left[job] = None
+        self._bars[job].set_postfix_str("starts" if isinstance(job, Training) else "")
+
+    def advance(self, job: Job, steps_done: float, seconds_left: float) -> None:
+        """Show how far a training run is."""
         left = f"{duration(seconds_left)} left"
-        if is_new:
+        if self._left[job] is None:
             at = f" goes on after epoch {int(steps_done)}" if steps_done >= 1 else " begins"
             self._say(f"{job.name}{at}, at most {job.steps} epochs, {left}")
+        self._left[job], self._done[job] = seconds_left, steps_done
         if steps_done < job.steps:
             self._paces[job.group] = seconds_left / (job.steps - steps_done)
         bar = self._bars[job]
         bar.n = steps_done
         bar.set_postfix_str(f"epoch {min(int(steps_done) + 1, job.steps)}/{job.steps}, {left}")
 
+    def put_back(self, job: Job) -> None:
+        """Take away the bar of a job that waits for another process."""
+        if job in self._bars:
+            self._bars.pop(job).close()
+        for line, bar in enumerate(self._bars.values(), 1):  # without a gap
+            if abs(bar.pos) != line:
+                bar.clear()
+                bar.pos = -line
+                bar.refresh()
+
     def end(self, outcome: Outcome) -> None:
         """Show that a job has ended."""
         job = outcome.job
+        self.put_back(job)
         del self._left[job]
         self._done[job] = job.steps
-        if job in self._bars:
-            self._bars.pop(job).close()
-        said = f"failed: {outcome.failure}" if outcome.result is None else "is at hand"
-        self._say(f"{job.name} {job.done if outcome.is_new else said}{self._summary()}")
+        if outcome.result is None:
+            end = f"failed: {outcome.failure}"
+        else:
+            end = job.done if outcome.is_new else "is at hand"
+        self._say(f"{job.name} {end}, {self._summary()}")
 
     def refresh(self, slots: int, elsewhere: int) -> None:
         """Show the time left for all.
@@ -75,15 +93,15 @@ class Display:
         elsewhere
             How many jobs another process makes while this one has nothing to do.
         """
-        self._slots = slots
+        self._slots = max(slots, 1)
         self._all.n = sum(self._done.values())
         if elsewhere:
-            said = f"waiting for {elsewhere} that another process makes"
+            state = f"waiting for {elsewhere} that another process makes"
         elif not slots:
-            said = "waiting for a worker"
+            state = "waiting for a worker"
         else:
-            said = self._summary().removeprefix(", ")
-        self._all.set_postfix_str(said)
+            state = self._summary()
+        self._all.set_postfix_str(state)
 
     def close(self) -> None:
         """Take the bars away."""
@@ -91,15 +109,16 @@ class Display:
             bar.close()
 
     def _summary(self) -> str:
-        """How many jobs are through and how long the others take, to follow a comma."""
+        """How many jobs are through, and how long the other jobs take."""
         ended = f"{self._count - len(self._left)} of {self._count}"
-        left = time_left(self._left, self._paces, max(self._slots, 1))
-        return f", {ended}" + (f", {duration(left)} left" if left else "")
+        left = time_left(self._left, self._paces, self._slots)
+        return ended + (f", {duration(left)} left" if left else "")
 
     def _say(self, line: str) -> None:
         tqdm.write(line, file=sys.stderr)
 
     def _bar(self, name: str, total: int) -> tqdm:
+        name = name.ljust(self._width)
         return tqdm(total=total, desc=name, disable=None, leave=False, bar_format=BAR)
 
 

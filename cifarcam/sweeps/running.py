@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -15,12 +16,18 @@ from cifarcam.sweeps.jobs import Job, is_locked
 from cifarcam.sweeps.progress import Display
 
 
+class Begun(NamedTuple):
+    """A process starts to make a job, perhaps since the job's worker was lost."""
+
+    job: Job
+
+
 class Advance(NamedTuple):
-    """A sign of life of a job: steps done, and seconds left where they are known."""
+    """A sign of life of a training run: epochs done, and seconds left."""
 
     job: Job
     steps_done: float
-    seconds_left: float | None
+    seconds_left: float
 
 
 class Ended(NamedTuple):
@@ -30,7 +37,7 @@ class Ended(NamedTuple):
     end: End
 
 
-Events = queue.Queue[Advance | Ended]
+Events = queue.Queue[Begun | Advance | Ended]
 
 
 class Workers(Protocol):
@@ -103,6 +110,11 @@ def sweep(jobs: Sequence[Job], workers: Workers, display: Display) -> list[Outco
                     display.end(outcomes[job])
             display.refresh(workers.slots(), elsewhere=len(waiting) if not running else 0)
             for event in _next(events):
+                if event.job not in running:  # a message that comes late
+                    continue
+                if isinstance(event, Begun):
+                    display.begin(event.job)
+                    continue
                 if isinstance(event, Advance):
                     display.advance(*event)
                     continue
@@ -110,6 +122,7 @@ def sweep(jobs: Sequence[Job], workers: Workers, display: Display) -> list[Outco
                 outcome = _outcome(*event)
                 if outcome is None:  # another process was faster
                     waiting.append(event.job)
+                    display.put_back(event.job)
                 else:
                     outcomes[event.job] = outcome
                     display.end(outcome)
@@ -147,15 +160,12 @@ def finish(measurement: str, outcomes: Sequence[Outcome], place: Path) -> Path:
     return record
 
 
-def _next(events: Events) -> list[Advance | Ended]:
+def _next(events: Events) -> Iterator[Begun | Advance | Ended]:
     """The events at hand; the first of them is waited for, not longer than `POLL`."""
-    found = []
-    try:
-        found.append(events.get(timeout=POLL))
-        while True:
-            found.append(events.get_nowait())
-    except queue.Empty:
-        return found
+    with contextlib.suppress(queue.Empty):
+        yield events.get(timeout=POLL)
+    for _ in range(events.qsize()):
+        yield events.get()
 
 
 def _outcome(job: Job, end: End) -> Outcome | None:
@@ -171,6 +181,6 @@ def _outcome(job: Job, end: End) -> Outcome | None:
 
 def _wait_until_free(stopped: set[Job]) -> None:
     """Wait until the processes that made stopped jobs have let go of them, but not for ever."""
-    until = time.monotonic() + GRACE
+    until = time.monotonic() + 2 * GRACE
     while time.monotonic() < until and any(is_locked(job.lock) for job in stopped):
         time.sleep(POLL / 10)
