@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,15 @@ precision = "float32"
 def tracked_files():
     command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
+
+
+def sample_with(count):
+    """The sample with its first test images alone."""
+    from cifarcam import data  # with TensorFlow, which other helpers do without
+
+    whole = data.load("sample")
+    few = replace(whole.test, images=whole.test.images[:count], labels=whole.test.labels[:count])
+    return replace(whole, test=few)
 
 
 def write_tiny_experiments(directory):

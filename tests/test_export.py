@@ -14,17 +14,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from helpers import ROOT, TINY, left_in
-from scipy import stats
+from helpers import ROOT, TINY, left_in, sample_with
 
-from cifarcam import cli, data, explain, export, runs
+from cifarcam import cli, data, export, runs
 from cifarcam.errors import CifarcamError, MissingExtra
 from cifarcam.export import _worker, comparison, int8, network, writing
 from cifarcam.export.calibration import calibration_images
 from cifarcam.export.card import ENDINGS
 from cifarcam.models import build, read_options
-from cifarcam.studies import exports
-from cifarcam.studies.packing import unpacked
 from cifarcam.training import experiment, prediction
 
 WRITABLE = [
@@ -53,10 +50,7 @@ def network_of(name):
 
 @pytest.fixture(scope="module")
 def sample():
-    """The sample with 60 test images."""
-    whole = data.load("sample")
-    few = replace(whole.test, images=whole.test.images[:60], labels=whole.test.labels[:60])
-    return replace(whole, test=few)
+    return sample_with(60)
 
 
 @pytest.fixture(scope="module")
@@ -649,54 +643,3 @@ def test_baseline_of_the_checkout_is_carried_to_every_format(form, sample, tmp_p
     export.write(run, form, path)
     assert export.check(run, sample, path).is_equal
     assert export.read_card(path).run == "baseline"
-
-
-@pytest.mark.slow
-def test_measurement_holds_each_export_and_how_heatmaps_change(tiny, sample, monkeypatch):
-    monkeypatch.setattr(exports, "HEATMAP_IMAGES", 6)
-    monkeypatch.setattr(exports, "METHODS", ("grad-cam", "saliency"))
-    part = exports.measure_network(tiny, [tiny], sample, heatmaps=True)
-    expected = prediction.predict(tiny.model(), sample.test.images)
-    right = expected.argmax(axis=1) == sample.test.labels
-    assert part["accuracy"] == right.mean()
-    assert part["training"]["training_seconds"] == tiny.provenance["training_seconds"]
-    assert [(one["format"], one["precision"]) for one in part["exports"]] == [
-        (form, precision) for form in export.FORMATS for precision in export.PRECISIONS
-    ]
-    for one in part["exports"]:
-        if (one["format"], one["precision"]) not in WRITABLE:
-            assert "refused" in one
-            continue
-        assert one["images"] == 60
-        assert (one["gained"] - one["lost"]) / 60 == pytest.approx(one["accuracy"] - right.mean())
-        assert one["gained"] + one["lost"] <= 60 * (1 - one["agreement"]) + 1e-9
-        if one["precision"] == "float32":
-            assert one["largest_difference"] < 1e-5 and one["gained"] == one["lost"] == 0
-    model = tiny.model()
-    images = sample.test.images[:6]
-    classes = model.predict(images.astype("float32"), verbose=0).argmax(axis=1)
-    for name, one in part["heatmaps"].items():
-        maps, rounded = (
-            explain.METHODS[name](explain.Classifier(each))(images, classes)
-            for each in (model, export.dequantised(model))
-        )
-        # From ranks, one by one.
-        correlations = [
-            stats.spearmanr(a.ravel(), b.ravel()).statistic if np.ptp(a) and np.ptp(b) else np.nan
-            for a, b in zip(maps, rounded, strict=True)
-        ]
-        np.testing.assert_allclose(unpacked(one["int8"]), correlations, atol=2e-3)
-        same = unpacked(one["seeds"][0])
-        np.testing.assert_allclose(same[~np.isnan(same)], 1, atol=2e-3)  # the network itself
-    without = exports.measure_network(tiny, [], sample, heatmaps=False)
-    assert without["heatmaps"] == {}
-
-
-def test_other_seeds_are_runs_that_differ_in_nothing_else():
-    dataset = data.load("sample")
-    committed = runs.read(ROOT / "runs" / "baseline")
-    digest = committed.provenance["dataset_digest"]
-    found = exports._of_other_seeds(committed, replace(dataset, digest=digest))
-    names = [one.name for one in found]
-    assert len(names) == exports.SEEDS - 1
-    assert all(name.startswith("baseline-seed") for name in names)

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cifarcam import __version__
-from cifarcam.cli._base import FilePath, Group, check_directory, quiet_tensorflow, run_line
+from cifarcam.cli._base import (
+    FilePath,
+    Group,
+    check_directory,
+    quiet_tensorflow,
+    run_line,
+    written_runs,
+)
 from cifarcam.cli._explain import explain
 from cifarcam.cli._export import export_command
 from cifarcam.cli._sweeps import measure_command, sweep_command
@@ -82,14 +89,7 @@ def data_command(dataset: str, local: Path | None) -> None:
     "--seed", type=click.IntRange(0, 2**31 - 1), help="A seed instead of the experiment's own."
 )
 @click.option("--dataset", help="cifar10 or sample instead of the experiment's own dataset.")
-@click.option(
-    "--runs",
-    "place",
-    type=FilePath(),
-    default=Path("runs"),
-    show_default=True,
-    help="The directory of runs in which the run is looked up first and written.",
-)
+@written_runs
 @click.option("--again", is_flag=True, help="Train even if the run exists, and replace it.")
 def train(name: str, seed: int | None, dataset: str | None, place: Path, again: bool) -> None:
     """Train EXPERIMENT, a name in experiments/ or a TOML file, and write its run.

@@ -82,6 +82,16 @@ def quiet_tensorflow() -> Iterator[None]:
         yield
 
 
+written_runs = click.option(
+    "--runs",
+    "place",
+    type=FilePath(),
+    default=Path("runs"),
+    show_default=True,
+    help="The directory of runs in which a run is looked up first and written.",
+)
+
+
 def run_line(run: Any) -> str:
     """A run on one line: accuracy with its interval, epochs, parameters, duration."""
     test = run.metrics["test"]

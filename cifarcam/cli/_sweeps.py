@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cifarcam.cli._base import FilePath, quiet_tensorflow, run_line
+from cifarcam.cli._base import quiet_tensorflow, run_line, written_runs
 from cifarcam.errors import CifarcamError
 
 if TYPE_CHECKING:
@@ -39,14 +39,7 @@ def _side_by_side(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Train each experiment with this many seeds, 0, 1, 2, ..., instead of its own.",
 )
 @click.option("--dataset", help="cifar10 or sample instead of the experiments' own dataset.")
-@click.option(
-    "--runs",
-    "place",
-    type=FilePath(),
-    default=Path("runs"),
-    show_default=True,
-    help="The directory of runs in which a run is looked up first and written.",
-)
+@written_runs
 @_side_by_side
 def sweep_command(
     names: tuple[str, ...],

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import TINY
+from helpers import ROOT, TINY, sample_with
+from scipy import stats
 from test_export import network_of
 
-from cifarcam import data, export, runs
+from cifarcam import data, explain, export, runs
 from cifarcam.studies import export_findings, exports, records
 from cifarcam.studies.packing import unpacked
 from cifarcam.training import experiment, prediction
@@ -15,10 +16,7 @@ from cifarcam.training import experiment, prediction
 
 @pytest.fixture(scope="module")
 def sample():
-    """The sample with 30 test images."""
-    whole = data.load("sample")
-    few = replace(whole.test, images=whole.test.images[:30], labels=whole.test.labels[:30])
-    return replace(whole, test=few)
+    return sample_with(30)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +95,9 @@ def test_networks_are_exported_and_an_interruption_costs_one_network(
     assert refused[0]["refused"].startswith(f"{first.name} cannot be exported to keras with int8")
     for one in part["exports"][:2]:
         assert one["run_accuracy"] == accuracy and one["images"] == 30
+        assert (one["gained"] - one["lost"]) / 30 == pytest.approx(one["accuracy"] - accuracy)
+        assert one["gained"] + one["lost"] <= 30 * (1 - one["agreement"]) + 1e-9
+    assert part["training"]["training_seconds"] == first.provenance["training_seconds"]
     for name, count in (("tiny", 2), ("slow", 0)):
         for method in record["networks"][name]["heatmaps"].values():
             assert len(method["seeds"]) == count and len(unpacked(method["int8"])) == 10
@@ -122,3 +123,30 @@ def test_networks_are_exported_and_an_interruption_costs_one_network(
 def test_no_record_is_none(monkeypatch):
     monkeypatch.setattr(records, "is_at_hand", lambda name: False)
     assert exports.record() is None
+
+
+def test_other_seeds_are_runs_that_differ_in_nothing_else():
+    dataset = data.load("sample")
+    committed = runs.read(ROOT / "runs" / "baseline")
+    digest = committed.provenance["dataset_digest"]
+    found = exports._of_other_seeds(committed, replace(dataset, digest=digest))
+    names = [one.name for one in found]
+    assert len(names) == exports.SEEDS - 1
+    assert all(name.startswith("baseline-seed") for name in names)
+
+
+def test_correlation_of_heatmaps_is_that_of_their_ranks(tiny_runs, sample, monkeypatch):
+    monkeypatch.setattr(exports, "METHODS", ("grad-cam", "saliency"))
+    model = tiny_runs[0].model()
+    images = sample.test.images[:6]
+    classes = model.predict(images.astype("float32"), verbose=0).argmax(axis=1)
+    for name, one in exports.heatmap_changes(model, [], images).items():
+        maps, rounded = (
+            explain.METHODS[name](explain.Classifier(each))(images, classes)
+            for each in (model, export.dequantised(model))
+        )
+        correlations = [
+            stats.spearmanr(a.ravel(), b.ravel()).statistic if np.ptp(a) and np.ptp(b) else np.nan
+            for a, b in zip(maps, rounded, strict=True)
+        ]
+        np.testing.assert_allclose(unpacked(one["int8"]), correlations, atol=2e-3)
