@@ -49,12 +49,11 @@ class Cluster:
     def __init__(self, address: str, place: Path) -> None:
         require("cluster", "distributed")
         import distributed
-        from distributed.comm import get_address_host_port
 
         for name in ("distributed", "distributed.client"):  # their tracebacks are sentences here
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
-            get_address_host_port(address)  # a client of a malformed address would hang at its end
+            asyncio.run(_reach(address))  # a client that cannot connect may hang at its end
             self._client = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise CifarcamError(
@@ -169,6 +168,16 @@ class Cluster:
             f"{self._address}: the Dask scheduler is gone; start it and its workers again, and the "
             "same command goes on"
         )
+
+
+async def _reach(address: str) -> None:
+    """Open a connection of Dask, and close it again."""
+    import distributed
+    from distributed import comm
+
+    arguments = distributed.Security().get_connection_args("client")
+    connection = await comm.connect(address, timeout=TIMEOUT, **arguments)
+    await connection.close()
 
 
 class _Sign:
