@@ -1,4 +1,4 @@
-"""A sweep on one worker and on two, and what Dask's scheduler costs a task; on Linux, with taskset.
+"""A sweep on one worker and on two, and what Dask's scheduler costs; on Linux, with taskset.
 
     python benchmarks/sweep.py [experiment]
 
@@ -6,7 +6,7 @@ Trains an experiment (the baseline if none is given) on the sample with four see
 two at a time on this machine with all cores; then on a Dask cluster whose workers have a core each, as
 machines of their own would have. Prints the seconds of each sweep, the speed-up of two beside one, the
 seconds in which a training run is no training (its process starts, loads the data, evaluates, writes),
-and the milliseconds that the scheduler needs for a task that does nothing.
+and the milliseconds that a task which does nothing and a message of progress take through the scheduler.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from cifarcam import _devices, runs, sweeps
 
 SEEDS = 4
 TASKS = 1000
+MESSAGES = 10_000
 
 
 @contextlib.contextmanager
@@ -77,6 +79,25 @@ def task_milliseconds(address):
         return 1000 * (time.perf_counter() - started) / TASKS
 
 
+def send_messages():
+    """A task that says as much as a training run does, as often as it can."""
+    worker = distributed.get_worker()
+    for number in range(1, MESSAGES + 1):
+        worker.log_event("benchmark", ("0" * 64, number / 3, 1.0))
+
+
+def message_milliseconds(address):
+    """Milliseconds that a message takes from a worker through the scheduler, when many follow."""
+    with distributed.Client(address, set_as_default=False) as client:
+        arrived = threading.Event()
+        last = MESSAGES / 3
+        client.subscribe_topic("benchmark", lambda event: event[1][1] == last and arrived.set())
+        started = time.perf_counter()
+        client.submit(send_messages, pure=False).result()
+        arrived.wait()
+        return 1000 * (time.perf_counter() - started) / MESSAGES
+
+
 def compare(name, what, sweeping):
     """Print the seconds of a sweep on one worker and on two, and their ratio."""
     seconds = []
@@ -103,6 +124,7 @@ def main(name="baseline"):
         compare(name, "Dask, a core a worker", on_cluster)
         with cluster(range(2)) as address:
             print(f"a task of Dask: {task_milliseconds(address):.2f} ms")
+            print(f"a message of progress: {message_milliseconds(address):.2f} ms")
 
 
 if __name__ == "__main__":

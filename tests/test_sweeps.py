@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from filelock import FileLock
-from helpers import TINY, left_in
+from helpers import ROOT, TINY, left_in
 
 from cifarcam import cli, data, runs, sweeps
 from cifarcam.errors import CifarcamError
@@ -22,6 +22,7 @@ from cifarcam.sweeps import _process, cluster, jobs, progress, running
 from cifarcam.sweeps._process import End
 from cifarcam.sweeps.running import Advance, Begun, Ended
 from cifarcam.training import experiment as experiments
+from cifarcam.training import state as states
 
 LONG = TINY.replace("epochs = 3", "epochs = 400")
 # The command, which Ctrl-C interrupts even where the tests run in a shell's background.
@@ -343,6 +344,45 @@ def test_command_names_what_failed_and_says_so_by_its_status(monkeypatch):
     assert "2 of 2 training runs failed: tiny-sample: it diverged; tiny-seed1-sample: x" in (
         " ".join(done.output.split())
     )
+
+
+# -- the page about a hundred workers
+
+
+def quantity(text):
+    """A number of the page in seconds, MB, or MB/s."""
+    number, unit = text.split()[-2:]
+    return float(number) * {"s": 1, "min": 60, "MB": 1, "MB/s": 1, "GB/s": 1000}[unit]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("column", "name"), enumerate(["baseline", "resnet18-long"]))
+def test_page_about_a_hundred_workers_has_the_numbers_of_the_files(tmp_path, column, name):
+    rows = re.findall(r"^\| ([a-z ]+?) +\| (.+) \|$", sweeps.__doc__, re.M)
+    experiment, dataset = experiments.find(name), data.load("sample")
+    state = states.initial_state(experiment.with_changes(dataset="sample"), dataset.train)
+    state.kept_weights = state.model.get_weights()
+    states.save(state, tmp_path / "checkpoint", "")
+    checkpoint = (tmp_path / "checkpoint").stat().st_size / 1e6
+    directory = ROOT / "runs" / name
+    epochs = experiment.training.epochs
+    epoch = 50_000 / 13_800  # images, images a second on one H200
+    if name == "baseline":
+        epoch = runs.read(directory).provenance["training_seconds"] / epochs
+    files = 6 * 10_000 * 3073 / 1e6  # CIFAR-10: a label and 3,072 bytes an image
+    assert {row: quantity(cells.split(" | ")[column]) for row, cells in rows} == pytest.approx(
+        {
+            "one epoch": epoch,
+            "one training run": epochs * epoch,
+            "data read at its start": files,
+            "checkpoint after each epoch": checkpoint,
+            "finished run": sum(path.stat().st_size for path in directory.iterdir()) / 1e6,
+            "a hundred workers read": 100 * files / (epochs * epoch),
+            "a hundred workers write": 100 * checkpoint / epoch,
+        },
+        rel=0.03,
+    )
+    assert f"| {epochs} epochs, " in sweeps.__doc__
 
 
 # -- real processes

@@ -20,29 +20,34 @@ that it belongs in a network that you trust.
 
 ## A hundred workers, on paper
 
-We have not had a hundred machines. This is what they would move, by the sizes of the files.
+We have not had a hundred machines. The table says what they would move.
 
-| | baseline, two cores a worker | ResNet-18, a GPU a worker |
+| | `baseline`, two cores a worker | `resnet18-long`, an H200 a worker |
 |---|---|---|
-| one epoch | 20 s | 17 s |
-| one training run | 50 epochs, 17 min | 40 epochs, 11 min |
-| data read at the start of a run | 0.2 GB | 0.2 GB |
+| one epoch | 20 s | 3.6 s |
+| one training run | 50 epochs, 17 min | 40 epochs, 2.4 min |
+| data read at its start | 184 MB | 184 MB |
 | checkpoint after each epoch | 3.6 MB | 134 MB |
 | finished run | 1.3 MB | 23 MB |
-| a hundred workers read | 20 MB/s | 30 MB/s |
-| a hundred workers write | 18 MB/s | 800 MB/s |
+| a hundred workers read | 18 MB/s | 130 MB/s |
+| a hundred workers write | 18 MB/s | 3.7 GB/s |
 
-A checkpoint holds float32 numbers: the weights, the weights that the run would end with, and the
-optimiser's means, two for each weight with Adam, one with Muon. The scheduler sees little. A training
-run is one task, which costs it milliseconds, and sends a hundred bytes at most twice a second: 200
-messages a second for all, where Dask handles thousands.
+Sizes are those of the files: CIFAR-10 in the cache, the two runs in the repository, and checkpoints that
+we wrote. A checkpoint holds float32 numbers: the weights, the weights that the run would end with, and
+the optimiser's means, two for each weight with Adam, one with Muon. The baseline's times are its run's.
+The GPU's times follow from the 13,800 images a second that one H200 trained on (`benchmarks/README.md`).
 
-- For small networks nothing is in the way but the start: a hundred processes that begin together read 20
-  GB, which takes three minutes over a link of 1 Gbit/s. After that they begin at different times.
-- For large networks the shared disk is the bottleneck. Each epoch ends when its checkpoint is flushed. At
-  1 GB/s a hundred checkpoints take 13 s if they come together, nearly as long as the epoch. Such a disk
-  serves about thirty workers well.
-- The unit is a whole training run: on a hundred workers, 101 runs take as long as 200.
+- **The start**: a hundred processes that begin together read 18 GB, which takes two and a half minutes
+  over a link of 1 Gbit/s. Later they begin at different times. The environment belongs on each machine's
+  own disk, because TensorFlow's libraries alone have 1.3 GB.
+- **Small networks**: nothing else is in the way.
+- **Large networks**: the shared disk is the bottleneck, because an epoch ends when its checkpoint is on the
+  disk. At 1 GB/s a hundred checkpoints take 13 s, nearly four times as long as the epoch. Such a disk
+  carries about 28 workers; a hundred workers would finish their runs no sooner.
+- **The scheduler**: a training run is one task and sends at most two messages of 140 bytes a second. That
+  makes 200 messages a second for all. `benchmarks/sweep.py` measures what a task and a message cost.
+- **The last runs**: the unit is a whole training run, so that on a hundred workers 101 runs take as long
+  as 200.
 """
 
 from __future__ import annotations
