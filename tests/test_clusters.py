@@ -59,6 +59,11 @@ class Started:
         self.wait_for_workers(count)
         return process
 
+    def kill_worker(self, process):
+        process.kill()
+        process.wait()
+        self.wait_for_workers(0)
+
     def wait_for_workers(self, count):
         with distributed.Client(self.address, set_as_default=False) as client:
             self.wait_for(lambda: len(client.nthreads()) == count)
@@ -160,9 +165,16 @@ def test_clusters_that_do_not_suit_are_refused_in_a_sentence(home, started):
     with pytest.raises(CifarcamError, match=r"^worker tcp.*does not see the sweep's cache; share"):
         sweeps.Cluster(started.address, Path("runs"))
     assert left_in(home / "runs") == []
-    worker.kill()
-    worker.wait()
-    started.wait_for_workers(0)
+    started.kill_worker(worker)
+    bare = home / "bare"
+    bare.mkdir()
+    (bare / "cifarcam.py").write_text("raise ImportError('no cifarcam here')")
+    worker = started.start_worker(1, environment={"PYTHONPATH": str(bare)})
+    with pytest.raises(
+        CifarcamError, match=r"^worker tcp.* cannot run cifarcam .*no cifarcam here"
+    ):
+        sweeps.Cluster(started.address, Path("runs"))
+    started.kill_worker(worker)
     started.start_worker(1)
     started.start_worker(2, before=("taskset", "-c", "0"))  # with a thread fewer
     with pytest.raises(CifarcamError, match=r"is of another kind \(threads \d+, not \d+\)"):

@@ -443,6 +443,15 @@ def test_two_sweeps_at_once_share_the_work(home):
         assert sorted(trained) == sorted(at_hand) == [0, 1], said
 
 
+def test_process_that_cannot_be_started_is_a_failure(monkeypatch):
+    (job,) = planned("tiny")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    end = _process.train(job, lambda *_: None, lambda: True)
+    assert end.state == "failed"
+    assert end.text.startswith("its process cannot be started or followed: [Errno 2]")
+    assert "/nowhere/python" in end.text
+
+
 @pytest.mark.slow
 def test_process_that_dies_is_a_failure_with_its_last_words(monkeypatch):
     (job,) = planned("tiny")

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import IO, Any, NamedTuple
 
+from cifarcam.errors import first_line
 from cifarcam.sweeps.jobs import Job
 
 GRACE = 10.0  # seconds in which a process that is stopped clears up
@@ -76,24 +77,28 @@ def _follow(
 ) -> End:
     # The same modules as here, however this process found them.
     code = f"import sys; sys.path[:] = {sys.path!r}; from cifarcam.sweeps import _child; "
-    with (
-        tempfile.TemporaryFile() as notes,
-        subprocess.Popen(
-            [sys.executable, "-c", code + "_child.main()", json.dumps(request)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=notes,
-            text=True,
-            env=dict(os.environ if environment is None else environment),
-            start_new_session=True,  # Ctrl-C in the terminal is for the process that started it
-        ) as child,
-    ):
-        try:
-            end = _read(child, report, is_wanted)
-        except BaseException:
-            child.kill()
-            raise
-        return end or _crash(child.returncode, notes)
+    command = [sys.executable, "-c", code + "_child.main()", json.dumps(request)]
+    try:
+        with (
+            tempfile.TemporaryFile() as notes,
+            subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=notes,
+                text=True,
+                env=dict(os.environ if environment is None else environment),
+                start_new_session=True,  # Ctrl-C in the terminal is for this process
+            ) as child,
+        ):
+            try:
+                end = _read(child, report, is_wanted)
+            except BaseException:
+                child.kill()
+                raise
+            return end or _crash(child.returncode, notes)
+    except OSError as error:
+        return End("failed", f"its process cannot be started or followed: {first_line(error)}")
 
 
 def _read(

@@ -112,28 +112,24 @@ class Cluster:
 
     def _check(self) -> dict[str, Any]:
         """The kind of all workers, when they suit."""
-        try:
-            ends = self._client.run(_look_around, self._sign.paths)
-        except ImportError as error:
-            raise CifarcamError(
-                f"a worker of {self._address} cannot import cifarcam ({first_line(error)}); "
-                "install the same version there: pip install 'cifarcam[train,cluster]'"
-            ) from error
-        except OSError as error:
-            raise CifarcamError(
-                f"{self._address}: a worker was lost while it was asked for its kind; the same "
-                "command asks again"
-            ) from error
-        if not ends:
+        answers = self._client.run(_look_around, self._sign.paths, on_error="return")
+        if not answers:
             raise CifarcamError(
                 f"{self._address}: the scheduler has no worker; start one on each machine by "
                 f"`dask worker {self._address} --nthreads 1`"
             )
         kinds: dict[str, Any] = {}
-        for address, end in sorted(ends.items()):
-            if end.state != "described":
-                raise CifarcamError(f"worker {address}: {end.text}")
-            kinds[address] = json.loads(end.text)
+        for address, answer in sorted(answers.items()):
+            if isinstance(answer, OSError):
+                raise CifarcamError(
+                    f"worker {address} was lost while it was asked for its kind; the same command "
+                    "asks again"
+                ) from answer
+            if isinstance(answer, Exception):
+                raise CifarcamError(_without_package(f"worker {address}", answer)) from answer
+            if answer.state != "described":
+                raise CifarcamError(f"worker {address}: {answer.text}")
+            kinds[address] = json.loads(answer.text)
         first = min(kinds)
         for address, kind in kinds.items():
             if kind != kinds[first]:
@@ -161,6 +157,8 @@ class Cluster:
                 f"{error.allowed_failures + 1} workers were lost while they made it; the same "
                 "command goes on",
             )
+        if isinstance(error, ImportError):
+            return End("unusable", _without_package("a worker", error))
         return End("failed", first_line(error))
 
     def _lost(self) -> CifarcamError:
@@ -215,13 +213,16 @@ class _Sign:
 
 def _fault(paths: tuple[str, str]) -> str | None:
     """What a worker lacks that should share the files of a sweep's sign; None if nothing."""
-    in_cache = _files.cache_dir() / "checkpoints" / Path(paths[1]).name
-    for path, what in ((Path(paths[0]), "directory of runs"), (in_cache, "cache")):
-        remedy = f"share {path.parent} with it"
-        if path == in_cache:
-            remedy += " (XDG_CACHE_HOME moves the cache)"
-        if not path.exists():
-            return f"it does not see the sweep's {what}; {remedy}"
+    in_runs, in_cache = map(Path, paths)
+    in_own_cache = _files.cache_dir() / "checkpoints" / in_cache.name
+    if not in_runs.exists():
+        return f"it does not see the sweep's directory of runs; share {in_runs.parent} with it"
+    if not in_own_cache.exists():
+        return (
+            f"it does not see the sweep's cache; share {in_cache.parents[1]} with it as "
+            f"{in_own_cache.parents[1]} (XDG_CACHE_HOME moves a worker's cache)"
+        )
+    for path in (in_runs, in_own_cache):
         if not is_locked(path):
             return f"locks of other machines have no effect in {path.parent}; mount it with locks"
     return None
@@ -268,6 +269,14 @@ def _difference(address: str, kind: dict[str, Any], usual: dict[str, Any]) -> st
     return (
         f"worker {address} is of another kind ({'; '.join(differing)}) and would give other bits; "
         "sweep on workers of one kind"
+    )
+
+
+def _without_package(worker: str, error: Exception) -> str:
+    """The sentence about a worker that cannot run this package."""
+    return (
+        f"{worker} cannot run cifarcam ({first_line(error)}); install the same version there: "
+        "pip install 'cifarcam[cluster]'"
     )
 
 

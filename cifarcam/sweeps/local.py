@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 from cifarcam.sweeps import _process
-from cifarcam.sweeps._process import End
 from cifarcam.sweeps.jobs import Job
 from cifarcam.sweeps.running import Advance, Begun, Ended, Events
 
@@ -47,8 +46,5 @@ class Local:
             events.put(Advance(job, steps_done, seconds_left))
 
         events.put(Begun(job))
-        try:
-            end = _process.make(job, report, lambda: not self._closing.is_set())
-        except OSError as error:  # no process can be started
-            end = End("failed", f"no process could be started for it: {error.strerror}")
+        end = _process.make(job, report, lambda: not self._closing.is_set())
         events.put(Ended(job, end))
