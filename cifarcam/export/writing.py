@@ -75,7 +75,8 @@ def write(
 ) -> None:
     """Write a run's network for another runtime, with a card that names the run.
 
-    float16 stores the kernels in half the bytes; the runtime computes with them in float32.
+    float16 stores the kernels in half the bytes, and in LiteRT the biases; the runtime computes with
+    them in float32.
     int8 computes in whole numbers; the range of each activation is that on training images.
 
     Parameters
