@@ -85,7 +85,7 @@ def test_equality_sentence_counts_or_names():
     prices = export_findings.prices(BOTH)
     assert export_findings.equality_sentence(prices) == (
         "Each of the 3 exports in float32 names the same class as its network for all 10,000 test "
-        "images. No probability differs by more than 2 · 10⁻⁶."
+        "images. No probability differs by more than 0.000002."
     )
     other = [replace(prices[0], agreement=99.9), *prices[1:]]
     assert export_findings.equality_sentence(other).startswith(

@@ -309,7 +309,8 @@ def test_sign_of_a_sweep_is_seen_locked_and_taken_down(home, monkeypatch):
     sign.take_down()
     assert "does not see" in cluster._fault(sign.paths)
     assert list(runs_place.iterdir()) == []
-    Path(sign.paths[0]).touch()  # a disk on which locks have no effect
+    for path in sign.paths:  # a disk on which locks have no effect
+        Path(path).touch()
     assert "locks of other machines have no effect" in cluster._fault(sign.paths)
 
 
@@ -446,7 +447,7 @@ def test_two_sweeps_at_once_share_the_work(home):
 def test_process_that_cannot_be_started_is_a_failure(monkeypatch):
     (job,) = planned("tiny")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    end = _process.train(job, lambda *_: None, lambda: True)
+    end = _process.make(job, lambda *_: None, lambda: True)
     assert end.state == "failed"
     assert end.text.startswith("its process cannot be started or followed: [Errno 2]")
     assert "/nowhere/python" in end.text

@@ -35,7 +35,7 @@ def accuracy_by_price(
     CifarcamError
         When a price is missing or not positive.
     """
-    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     panels = figure.subplots(1, len(prices), sharey=True, squeeze=False)[0]
     colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(accuracy)}
     precisions = list(dict.fromkeys(one for values in accuracy.values() for one in values))

@@ -35,6 +35,7 @@ LEFT_OUT = ("reference/", "notebooks/symptoms")
 # Sections that the printed report leaves out by the label before them.
 LEFT_OUT_SECTIONS = (
     "section-draw",
+    "section-energy",
     "sec-claims-entries",
     "sec-provenance-runs",
     "sec-provenance-records",

@@ -174,7 +174,7 @@ def equality_sentence(listing: Sequence[Price]) -> str:
     images = whole[0].change.count
     other = [one for one in whole if one.agreement < 100]
     largest = max(one.difference for one in whole)
-    bound = f"{largest * 10 ** -_exponent(largest):.0f} · 10{_raised(_exponent(largest))}"
+    bound = number(largest, -math.floor(math.log10(largest))) if largest > 0 else "0"
     if not other:
         return (
             f"Each of the {len(whole)} exports in float32 names the same class as its network for all "
@@ -186,14 +186,6 @@ def equality_sentence(listing: Sequence[Price]) -> str:
         f"images. The other {len(whole) - len(other)} exports in float32 agree with their networks on "
         f"all of them. A probability differs by up to {bound}."
     )
-
-
-def _exponent(value: float) -> int:
-    return math.floor(math.log10(value)) if value > 0 else 0
-
-
-def _raised(exponent: int) -> str:
-    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def precision_sentence(listing: Sequence[Price], precision: str) -> str:
