@@ -14,7 +14,7 @@ from cifarcam.studies.wording import capital, number
 
 HEADER = (
     "Network",
-    "Runtime",
+    "Format",
     "Precision",
     "Accuracy (%)",
     "Change (points)",

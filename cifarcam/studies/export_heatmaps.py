@@ -10,6 +10,7 @@ import numpy as np
 
 from cifarcam.studies import inference
 from cifarcam.studies.comparison import ALPHA, mean_over_images, title
+from cifarcam.studies.export_findings import PENDING
 from cifarcam.studies.inference import Effect
 from cifarcam.studies.packing import unpacked
 from cifarcam.studies.wording import listed, number
@@ -63,6 +64,8 @@ def survival_sentence(survived: Sequence[Survival]) -> str:
     It does for a method whose paired difference of rank correlations lies above 0, at 5% with
     Holm's correction over the methods.
     """
+    if not survived:
+        return PENDING
     pairs = [(one, one.seeds, one.closer) for one in survived if one.seeds and one.closer]
     if not pairs:
         return "This network has one seed at hand, so there is no change to compare int8 with."
