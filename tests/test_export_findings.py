@@ -148,6 +148,7 @@ def test_heatmaps_survive_int8_where_the_paired_difference_says_so():
     assert export_heatmaps.survival_sentence([cam]).startswith("For every method, int8 changes")
     assert export_heatmaps.survival_sentence([saliency]).startswith("For no method does int8")
     alone = record(baseline=part(heatmaps={"grad-cam": heatmaps([0.9, 0.8])}))
+    assert export_heatmaps.survival_sentence([]) == export_findings.PENDING
     assert "one seed at hand" in export_heatmaps.survival_sentence(export_heatmaps.survivals(alone))
 
 

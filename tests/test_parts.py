@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 from helpers import TINY
+from test_corruption_findings import Bright
 
 from cifarcam import _devices, cli, data, models, runs, sweeps, training
 from cifarcam.errors import CifarcamError
@@ -42,13 +43,6 @@ class Inline:
 
     def close(self):
         """Nothing goes on."""
-
-
-class Bright:
-    """A classifier that is sure of class 1 for bright images and of class 0 for dark ones."""
-
-    def predict(self, images, **options):
-        return np.eye(10, dtype=np.float32)[(images.mean(axis=(1, 2, 3)) > 120).astype(int)]
 
 
 @pytest.fixture

@@ -9,23 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from cifarcam import _energy
 from cifarcam._energy import Energy
+from cifarcam.export import Comparison
 from cifarcam.studies import inference
 from cifarcam.studies.comparison import ALPHA
 from cifarcam.studies.inference import Effect
-from cifarcam.studies.networks import called
+from cifarcam.studies.networks import LONG, SHORT, called
 from cifarcam.studies.wording import capital, listed, number
 
-# Display names of the experiments that are exported, in the order of the record.
-NAMES = {
-    "baseline": "baseline",
-    "custom-cnn-augmented-long": "custom CNN, augmented",
-    "custom-cnn-attention-long": "custom CNN with attention",
-    "transformer-long": "transformer",
-    "densenet-bc": "DenseNet-BC",
-    "speedrun": "speedrun",
-    "resnet18-long": "ResNet-18",
+# Display names of the experiments that are exported.
+NAMES = {"baseline": "baseline"} | {
+    experiment: name for name, experiment in [*SHORT.items(), *LONG.items()]
 }
 PHONES = "litert"  # the format of which sentences tell prices
 TITLES = {
@@ -81,28 +75,26 @@ class Price:
 def prices(record: Mapping[str, Any] | None) -> list[Price]:
     """Every export of the record that was not refused."""
     return [
-        _price(NAMES[name], one)
+        _price(NAMES[name], Comparison(**one))
         for name, part in ({} if record is None else record["networks"]).items()
         for one in part["exports"]
         if "refused" not in one
     ]
 
 
-def _price(network: str, one: Mapping[str, Any]) -> Price:
-    energy = _energy.spent(one["cpu_milliseconds"] / 1000, _energy.CORE, one["joules"])
-    assert energy is not None  # the power of a core is stated
+def _price(network: str, one: Comparison) -> Price:
     return Price(
         network,
-        one["format"],
-        one["precision"],
-        100 * one["accuracy"],
-        change(one["images"], one["gained"], one["lost"]),
-        100 * one["agreement"],
-        one["largest_difference"],
-        one["size"] / 1e6,
-        one["cpu_milliseconds"],
-        (one["peak"] - one["runtime"]) / 1e6,
-        energy,
+        one.format,
+        one.precision,
+        100 * one.accuracy,
+        change(one.images, one.gained, one.lost),
+        100 * one.agreement,
+        one.largest_difference,
+        one.size / 1e6,
+        one.cpu_milliseconds,
+        (one.peak - one.runtime) / 1e6,
+        one.energy,
     )
 
 
@@ -116,10 +108,10 @@ def change(images: int, gained: int, lost: int) -> Effect:
     gained, lost
         How many the second classifies rightly and the first does not, and the other way round.
     """
+    # Images on which both are right or both are wrong do not matter.
     before, after = np.zeros(images, bool), np.zeros(images, bool)
-    before[:lost] = after[lost : lost + gained] = (
-        True  # where both are right or wrong does not matter
-    )
+    before[:lost] = True
+    after[lost : lost + gained] = True
     return inference.paired_over_images(after, before)
 
 

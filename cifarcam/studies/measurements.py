@@ -70,7 +70,7 @@ def measure(name: str, place: Path) -> Path:
     check_name(name)
     results = MEASUREMENTS[name]()
     for content in [results] if isinstance(results, dict) else results:
-        path = write(name, content | {"versions": _devices.versions()}, place)
+        path = write(name, content, place)
     return path
 
 
@@ -81,12 +81,16 @@ def check_name(name: str) -> None:
 
 
 def write(name: str, content: Mapping[str, Any], place: Path) -> Path:
-    """Write a record with the digest of its inputs and of the present code; return its file."""
+    """Write a record with the digest of its inputs and of the present code, and with the versions.
+
+    Returns the record's file.
+    """
     module = MEASUREMENTS[name].__module__
     code = _closure.code_digest(module)
     inputs = json.dumps([code, content["inputs"]], sort_keys=True)
     record = {
         **content,
+        "versions": _devices.versions(),
         "name": name,
         "fingerprint": hashlib.sha256(inputs.encode()).hexdigest(),
         "module": module,

@@ -92,8 +92,7 @@ def finish(measurement: str, contents: Sequence[Mapping[str, Any]], place: Path)
     """
     if measurement in TRAININGS:
         return measurements.measure(measurement, place)
-    content = joined(contents)
-    return measurements.write(measurement, content | {"versions": _devices.versions()}, place)
+    return measurements.write(measurement, joined(contents), place)
 
 
 def joined(contents: Sequence[Any]) -> Any:
