@@ -75,7 +75,7 @@ def task_milliseconds(address):
         client.gather(client.map(abs, range(10), pure=False))
         started = time.perf_counter()
         futures = [client.submit(abs, number, pure=False) for number in range(TASKS)]
-        distributed.wait(futures)
+        client.gather(futures)
         return 1000 * (time.perf_counter() - started) / TASKS
 
 
