@@ -382,6 +382,53 @@ def test_network_that_a_format_cannot_represent_is_refused(
     assert left_in(tmp_path) == []
 
 
+def with_bias(value):
+    """A network whose last convolution has one bias for all channels, ReLU behind it."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 3), name="image")
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="first")(keras.layers.Rescaling(1)(image))
+    bias = keras.initializers.Constant(value)
+    x = keras.layers.Conv2D(4, 3, activation="relu", bias_initializer=bias, name="last")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
+    return keras.Model(image, keras.layers.Dense(10, activation="softmax")(x))
+
+
+@pytest.mark.parametrize("form", ["litert", "onnx"])
+def test_int8_refuses_a_layer_that_is_always_zero(form, tiny, sample, tmp_path, monkeypatch):
+    images = calibration_images(sample, 0)
+    alive, dead = with_bias(0.0), with_bias(-1e6)
+    assert network.silent_layer(alive, images) is None
+    assert network.silent_layer(dead, images) == "last"
+    monkeypatch.setattr(runs.Run, "model", lambda run: dead)
+    path = path_of(tmp_path, tiny, form, "int8")
+    with pytest.raises(export.Unrepresentable, match=r"its layer last gives zeros alone on 200 tr"):
+        export.write(tiny, form, path, precision="int8", dataset=sample)
+    assert left_in(tmp_path) == []
+
+
+def test_a_layer_that_answers_a_single_image_is_not_silent():
+    """The image may stand anywhere, also in the last and smaller batch."""
+    images = np.zeros((120, 32, 32, 3), np.uint8)
+    image = keras.Input((32, 32, 3), name="image")
+    model = keras.Model(image, keras.layers.ReLU(name="relu")(image))
+    assert network.silent_layer(model, images) == "relu"
+    for place in (0, 49, 50, 119):
+        one = images.copy()
+        one[place, 31, 31, 2] = 1
+        assert network.silent_layer(model, one) is None
+
+
+def test_read_card_says_that_a_foreign_onnx_file_has_none(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    path = tmp_path / "foreign.onnx"
+    graph = onnx.helper.make_graph([], "empty", [], [])
+    path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    with pytest.raises(
+        CifarcamError, match=r"not an export of cifarcam, or damaged \(it has no card"
+    ):
+        export.read_card(path)
+
+
 def test_int8_needs_a_dataset(tiny, tmp_path):
     with pytest.raises(CifarcamError, match="int8 is calibrated on training images; give a data"):
         export.write(tiny, "litert", tmp_path / "a.tflite", precision="int8")

@@ -113,4 +113,7 @@ def _text(path: Path, is_folder: bool) -> str:
         network = onnx.load(path, load_external_data=False)
     except Exception as error:  # of protobuf
         raise ValueError(first_line(error)) from error
-    return {entry.key: entry.value for entry in network.metadata_props}[KEY]
+    cards = [entry.value for entry in network.metadata_props if entry.key == KEY]
+    if not cards:
+        raise ValueError("it has no card")
+    return cards[0]

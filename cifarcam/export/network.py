@@ -66,6 +66,34 @@ def foreign_layer(model: keras.Model) -> keras.layers.Layer | None:
     )
 
 
+def silent_layer(model: keras.Model, images: np.ndarray) -> str | None:
+    """The name of the first layer that gives zeros alone on all images, or None.
+
+    Its range has no extent, so that int8 has no size of a step for it: LiteRT refuses to run such a
+    file, and ONNX Runtime takes steps of 1, in which the bias of the next layer is lost.
+
+    Parameters
+    ----------
+    model
+        A functional model.
+    images
+        uint8, N x H x W x 3.
+    """
+    layers = model.layers[1:]  # after the input
+    largest = keras.Model(
+        model.inputs[0], [keras.ops.max(keras.ops.abs(layer.output)) for layer in layers]
+    )
+    found = np.array([largest.predict_on_batch(one) for one in _batches(images)]).max(axis=0)
+    silent = np.flatnonzero(found == 0)
+    return layers[silent[0]].name if len(silent) else None
+
+
+def _batches(images: np.ndarray, size: int = 50) -> list[np.ndarray]:
+    return [
+        images[start : start + size].astype(np.float32) for start in range(0, len(images), size)
+    ]
+
+
 def halved(value: np.ndarray) -> np.ndarray:
     """A kernel as float16, and anything else (biases, normalisations, whole numbers) as it is."""
     return value.astype(np.float16) if value.dtype == np.float32 and value.ndim > 1 else value

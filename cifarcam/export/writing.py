@@ -113,6 +113,12 @@ def write(
         if dataset is None:
             raise CifarcamError("int8 is calibrated on training images; give a dataset")
         images = calibration_images(dataset, seed)
+        if (silent := networks.silent_layer(networks.with_plain_layers(model), images)) is not None:
+            raise Unrepresentable(
+                f"{run.name} cannot be exported to {form} with int8: its layer {silent} gives zeros "
+                f"alone on {len(images)} training images, a range that int8 cannot divide; train it "
+                "anew, or choose --precision float16"
+            )
         calibration = {"dataset": dataset.digest, "images": len(images), "seed": seed}
     card = Card(
         run.name,
