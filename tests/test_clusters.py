@@ -30,9 +30,9 @@ class Started:
     def __init__(self, folder):
         self.folder, self.processes = folder, []
 
-    def start_scheduler(self):
+    def start_scheduler(self, **how):
         file = self.folder / "scheduler.json"
-        self.start("scheduler", "--scheduler-file", file, "--port", "0", "--no-show")
+        self.start("scheduler", "--scheduler-file", file, "--port", "0", "--no-show", **how)
         self.wait_for(lambda: file.is_file() and file.read_text())
         self.address = json.loads(file.read_text())["address"]
 
@@ -92,13 +92,23 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def started(home, tmp_path_factory):
+def stopped(home, tmp_path_factory):
     processes = Started(tmp_path_factory.mktemp("dask"))
-    try:
-        processes.start_scheduler()
-        yield processes
-    finally:
-        processes.stop()
+    yield processes
+    processes.stop()
+
+
+@pytest.fixture
+def started(stopped):
+    stopped.start_scheduler()
+    return stopped
+
+
+def without_package(home):
+    """The environment of a process that cannot import cifarcam."""
+    (home / "bare").mkdir(exist_ok=True)
+    (home / "bare" / "cifarcam.py").write_text("raise ImportError('no cifarcam here')")
+    return {"PYTHONPATH": str(home / "bare")}
 
 
 class Killing(Shown):
@@ -166,10 +176,7 @@ def test_clusters_that_do_not_suit_are_refused_in_a_sentence(home, started):
         sweeps.Cluster(started.address, Path("runs"))
     assert left_in(home / "runs") == []
     started.kill_worker(worker)
-    bare = home / "bare"
-    bare.mkdir()
-    (bare / "cifarcam.py").write_text("raise ImportError('no cifarcam here')")
-    worker = started.start_worker(1, environment={"PYTHONPATH": str(bare)})
+    worker = started.start_worker(1, environment=without_package(home))
     with pytest.raises(
         CifarcamError, match=r"^worker tcp.* cannot run cifarcam .*no cifarcam here"
     ):
@@ -179,6 +186,13 @@ def test_clusters_that_do_not_suit_are_refused_in_a_sentence(home, started):
     started.start_worker(2, before=("taskset", "-c", "0"))  # with a thread fewer
     with pytest.raises(CifarcamError, match=r"is of another kind \(threads \d+, not \d+\)"):
         sweeps.Cluster(started.address, Path("runs"))
+
+
+@pytest.mark.slow
+def test_scheduler_without_the_package_is_refused_in_a_sentence(home, stopped):
+    stopped.start_scheduler(environment=without_package(home))
+    with pytest.raises(CifarcamError, match=r"^the scheduler tcp.* cannot run cifarcam .*no cif"):
+        sweeps.Cluster(stopped.address, Path("runs"))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class Cluster:
     Raises
     ------
     CifarcamError
-        When there is no scheduler, or its workers do not suit.
+        When there is no scheduler, or it or its workers do not suit.
     """
 
     def __init__(self, address: str, place: Path) -> None:
@@ -111,8 +111,16 @@ class Cluster:
         self._client.close()
 
     def _check(self) -> dict[str, Any]:
-        """The kind of all workers, when they suit."""
-        answers = self._client.run(_look_around, self._sign.paths, on_error="return")
+        """The kind of all workers, when they and the scheduler suit."""
+        try:
+            self._client.run_on_scheduler(_do_nothing)
+            answers = self._client.run(_look_around, self._sign.paths, on_error="return")
+        except ImportError as error:
+            raise CifarcamError(
+                _without_package(f"the scheduler {self._address}", error)
+            ) from error
+        except OSError as error:
+            raise self._lost() from error
         if not answers:
             raise CifarcamError(
                 f"{self._address}: the scheduler has no worker; start one on each machine by "
@@ -226,6 +234,10 @@ def _fault(paths: tuple[str, str]) -> str | None:
         if not is_locked(path):
             return f"locks of other machines have no effect in {path.parent}; mount it with locks"
     return None
+
+
+def _do_nothing() -> None:
+    """On a scheduler, which has to import this package for that, as for every task."""
 
 
 async def _look_around(paths: tuple[str, str]) -> End:
