@@ -1,5 +1,6 @@
 """A sweep on a real Dask cluster on this machine, one of whose two workers is killed."""
 
+import asyncio
 import itertools
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -211,6 +213,20 @@ def test_address_of_no_scheduler_is_refused_in_a_sentence(home, monkeypatch, add
         CifarcamError, match=f"^no Dask scheduler answers at '{address}' .*{reason}"
     ):
         sweeps.Cluster(address, Path("runs"))
+
+
+@pytest.mark.slow
+def test_cluster_is_used_where_an_event_loop_runs_as_in_a_notebook(home, started):
+    async def use():
+        with pytest.raises(CifarcamError, match="the scheduler has no worker; start one on each"):
+            sweeps.Cluster(started.address, Path("runs"))
+        with pytest.raises(CifarcamError, match=r"^no Dask scheduler answers at 'localhost'"):
+            sweeps.Cluster("localhost", Path("runs"))
+        return "used"
+
+    # In a thread of its own, because a browser's tests may have left a loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(lambda: asyncio.run(use())).result() == "used"
 
 
 def test_run_that_loses_one_worker_after_another_fails_in_a_sentence():

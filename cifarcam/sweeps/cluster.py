@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ class Cluster:
         for name in ("distributed", "distributed.client"):  # their tracebacks are sentences here
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
-            asyncio.run(_reach(address))  # a client that cannot connect may hang at its end
+            # A client that cannot connect may hang at its end. A notebook's thread has a loop already.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(lambda: asyncio.run(_reach(address))).result()
             self._client = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise CifarcamError(
